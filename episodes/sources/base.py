@@ -1,0 +1,52 @@
+"""What every source of labelled photographs offers."""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.uint8]
+Split = Literal["train", "val"]
+
+PASCAL_CLASSES = (
+    "aeroplane", "bicycle", "bird", "boat", "bottle",
+    "bus", "car", "cat", "chair", "cow",
+    "diningtable", "dog", "horse", "motorbike", "person",
+    "pottedplant", "sheep", "sofa", "train", "tvmonitor",
+)  # fmt: skip
+"""The 20 classes of PASCAL VOC in their usual, alphabetical order: class c is `PASCAL_CLASSES[c - 1]`."""
+
+IGNORE = 255
+"""The label of pixels that count for nothing: object borders, crowds, padding."""
+
+
+class Source(Protocol):
+    """Labelled photographs. Ids are strings, unique over both splits; classes are 1..len(classes).
+
+    A pool is an ordered list of ids: `ids("train")` is for the base classes, `ids("val")` for the novel ones. A source
+    whose supports must not share anything with its queries returns different pools for the two roles; the others
+    return the same one.
+    """
+
+    @property
+    def name(self) -> str:
+        """How a person names it: `pascal:PATH`, `coco:PATH`, `stickers`."""
+        ...
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names; class c is `classes[c - 1]`."""
+        ...
+
+    def ids(self, split: Split, role: Literal["support", "query"] = "query") -> Sequence[str]:
+        """The ordered ids of a split that may play this role in an episode."""
+        ...
+
+    def classes_in(self, id: str) -> Mapping[int, int]:
+        """Class -> number of its pixels (at least 1) at the photograph's own size, without decoding it again."""
+        ...
+
+    def load(self, id: str) -> tuple[Array, Array]:
+        """The photograph, RGB (H, W, 3), and its label map (H, W): 0 background, 1..C classes, 255 ignore."""
+        ...

@@ -1,0 +1,56 @@
+"""Which classes each photograph shows: counted once, in parallel, and kept."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from episodes.files import cache_folder, write_text
+from episodes.sources.base import IGNORE, Array
+
+Index = dict[str, dict[int, int]]
+
+
+def fingerprint(parts: Iterable[str]) -> str:
+    """SHA-256, in hexadecimal, over lines of text: what an index was made from."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part.encode() + b"\n")
+    return digest.hexdigest()
+
+
+def areas_of(labels: Array) -> dict[int, int]:
+    """Class -> pixels of a label map (H, W), without background and ignore.
+
+    >>> areas_of(np.array([[0, 3, 3], [255, 3, 1]], dtype=np.uint8))
+    {1: 1, 3: 3}
+    """
+    counts = np.bincount(labels.ravel(), minlength=256)
+    counts[[0, IGNORE]] = 0
+    return {int(label): int(counts[label]) for label in np.flatnonzero(counts)}
+
+
+def class_index(ids: Sequence[str], areas: Callable[[str], Mapping[int, int]], made_from: str) -> Index:
+    """Id -> class -> pixels, from the cache if this very fingerprint is there, else counted in threads and cached.
+
+    Args:
+        ids: Photographs to count.
+        areas: Counts one photograph; called from several threads.
+        made_from: A `fingerprint` of everything the counts depend on. A change of it is a new index.
+    """
+    path = cache_folder() / "index" / f"{made_from}.json"
+    try:
+        cached = json.loads(path.read_text(encoding="utf-8"))
+        return {id: {int(label): count for label, count in cached[id].items()} for id in ids}
+    except (OSError, ValueError, KeyError, AttributeError):
+        pass  # absent, or not what was written: count again
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        index = dict(zip(ids, map(dict, pool.map(areas, ids)), strict=True))
+    try:
+        write_text(path, json.dumps(index))
+    except OSError:
+        pass  # a read-only home costs time at the next start, not the run
+    return index
