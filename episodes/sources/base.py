@@ -47,6 +47,10 @@ class Source(Protocol):
         """Class -> number of its pixels (at least 1) at the photograph's own size, without decoding it again."""
         ...
 
+    def has(self, id: str) -> bool:
+        """Whether `load` would find both the photograph and its labels; any string may be asked for."""
+        ...
+
     def load(self, id: str) -> tuple[Array, Array]:
         """The photograph, RGB (H, W, 3), and its label map (H, W): 0 background, 1..C classes, 255 ignore."""
         ...

@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import numpy as np
 
@@ -34,7 +35,7 @@ def areas_of(labels: Array) -> dict[int, int]:
 
 
 def class_index(ids: Sequence[str], areas: Callable[[str], Mapping[int, int]], made_from: str) -> Index:
-    """Id -> class -> pixels, from the cache if this very fingerprint is there, else counted in threads and cached.
+    """Id -> class -> pixels, from the cache if this fingerprint is there, else counted in threads and cached.
 
     Args:
         ids: Photographs to count.
@@ -45,12 +46,10 @@ def class_index(ids: Sequence[str], areas: Callable[[str], Mapping[int, int]], m
     try:
         cached = json.loads(path.read_text(encoding="utf-8"))
         return {id: {int(label): count for label, count in cached[id].items()} for id in ids}
-    except (OSError, ValueError, KeyError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         pass  # absent, or not what was written: count again
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         index = dict(zip(ids, map(dict, pool.map(areas, ids)), strict=True))
-    try:
+    with suppress(OSError):  # a read-only home costs time at the next start, not the run
         write_text(path, json.dumps(index))
-    except OSError:
-        pass  # a read-only home costs time at the next start, not the run
     return index

@@ -1,0 +1,94 @@
+"""`srpnet eval`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from cli.options import (
+    announce_data,
+    checkpoint_option,
+    config_option,
+    data_options,
+    episode_options,
+    pick,
+    runtime_options,
+)
+from cli.progress import progress_bar
+
+
+@click.command("eval")
+@config_option
+@data_options
+@episode_options
+@checkpoint_option
+@click.option("--protocol", default="hsnet", show_default=True, help="Whose rules for drawing and scoring episodes.")
+@click.option("--episodes", type=int, help="How many.  [default: the protocol's]")
+@click.option("--size", type=int, help="Side of the square photographs.  [default: the protocol's]")
+@click.option("--original-size", is_flag=True, help="Compare label maps at the photographs' own sizes.")
+@click.option("--classes", default="", help="Only these novel classes, with commas between.")
+@click.option("--iqi-rounds", type=int, help="Rounds of query inference.  [default: the checkpoint's]")
+@runtime_options
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for result.json and pictures.")
+@click.option("--pictures", default=0, show_default=True, help="Episodes to draw into --out, evenly spread.")
+@click.pass_context
+def command(ctx: click.Context, /, out: Path | None, pictures: int, **flags: Any) -> None:
+    """Score a network on the novel classes of a fold.
+
+    Without --checkpoint it is the training-free network: stage 4 of the ImageNet backbone, nothing learned.
+
+    \b
+    Examples:
+      srpnet eval --fold 0 --shot 1 --out scores --pictures 8
+      srpnet eval --fold 1 --shot 5 --data pascal:$PASCAL --checkpoint runs/fold1 --classes cat,cow --out scores
+    """
+    announce_data(ctx, flags["data"])
+    if pictures and out is None:
+        raise click.UsageError("--pictures needs --out, the folder to draw them into")
+    console = Console(stderr=True)
+    with console.status("Loading PyTorch"):
+        from episodes.task import DataSettings
+        from srpnet.experiment import EvalSettings, run_evaluation
+
+    classes = tuple(name.strip() for name in flags["classes"].split(",") if name.strip())
+    settings = pick(EvalSettings, flags | {"classes": classes}, data=pick(DataSettings, flags))
+    with progress_bar(console) as bar:
+        task = bar.add_task("Evaluating", total=None)
+
+        def show(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        result = run_evaluation(settings, out, pictures, show)
+    print_result(result, Console())
+    if out is not None:
+        click.echo(f"result.json and {pictures} pictures: {out}" if pictures else f"result.json: {out}")
+
+
+def print_result(result: dict[str, Any], console: Console) -> None:
+    """The scores as a table, in percent."""
+    settings = result["settings"]
+    title = f"{settings['data']} fold {settings['source']['fold']}, {settings['way']}-way {settings['shot']}-shot"
+    table = Table(title=title, caption=result.get("note"), title_justify="left", caption_justify="left")
+    table.add_column("novel class")
+    table.add_column("IoU", justify="right")
+    for name, iou in result["per_class"].items():
+        table.add_row(name, percent(iou))
+    table.add_section()
+    table.add_row("mIoU", percent(result["miou"]), style="bold")
+    table.add_row("FB-IoU", percent(result["fb_iou"]))
+    table.add_row("support mIoU (ceiling)", percent(result["support_miou"]))
+    console.print(table)
+    pace = f"{result['seconds'] / result['episodes']:.2f} s an episode"
+    rules = f"{result['episodes']} episodes, protocol {settings['protocol']}"
+    console.print(f"{rules}, {settings['runtime']}, {pace}", highlight=False)
+
+
+def percent(fraction: float | None) -> str:
+    """A fraction as percent with one decimal; a dash where there is none.
+
+    >>> percent(0.7654), percent(None)
+    ('76.5', '-')
+    """
+    return "-" if fraction is None else f"{100 * fraction:.1f}"

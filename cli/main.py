@@ -1,0 +1,55 @@
+"""The `srpnet` command."""
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from episodes.errors import InputError
+from srpnet.version import __version__
+
+COMMANDS = {
+    "train": "Train SRPNet on the base classes of a fold.",
+    "eval": "Score it on the novel classes of a fold.",
+    "predict": "Segment your own photographs by example.",
+    "weights": "Fetch the ImageNet weights of the backbone.",
+}
+
+
+class Commands(click.Group):
+    """Imports a command when it is called, and turns bad input into one line and exit code 2."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        # The short helps stand above, so that `srpnet --help` does not import torch.
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except InputError as error:
+            click.echo(f"Error: {error}", err=True)
+            sys.exit(2)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="srpnet")
+def main() -> None:
+    """Few-shot segmentation: show it one to five photographs with a mask, and it segments that class everywhere.
+
+    A first look with nothing to download but the backbone:
+
+    \b
+      srpnet train --fold 0 --shot 1
+      srpnet eval --fold 0 --shot 1 --checkpoint runs/stickers-fold0-1shot --out scores
+    """

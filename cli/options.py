@@ -1,0 +1,115 @@
+"""Flags that several commands share, spelled alike, and the way from flags to settings."""
+
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from episodes.errors import InputError
+
+F = TypeVar("F", bound=Callable[..., Any])
+S = TypeVar("S")
+
+
+def together(*options: Callable[[F], F]) -> Callable[[F], F]:
+    """Several options as one decorator, in the order of the help text."""
+
+    def decorate(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def pick(settings: type[S], flags: Mapping[str, Any], **more: Any) -> S:
+    """A dataclass of settings from the flags that bear its fields' names."""
+    names = {field.name for field in fields(settings)}  # type: ignore[arg-type]
+    return settings(**{name: value for name, value in flags.items() if name in names} | more)
+
+
+def _read_config(ctx: click.Context, _: click.Parameter, file: Path | None) -> None:
+    if file is None:
+        return
+    try:
+        settings = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{file} cannot be read ({error}): name a TOML file of settings") from None
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{file} is not valid TOML: {error}") from None
+    known = {parameter.name for parameter in ctx.command.params} - {"config"}
+    values = {name.replace("-", "_"): value for name, value in settings.items()}
+    if unknown := sorted(set(values) - known):
+        raise InputError(f"{file}: `srpnet {ctx.info_name}` has no setting {unknown[0]!r}: see its --help")
+    ctx.default_map = {**(ctx.default_map or {}), **values}
+
+
+config_option = click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    is_eager=True,
+    expose_value=False,
+    callback=_read_config,
+    help="TOML file of settings, named like the flags; flags win.",
+)
+
+data_options = together(
+    click.option(
+        "--data",
+        default="stickers",
+        envvar="SRPNET_DATA",
+        show_default=True,
+        help="stickers (embedded), pascal:PATH (VOC layout) or coco:PATH. Also from $SRPNET_DATA.",
+    ),
+    click.option("--pairs", help="Folder of {train,val}_fold{0..3}.txt lists of (image, class) pairs."),
+    click.option(
+        "--allow-missing", is_flag=True, help="Leave out, and count, listed pairs whose photograph is absent."
+    ),
+    click.option(
+        "--min-pixels",
+        default=2048,
+        show_default=True,
+        help="Without --pairs: pixels of a class that make a pair.",
+    ),
+    click.option("--fold", default=0, show_default=True, help="Which classes are novel."),
+    click.option("--folds", default=4, show_default=True, help="Into how many folds the classes are split."),
+    click.option(
+        "--fold-order",
+        type=click.Choice(["contiguous", "interleaved"]),
+        default="contiguous",
+        show_default=True,
+        help="Blocks of classes, or every 4th (HSNet's COCO-20i).",
+    ),
+)
+
+episode_options = together(
+    click.option("--way", default=1, show_default=True, help="Classes in an episode (N)."),
+    click.option("--shot", default=1, show_default=True, help="Supports of each class (K)."),
+    click.option("--queries", "query_count", default=1, show_default=True, help="Queries in an episode."),
+    click.option("--seed", default=0, show_default=True, help="Seeds the episodes and everything else."),
+)
+
+runtime_options = together(
+    click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True),
+    click.option(
+        "--precision",
+        type=click.Choice(["auto", "fp32", "bf16"]),
+        default="auto",
+        show_default=True,
+        help="auto: bfloat16 where the hardware multiplies in it.",
+    ),
+)
+
+checkpoint_option = click.option(
+    "--checkpoint",
+    help="Folder that `srpnet train` wrote, or a Hugging Face name. Without it: the training-free network.",
+)
+
+
+def announce_data(ctx: click.Context, data: str) -> None:
+    """Say it when nobody chose the data."""
+    if ctx.get_parameter_source("data") is click.core.ParameterSource.DEFAULT:
+        click.echo(f"No --data and no SRPNET_DATA: using the embedded {data}, a first look and no benchmark.")

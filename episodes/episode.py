@@ -1,0 +1,125 @@
+"""What an episode is: first as names alone, then as photographs and label maps."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from episodes.geometry import Placement
+from episodes.sources.base import IGNORE
+
+ScoreAt = Literal["input", "original"]
+
+
+@dataclass(frozen=True)
+class EpisodeSpec:
+    """An N-way K-shot episode as names: what a manifest stores, hashes and sends.
+
+    Attributes:
+        index: Its place in the run.
+        classes: N different classes of the source, 1-based; way w is `classes[w]`.
+        supports: For each way, the ids of its support photographs. Ways may have unequal numbers of shots.
+        queries: Ids of the query photographs; none of them is a support.
+    """
+
+    index: int
+    classes: tuple[int, ...]
+    supports: tuple[tuple[str, ...], ...]
+    queries: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.supports) != len(self.classes):
+            raise ValueError(f"episode {self.index}: {len(self.classes)} classes, {len(self.supports)} ways")
+        if len(set(self.classes)) != len(self.classes) or not self.classes:
+            raise ValueError(f"episode {self.index}: classes must be different and at least one")
+        if not all(self.supports) or not self.queries:
+            raise ValueError(f"episode {self.index}: every way needs a support, and the episode a query")
+        for way in self.supports:
+            if len(set(way)) != len(way):
+                raise ValueError(f"episode {self.index}: the same support twice in one way")
+        if shared := {id for way in self.supports for id in way} & set(self.queries):
+            raise ValueError(f"episode {self.index}: {min(shared)} is both support and query")
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """A photograph as a network sees it, with its label map.
+
+    Attributes:
+        id: Its name in the source.
+        image: (3, H, W) float32, RGB in [0, 1].
+        labels: (H, W) uint8 in the source's classes: 0 background, 1..C, 255 ignore. Padding is 255.
+        valid: (H, W) bool, False on padding.
+        placement: Where the original lies in (H, W).
+        original: (H0, W0) uint8, the label map at the photograph's own size.
+        prepared: What a method's `prepare` made of this photograph, if the evaluator asked for it.
+    """
+
+    id: str
+    image: Tensor
+    labels: Tensor
+    valid: Tensor
+    placement: Placement
+    original: Tensor
+    prepared: Any = None
+
+
+def episode_labels(labels: Tensor, classes: tuple[int, ...], ignored: frozenset[int] = frozenset()) -> Tensor:
+    """Source labels -> episode labels: way w becomes w + 1, other classes 0, `ignored` classes and 255 become 255.
+
+    Args:
+        labels: (..., H, W) uint8.
+
+    >>> episode_labels(torch.tensor([[0, 7, 3, 255, 5]], dtype=torch.uint8), (3, 7), frozenset({5})).tolist()
+    [[0, 2, 1, 255, 255]]
+    """
+    table = torch.zeros(256, dtype=torch.uint8)
+    table[[IGNORE, *ignored]] = IGNORE
+    for way, label in enumerate(classes):
+        table[label] = way + 1
+    return table[labels.long()]
+
+
+@dataclass(frozen=True)
+class Episode:
+    """An `EpisodeSpec` with its photographs, loaded when first asked for.
+
+    Attributes:
+        spec: The names.
+        load: (id, slot) -> Photograph. Slots number the supports way by way, then the queries, so that a training
+            loader can augment the same photograph differently in each place. An evaluator's loader ignores them.
+        ignored: Classes whose pixels become 255 (the `novel_pixels="ignore"` rule).
+        score_at: The size at which label maps are compared: the network's `input`, or the photograph's `original`.
+    """
+
+    spec: EpisodeSpec
+    load: Callable[[str, int], Photograph]
+    ignored: frozenset[int] = frozenset()
+    score_at: ScoreAt = "input"
+
+    @property
+    def support_ways(self) -> Tensor:
+        """(S,) int64: the way, 0..N-1, that each of the S supports stands for."""
+        return torch.tensor([way for way, ids in enumerate(self.spec.supports) for _ in ids])
+
+    def supports(self) -> list[Photograph]:
+        """The S support photographs, way by way, then shot by shot."""
+        ids = [id for way in self.spec.supports for id in way]
+        return [self.load(id, slot) for slot, id in enumerate(ids)]
+
+    def queries(self) -> list[Photograph]:
+        """The Q query photographs."""
+        first = sum(len(way) for way in self.spec.supports)
+        return [self.load(id, first + slot) for slot, id in enumerate(self.spec.queries)]
+
+    def labels(self, photograph: Photograph) -> Tensor:
+        """(H, W) uint8: the photograph's label map in this episode's terms, 0..N and 255."""
+        return episode_labels(photograph.labels, self.spec.classes, self.ignored)
+
+    def truth(self, photograph: Photograph) -> Tensor:
+        """The label map that a prediction is compared with: (H, W), or (H0, W0) if `score_at` is `original`."""
+        if self.score_at == "input":
+            return self.labels(photograph)
+        return episode_labels(photograph.original, self.spec.classes, self.ignored)

@@ -1,0 +1,83 @@
+"""How a photograph of any size becomes a square, and how scores on the square come back."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torchvision import tv_tensors
+from torchvision.transforms.v2 import InterpolationMode
+from torchvision.transforms.v2 import functional as V
+
+from episodes.sources.base import IGNORE
+
+Resize = Literal["stretch", "letterbox", "longest"]
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """A target size and the way to reach it.
+
+    Attributes:
+        size: Side of the square in pixels.
+        resize: `stretch` ignores the aspect ratio (PANet, HSNet); `letterbox` shrinks or grows the longer side to
+            `size` and pads right and below (PFENet); `longest` is letterbox without the padding.
+    """
+
+    size: int
+    resize: Resize = "stretch"
+
+    def __post_init__(self) -> None:
+        if self.size < 32:
+            raise ValueError(f"size {self.size} is too small: at least 32 pixels")
+
+    def place(self, height: int, width: int) -> "Placement":
+        """Where a photograph of this size lands.
+
+        >>> Geometry(100, "letterbox").place(50, 200)
+        Placement(original=(50, 200), inner=(25, 100), outer=(100, 100))
+        """
+        if self.resize == "stretch":
+            inner = (self.size, self.size)
+        else:
+            scale = self.size / max(height, width)
+            inner = (max(1, round(height * scale)), max(1, round(width * scale)))
+        return Placement((height, width), inner, inner if self.resize == "longest" else (self.size, self.size))
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where an original lies: resized to `inner`, at the top left of `outer`. All are (height, width) in pixels."""
+
+    original: tuple[int, int]
+    inner: tuple[int, int]
+    outer: tuple[int, int]
+
+    def image(self, image: Tensor) -> Tensor:
+        """(3, H0, W0) -> (3, H, W), bilinear with antialiasing; padding is mid-grey."""
+        resized = V.resize(tv_tensors.Image(image), list(self.inner), antialias=True)
+        padded: Tensor = V.pad(resized, self._padding(), fill=0.45)  # near the ImageNet mean
+        return padded.as_subclass(Tensor)
+
+    def labels(self, labels: Tensor) -> Tensor:
+        """(H0, W0) uint8 -> (H, W) uint8, nearest; padding is 255."""
+        resized = V.resize(tv_tensors.Mask(labels), list(self.inner), InterpolationMode.NEAREST)
+        padded: Tensor = V.pad(resized, self._padding(), fill=IGNORE)
+        return padded.as_subclass(Tensor)
+
+    def valid(self) -> Tensor:
+        """(H, W) bool, False on padding."""
+        valid = torch.zeros(self.outer, dtype=torch.bool)
+        valid[: self.inner[0], : self.inner[1]] = True
+        return valid
+
+    def restore(self, scores: Tensor) -> Tensor:
+        """Scores (..., C, h, w) on any grid over the square -> (..., C, H0, W0) on the original, bilinear."""
+        upsampled = torch.nn.functional.interpolate(scores, self.outer, mode="bilinear", align_corners=False)
+        inner = upsampled[..., : self.inner[0], : self.inner[1]]
+        if self.inner == self.original:
+            return inner
+        return torch.nn.functional.interpolate(inner, self.original, mode="bilinear", align_corners=False)
+
+    def _padding(self) -> list[int]:
+        return [0, 0, self.outer[1] - self.inner[1], self.outer[0] - self.inner[0]]

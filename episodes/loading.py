@@ -1,0 +1,109 @@
+"""From names to tensors: load, place, and in training augment a photograph."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torchvision import tv_tensors
+from torchvision.transforms.v2 import functional as V
+
+from episodes.draws import Draws
+from episodes.episode import Episode, EpisodeSpec, Photograph, ScoreAt
+from episodes.geometry import Geometry
+from episodes.sampler import Sampler
+from episodes.sources.base import Source
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random changes of a training photograph, drawn anew for every place that it takes in an episode.
+
+    Attributes:
+        flip: Probability of a horizontal flip.
+        scale: Smallest share of each side that a random crop keeps, in (0, 1]; 1 is no crop.
+        colour: Strength of brightness, contrast and saturation changes, in [0, 1); 0 is none.
+    """
+
+    flip: float = 0.5
+    scale: float = 1.0
+    colour: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.flip <= 1:
+            raise ValueError(f"flip {self.flip} is not a probability")
+        if not 0 < self.scale <= 1:
+            raise ValueError(f"crop scale {self.scale} is not in (0, 1]")
+        if not 0 <= self.colour < 1:
+            raise ValueError(f"colour strength {self.colour} is not in [0, 1)")
+
+    def __call__(self, image: Tensor, labels: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
+        """Change a photograph (3, H, W) uint8 and its label map (H, W) jointly; sizes may change by the crop."""
+        photograph, mask = tv_tensors.Image(image), tv_tensors.Mask(labels)
+        if draws.chance(self.flip):
+            photograph, mask = V.horizontal_flip(photograph), V.horizontal_flip(mask)
+        if self.scale < 1:
+            height, width = image.shape[-2:]
+            crop = [max(1, round(side * draws.uniform(self.scale, 1))) for side in (height, width)]
+            corner = [draws.below(side - kept + 1) for side, kept in zip((height, width), crop, strict=True)]
+            window = mask[corner[0] : corner[0] + crop[0], corner[1] : corner[1] + crop[1]]
+            if set(window.unique().tolist()) >= set(mask.unique().tolist()):  # a crop must not lose a class
+                photograph, mask = V.crop(photograph, *corner, *crop), V.crop(mask, *corner, *crop)
+        if self.colour > 0:
+            for adjust in (V.adjust_brightness, V.adjust_contrast, V.adjust_saturation):
+                photograph = adjust(photograph, draws.uniform(1 - self.colour, 1 + self.colour))
+        return photograph.as_subclass(Tensor), mask.as_subclass(Tensor)
+
+
+@dataclass(frozen=True)
+class Loader:
+    """Builds episodes from a source.
+
+    Attributes:
+        source: Where photographs come from.
+        geometry: Their size and shape for the network.
+        augmentation: Training only; None loads every photograph as it is.
+        seed: Seeds the augmentation, with the episode's index and the photograph's slot.
+        ignored: Classes whose pixels count for nothing (`novel_pixels="ignore"`).
+        score_at: The size at which predictions are compared with the truth.
+    """
+
+    source: Source
+    geometry: Geometry
+    augmentation: Augmentation | None = None
+    seed: int = 0
+    ignored: frozenset[int] = frozenset()
+    score_at: ScoreAt = "input"
+
+    def photograph(self, id: str, draws: Draws | None = None) -> Photograph:
+        """Load one photograph; with `draws`, augmented."""
+        pixels, classes = self.source.load(id)
+        image, labels = torch.from_numpy(pixels).permute(2, 0, 1), torch.from_numpy(classes)
+        if self.augmentation is not None and draws is not None:
+            image, labels = self.augmentation(image, labels, draws)
+        placement = self.geometry.place(*labels.shape)
+        scaled = placement.image(V.to_dtype(image, torch.float32, scale=True))
+        return Photograph(id, scaled, placement.labels(labels), placement.valid(), placement, labels)
+
+    def build(self, spec: EpisodeSpec) -> Episode:
+        """The episode of a spec. Photographs are loaded when asked for; nothing is read here."""
+
+        def load(id: str, slot: int) -> Photograph:
+            return self.photograph(id, Draws("augmentation", self.seed, spec.index, slot))
+
+        return Episode(spec, load, self.ignored, self.score_at)
+
+
+@dataclass(frozen=True)
+class EpisodeList:
+    """Endless episodes by index: drawn by a sampler, built by a loader. Nothing is read before it is asked for."""
+
+    sampler: Sampler
+    loader: Loader
+
+    def __getitem__(self, index: int) -> Episode:
+        return self.loader.build(self.sampler.spec(index))
+
+    def first(self, count: int) -> Iterator[Episode]:
+        """Episodes 0..count-1."""
+        return (self[index] for index in range(count))

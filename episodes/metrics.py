@@ -1,0 +1,116 @@
+"""Count in integers, then reduce: confusion counts, class IoU, mIoU, FB-IoU."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from episodes.sources.base import IGNORE
+
+Vanished = Literal["count", "skip"]
+Absent = Literal["zero", "nan", "skip"]
+
+
+def confusion(prediction: Tensor, truth: Tensor, ways: int) -> Tensor:
+    """Confusion counts (N+1, N+1) int64: row is the truth, column the prediction, 0 the background.
+
+    Args:
+        prediction: (..., H, W) uint8 in 0..N.
+        truth: the same shape, 0..N and 255; pixels with 255 are not counted.
+        ways: N.
+
+    Raises:
+        ValueError: if shapes differ or a label is out of range.
+
+    >>> confusion(torch.tensor([[0, 1, 1, 1]]), torch.tensor([[0, 0, 1, 255]]), 1).tolist()
+    [[1, 1], [0, 1]]
+    """
+    if prediction.shape != truth.shape:
+        raise ValueError(f"prediction {tuple(prediction.shape)} and truth {tuple(truth.shape)} differ in shape")
+    counted = truth != IGNORE
+    rows, columns = truth[counted].long(), prediction[counted].long()
+    if rows.numel() and max(rows.max().item(), columns.max().item()) > ways:
+        raise ValueError(f"labels must lie in 0..{ways}, or be {IGNORE} in the truth")
+    return torch.bincount(rows * (ways + 1) + columns, minlength=(ways + 1) ** 2).reshape(ways + 1, ways + 1)
+
+
+@dataclass
+class Counts:
+    """True positives, false positives and false negatives of one class, in pixels."""
+
+    tp: int = 0
+    fp: int = 0
+    fn: int = 0
+
+    @property
+    def iou(self) -> float:
+        """TP / (TP + FP + FN), NaN if there is nothing to divide by.
+
+        >>> Counts(tp=1, fp=2, fn=1).iou
+        0.25
+        """
+        union = self.tp + self.fp + self.fn
+        return self.tp / union if union else math.nan
+
+    def add(self, matrix: Tensor, label: int, vanished: Vanished) -> None:
+        """Add class `label` of a confusion matrix."""
+        tp = int(matrix[label, label])
+        fn = int(matrix[label].sum()) - tp
+        if vanished == "skip" and tp + fn == 0:
+            return
+        self.tp += tp
+        self.fn += fn
+        self.fp += int(matrix[:, label].sum()) - tp
+
+
+@dataclass
+class Score:
+    """The running total over episodes, and its reductions. IoUs are fractions in [0, 1].
+
+    Attributes:
+        names: Label of the source -> class name, for every class that is tested.
+        vanished: What to do with the false positives of a class whose pixels are nowhere in the query's truth (all
+            became 255, or were cropped away): `count` them, or `skip` them as PANet does.
+        absent: The IoU of a class that no episode drew: `zero` (PFENet, HSNet), `nan` (PANet, and so is the mean),
+            or `skip` it in the mean (SSP).
+    """
+
+    names: Mapping[int, str]
+    vanished: Vanished = "count"
+    absent: Absent = "zero"
+    classes: dict[int, Counts] = field(default_factory=dict)
+    foreground: Counts = field(default_factory=Counts)
+    background: Counts = field(default_factory=Counts)
+
+    def add(self, classes: Sequence[int], matrix: Tensor) -> None:
+        """Add the confusion counts (N+1, N+1) of an episode with these N classes of the source."""
+        for way, label in enumerate(classes):
+            self.classes.setdefault(label, Counts()).add(matrix, way + 1, self.vanished)
+        binary = torch.stack([matrix[0], matrix[1:].sum(0)])
+        binary = torch.stack([binary[:, 0], binary[:, 1:].sum(1)], dim=1)
+        self.background.add(binary, 0, self.vanished)
+        self.foreground.add(binary, 1, self.vanished)
+
+    @property
+    def per_class(self) -> dict[str, float]:
+        """Class name -> IoU; NaN for a class that no episode drew, or 0 if `absent` is `zero`."""
+        undrawn = 0.0 if self.absent == "zero" else math.nan
+        return {
+            name: self.classes[label].iou if label in self.classes else undrawn for label, name in self.names.items()
+        }
+
+    @property
+    def miou(self) -> float:
+        """The mean of the class IoUs."""
+        ious = list(self.per_class.values())
+        if self.absent == "skip":
+            ious = [iou for iou in ious if not math.isnan(iou)]
+        return sum(ious) / len(ious) if ious else math.nan
+
+    @property
+    def fb_iou(self) -> float:
+        """FB-IoU: the mean of foreground IoU and background IoU, all tested classes being one foreground."""
+        return (self.foreground.iou + self.background.iou) / 2

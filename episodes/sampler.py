@@ -1,0 +1,122 @@
+"""Draws episodes: the i-th is a function of the pairs, the settings and i alone."""
+
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from episodes.draws import Draws
+from episodes.episode import EpisodeSpec
+from episodes.errors import InputError
+from episodes.sources.pairs import Pairs
+
+Drawing = Literal["random", "list"]
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """N-way K-shot episodes with Q queries from two pools of (image, class) pairs.
+
+    Attributes:
+        supports: The pairs that supports come from.
+        queries: The pairs that queries come from; may be the same.
+        names: Class names of the source, for messages.
+        role: `base` or `novel`: two runs over the same pairs but for different ends draw different episodes.
+        drawing: `random` draws N classes, then queries of them. `list` takes the query pairs in order, again from the
+            start after the last (HSNet); way 0 is the pair's class and the other ways are drawn.
+        way, shot, query_count: N, K and Q.
+        seed: Any integer.
+
+    Raises:
+        InputError: if there are fewer classes than ways, or a class has too few images for its supports and queries.
+    """
+
+    supports: Pairs
+    queries: Pairs
+    names: Sequence[str]
+    role: Literal["base", "novel"]
+    drawing: Drawing = "random"
+    way: int = 1
+    shot: int = 1
+    query_count: int = 1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.way, self.shot, self.query_count) < 1:
+            raise InputError("way, shot and queries must each be at least 1")
+        if len(self.classes) < self.way:
+            raise InputError(f"{self.way}-way episodes need {self.way} classes: here are {len(self.classes)}")
+        for label in self.classes:
+            if shortage := self.shortage(label):
+                raise InputError(shortage)
+
+    @cached_property
+    def classes(self) -> tuple[int, ...]:
+        """Classes that episodes are made of, in ascending order."""
+        return tuple(sorted({label for _, label in (*self.supports.items, *self.queries.items)}))
+
+    @cached_property
+    def _key(self) -> tuple[str | int, ...]:
+        pools = (self.supports.sha256, self.queries.sha256)
+        return (*pools, self.role, self.drawing, self.way, self.shot, self.query_count, self.seed)
+
+    @cached_property
+    def _query_ids(self) -> frozenset[str]:
+        return frozenset(id for id, _ in self.queries.items)
+
+    def shortage(self, label: int) -> str | None:
+        """Why this class cannot make an episode, or None if it can."""
+        return shortage(
+            self.names[label - 1],
+            self.supports.by_class.get(label, ()),
+            self.queries.by_class.get(label, ()),
+            self._query_ids,
+            self.shot,
+            self.query_count,
+        )
+
+    def spec(self, index: int) -> EpisodeSpec:
+        """The names of episode `index` (0-based); takes microseconds and needs no other episode."""
+        draws = Draws("episode", *self._key, index)
+        if self.drawing == "list":
+            first, label = self.queries.items[index % len(self.queries.items)]
+            others = [other for other in self.classes if other != label]
+            classes, queries = [label, *draws.sample(others, self.way - 1)], [first]
+        else:
+            classes, queries = draws.sample(self.classes, self.way), []
+        while len(queries) < self.query_count:
+            label = classes[0] if self.drawing == "list" else draws.choice(classes)
+            queries += different(draws, self.queries.by_class[label], 1, set(queries))
+        supports = [
+            tuple(different(draws, self.supports.by_class[label], self.shot, set(queries))) for label in classes
+        ]
+        return EpisodeSpec(index, tuple(classes), tuple(supports), tuple(queries))
+
+
+def shortage(
+    name: str,
+    supports: Sequence[str],
+    queries: Sequence[str],
+    all_queries: Set[str],
+    shot: int,
+    query_count: int,
+) -> str | None:
+    """Why a class with these pools cannot make episodes; None if it always can.
+
+    A query of any way may also show this class and is then lost to its supports, so the worst case is counted.
+    """
+    needed = shot + min(query_count, sum(id in all_queries for id in supports))
+    if len(supports) < needed:
+        return f"class {name} has {len(supports)} support images and needs {needed}: leave it out or add images"
+    if len(queries) < query_count:
+        return f"class {name} has {len(queries)} query images and needs {query_count}: leave it out or add images"
+    return None
+
+
+def different(draws: Draws, pool: Sequence[str], count: int, taken: Set[str]) -> list[str]:
+    """`count` different ids of the pool, none of them taken. The pool is known to hold enough."""
+    drawn: list[str] = []
+    while len(drawn) < count:
+        if (id := draws.choice(pool)) not in taken and id not in drawn:
+            drawn.append(id)
+    return drawn

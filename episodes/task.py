@@ -1,0 +1,184 @@
+"""A fold of a source: which pairs are for base training, for validation, and for the novel classes."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from episodes.draws import Draws
+from episodes.errors import InputError
+from episodes.folds import Order, folds, novel_and_base
+from episodes.sampler import Sampler, shortage
+from episodes.sources import open_source
+from episodes.sources.base import Source, Split
+from episodes.sources.pairs import Pairs, pairs_from_areas, pairs_from_lists
+
+NovelPixels = Literal["background", "ignore", "drop"]
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """What data, and how a fold is made of it.
+
+    Attributes:
+        data: `stickers`, `pascal:PATH` or `coco:PATH`.
+        pairs: Folder of `{train,val}_fold{0..3}.txt`, or None for the `min_pixels` rule.
+        allow_missing: Leave out, and count, listed pairs whose photograph is not there.
+        min_pixels: Without pair lists, a pair needs this many pixels of its class (PFENet's 2 * 32 * 32).
+        fold: Which classes are novel.
+        folds: Number of folds.
+        fold_order: `contiguous` blocks of classes, or `interleaved`.
+    """
+
+    data: str = "stickers"
+    pairs: str | None = None
+    allow_missing: bool = False
+    min_pixels: int = 2048
+    fold: int = 0
+    folds: int = 4
+    fold_order: Order = "contiguous"
+
+
+class Pools(NamedTuple):
+    """Where the supports and the queries of episodes come from."""
+
+    supports: Pairs
+    queries: Pairs
+
+    def record(self) -> dict[str, Any]:
+        """What a result says about them: the rule, how many, and the hash that fixes them."""
+        return {
+            "rule": self.queries.rule,
+            "sha256": self.queries.sha256,
+            "queries": len(self.queries.items),
+            "supports": len(self.supports.items),
+            "supports_sha256": self.supports.sha256,
+            "missing": self.queries.missing,
+        }
+
+
+class Task:
+    """One fold of one source. Photographs are not read here, only lists and class indices.
+
+    Raises:
+        InputError: if the source, the fold or the lists are not there.
+    """
+
+    def __init__(self, settings: DataSettings, source: Source | None = None) -> None:
+        self.settings = settings
+        self.source = source or open_source(settings.data)
+        names = self.source.classes
+        if settings.pairs is not None and settings.folds != 4:
+            raise InputError(f"pair lists are for 4 folds: leave out --pairs, or --folds {settings.folds}")
+        self.novel, self.base = novel_and_base(len(names), settings.fold, settings.folds, settings.fold_order)
+
+    def names(self, classes: Collection[int]) -> dict[int, str]:
+        """Label -> class name, in ascending order."""
+        return {label: self.source.classes[label - 1] for label in sorted(classes)}
+
+    def labels(self, names: Sequence[str], among: Collection[int], what: str) -> tuple[int, ...]:
+        """The labels of these class names.
+
+        Raises:
+            InputError: if a name is not one of the classes `among`, which are called `what` in the message.
+        """
+        known = {name: label for label, name in self.names(among).items()}
+        for name in names:
+            if name not in known:
+                raise InputError(f"{name!r} is no {what} of fold {self.settings.fold}: there are {', '.join(known)}")
+        return tuple(sorted({known[name] for name in names}))
+
+    def pools(self, split: Split, classes: Collection[int]) -> Pools:
+        """The pairs of these classes in a split, by the pair lists or by the `min_pixels` rule."""
+        settings, source = self.settings, self.source
+        if settings.pairs is not None:
+            dealt = folds(len(source.classes), order=settings.fold_order)
+            touched = [fold for fold, own in enumerate(dealt) if set(own) & set(classes)]
+            lists = Path(settings.pairs).expanduser()
+            pairs = pairs_from_lists(source, lists, split, touched, settings.allow_missing, settings.fold_order)
+            return Pools(pairs.of(classes), pairs.of(classes))
+        queries = pairs_from_areas(source, split, "query", classes, settings.min_pixels)
+        if source.ids(split, "support") == source.ids(split, "query"):
+            return Pools(queries, queries)
+        return Pools(pairs_from_areas(source, split, "support", classes, settings.min_pixels), queries)
+
+    def novel_sampler(self, classes: Collection[int], **episodes: Any) -> Sampler:
+        """Episodes of novel classes from the val split; `episodes` are fields of `Sampler`.
+
+        Raises:
+            InputError: if a class has too few images.
+        """
+        return Sampler(*self.pools("val", classes), self.source.classes, "novel", **episodes)
+
+    def validation_sampler(self, classes: Collection[int], **episodes: Any) -> Sampler:
+        """Episodes of base classes held back from training, from the val split: new classes and new photographs."""
+        return Sampler(*self.pools("val", classes), self.source.classes, "base", **episodes)
+
+    def training_sampler(
+        self, held_back: Collection[int], novel_pixels: NovelPixels, **episodes: Any
+    ) -> tuple[Sampler, dict[str, str]]:
+        """Episodes for training, and the base classes that are left out for want of images, with the reason.
+
+        Args:
+            held_back: Base classes treated as if they were novel.
+            novel_pixels: What becomes of training photographs that also show novel or held-back classes: their pixels
+                count as `background`, are ignored (by the loader), or the photographs are dropped.
+            episodes: Fields of `Sampler`.
+
+        Raises:
+            InputError: if fewer classes are left than ways.
+        """
+        unseen = {*self.novel, *held_back}
+        classes = [label for label in self.base if label not in unseen]
+        pools = self.pools("train", classes)
+        if novel_pixels == "drop":
+            pools = Pools(*(_without(pairs, self.source, unseen) for pairs in pools))
+        short = self._short(pools, classes, episodes.get("shot", 1), episodes.get("query_count", 1))
+        enough = [label for label in classes if self.source.classes[label - 1] not in short]
+        pools = Pools(*(pairs.of(enough) for pairs in pools))
+        return Sampler(*pools, self.source.classes, "base", **episodes), short
+
+    def hold_back(self, choice: str, shot: int, seed: int) -> tuple[int, ...]:
+        """Base classes for validation.
+
+        Args:
+            choice: `none`, class names with commas between, or how many to draw of those with images enough.
+            shot: K of the validation episodes.
+            seed: Seeds the draw.
+
+        Raises:
+            InputError: if a name is no base class, or there are not so many classes.
+        """
+        if choice == "none":
+            return ()
+        if not choice.isdigit():
+            return self.labels([name.strip() for name in choice.split(",")], self.base, "base class")
+        short = self._short(self.pools("val", self.base), self.base, shot, 1)
+        able = [label for label, name in self.names(self.base).items() if name not in short]
+        if not 0 < int(choice) < len(able):
+            raise InputError(
+                f"cannot hold back {choice} of the {len(able)} base classes that have images enough in the val split: "
+                "use --hold-back none, a smaller number, or names"
+            )
+        return tuple(sorted(Draws("hold back", self.settings.fold, seed).sample(able, int(choice))))
+
+    def _short(self, pools: Pools, classes: Collection[int], shot: int, query_count: int) -> dict[str, str]:
+        queries = frozenset(id for id, _ in pools.queries.items)
+        reasons = {
+            name: shortage(
+                name,
+                pools.supports.by_class.get(label, ()),
+                pools.queries.by_class.get(label, ()),
+                queries,
+                shot,
+                query_count,
+            )
+            for label, name in self.names(classes).items()
+        }
+        return {name: reason for name, reason in reasons.items() if reason}
+
+
+def _without(pairs: Pairs, source: Source, unseen: Collection[int]) -> Pairs:
+    """The pairs whose photograph shows none of these classes."""
+    kept = tuple(pair for pair in pairs.items if not set(source.classes_in(pair[0])) & set(unseen))
+    return replace(pairs, items=kept, rule=f"{pairs.rule}, photographs with unseen classes dropped")

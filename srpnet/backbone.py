@@ -1,0 +1,139 @@
+"""The shared feature extractor: torchvision's ResNet-50 without its classifier, dilated, BatchNorm frozen."""
+
+from collections.abc import Sequence
+from typing import Literal, Self
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+from torchvision.models.resnet import Bottleneck, ResNet
+
+from episodes.errors import InputError
+
+# Shapes: B images, 3 colours, H x W pixels; C channels, h x w cells of a feature map.
+
+Convention = Literal["v1", "v1.5"]
+"""Where the first block of a stage strides: `v1` on its 1x1 `conv1` (He et al. 2016, and Keras), `v1.5` on
+its 3x3 `conv2` (torchvision). Weights fit one of the two; under the other they load, but work less well."""
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+"""Mean of ImageNet's red, green and blue on a 0..1 scale."""
+IMAGENET_STD = (0.229, 0.224, 0.225)
+"""Standard deviation of ImageNet's red, green and blue on a 0..1 scale."""
+
+
+class Backbone(nn.Module):
+    """ResNet-50 (He et al., CVPR 2016, section 4) that returns the feature maps of chosen stages.
+
+    Parameters and buffers carry torchvision's names, so its weights load as they are. The first weights are
+    random; `srpnet.weights` fetches trained ones.
+
+    Args:
+        convention: where the first block of stages 2..4 strides. It belongs to the weights.
+        output_stride: the most image pixels from one feature cell to the next. Stages that would stride
+            further are dilated instead (Yu and Koltun, ICLR 2016): at 8, stage 3 by 2 and stage 4 by 4;
+            at 16, stage 4 by 2; at 32 none. SRPNet's paper leaves it open.
+        stages: which of the stages 1..4 (torchvision's `layer1`..`layer4`) to return. Stages beyond the last
+            of them are left out of the network.
+        layers: blocks in each of the four stages; (3, 4, 6, 3) is ResNet-50.
+        base_width: channels inside the blocks of stage 1, 64 in ResNet-50.
+        checkpointing: keep only each block's input while training and compute the rest again on the way back
+            (Chen et al. 2016): slower, in far less memory, with the same gradients.
+        seed: draws the first weights. The global random state is neither read nor moved.
+
+    Raises:
+        InputError: an option is not one of those above.
+
+    >>> backbone = Backbone(stages=(2, 3), layers=(1, 1, 1, 1), base_width=8)
+    >>> [tuple(features.shape) for features in backbone(torch.zeros(1, 3, 64, 48))]
+    [(1, 512, 8, 6), (1, 1024, 8, 6)]
+    """
+
+    def __init__(
+        self,
+        convention: Convention = "v1.5",
+        output_stride: Literal[8, 16, 32] = 8,
+        stages: Sequence[int] = (2, 3, 4),
+        *,
+        layers: Sequence[int] = (3, 4, 6, 3),
+        base_width: int = 64,
+        checkpointing: bool = False,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if convention not in ("v1", "v1.5"):
+            raise InputError(f"convention {convention!r} does not exist: choose v1 or v1.5")
+        if output_stride not in (8, 16, 32):
+            raise InputError(f"output stride {output_stride} does not exist: choose 8, 16 or 32")
+        if not stages or not set(stages) <= {1, 2, 3, 4}:
+            raise InputError(f"stages {tuple(stages)} do not exist: choose one or more of 1, 2, 3, 4")
+        self.convention = convention
+        self.output_stride = output_stride
+        self.stages = tuple(sorted(set(stages)))
+        self.channels = tuple(256 * 2 ** (stage - 1) for stage in self.stages)
+        self.checkpointing = checkpointing
+
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            resnet = ResNet(
+                Bottleneck,
+                list(layers),
+                width_per_group=base_width,
+                replace_stride_with_dilation=[False, output_stride <= 8, output_stride <= 16],
+            )
+        self.conv1 = resnet.conv1
+        self.bn1 = resnet.bn1
+        self.relu = resnet.relu
+        self.maxpool = resnet.maxpool
+        for stage in range(1, self.stages[-1] + 1):
+            self.add_module(f"layer{stage}", resnet.get_submodule(f"layer{stage}"))
+        if convention == "v1":
+            self._stride_as_v1()
+
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.requires_grad_(False)
+        self.train(self.training)
+
+    def _stride_as_v1(self) -> None:
+        """Move the stride of each stage's first block from `conv2`, where torchvision has it, to `conv1`.
+
+        With the stride on `conv1`, the first 3x3 convolution already reads the stage's own, coarser grid, so
+        it carries the stage's new dilation. With the stride on `conv2` it still reads the grid of the stage
+        before and keeps that dilation, which is what torchvision's `replace_stride_with_dilation` does.
+        """
+        for stage in range(2, self.stages[-1] + 1):
+            block = self.get_submodule(f"layer{stage}.0")
+            assert isinstance(block, Bottleneck)
+            block.conv1.stride, block.conv2.stride = block.conv2.stride, block.conv1.stride
+            dilation = max(1, 2 ** (stage + 1) // self.output_stride)
+            block.conv2.dilation = block.conv2.padding = (dilation, dilation)
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode of all but BatchNorm, which stays in eval: a few episodes are too small a batch."""
+        super().train(mode)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+        return self
+
+    def forward(self, images_B3HW: Tensor) -> list[Tensor]:
+        """Feature maps (B, C, h, w) of the chosen stages, finest first, all values >= 0.
+
+        C is in `channels`; h and w are H and W, rounded up, over the stage's stride: 4, 8, 16, 32 for stages
+        1..4, but no more than `output_stride`.
+
+        Args:
+            images_B3HW: RGB images, scaled to 0..1, then normalised with `IMAGENET_MEAN` and `IMAGENET_STD`.
+        """
+        features_BChw = self.maxpool(self.relu(self.bn1(self.conv1(images_B3HW))))
+        chosen = []
+        for stage in range(1, self.stages[-1] + 1):
+            for block in self.get_submodule(f"layer{stage}").children():
+                if self.checkpointing and torch.is_grad_enabled():
+                    features_BChw = checkpoint(block, features_BChw, use_reentrant=False)
+                else:
+                    features_BChw = block(features_BChw)
+            if stage in self.stages:
+                chosen.append(features_BChw)
+        return chosen

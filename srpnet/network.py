@@ -1,0 +1,309 @@
+"""SRPNet: one shared feature map, prototypes, similarity. After the feature map nothing is learned.
+
+Letters in names: B images, S supports, Q queries, N ways, P = N + 1 classes with background, C channels, H W input
+size, h w feature size.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Self
+
+import torch
+from huggingface_hub import PyTorchModelHubMixin, hf_hub_download
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from episodes.errors import InputError
+from episodes.files import atomic_write, write_json
+from srpnet.backbone import IMAGENET_MEAN, IMAGENET_STD, Backbone
+from srpnet.inference import QueryInference, infer, valid_share
+from srpnet.prototypes import Pooling, support_prototypes
+from srpnet.similarity import Similarity
+from srpnet.weights import WEIGHT_SETS, get_weights, load_backbone
+
+Trained = Literal["head", "all"]
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    """Everything that fixes the network. Where the paper is silent ("open"), the default is this project's choice.
+
+    Attributes:
+        backbone: Name of the ImageNet weights; it fixes where the stages stride. See `srpnet weights --list`. `auto`
+            is the first that can be had, and is replaced by its name in `build`.
+        backbone_sha256: Content hash of those weights; None until they are loaded.
+        stages: Levels of the pyramid, of 1..4 (open).
+        width: Channels after the reduction, or None for no reduction: nothing is learned then (open).
+        relu: Make the reduced features non-negative (open).
+        output_stride: 8, 16 or 32 (open).
+        pooling: Where masked average pooling happens, see `pooling_weights` (open).
+        similarity: `fidelity` (the paper's) or `cosine`.
+        alpha: Scale of the similarity before the softmax (open).
+        iqi: The recipe of iterative query inference (open).
+        trained: `head`, or `all` if the backbone was fine-tuned too.
+        seen: Names of the classes it was trained on, which must not be tested as novel.
+        layers, base_width: Blocks of each stage and channels inside those of stage 1. The defaults are ResNet-50, which
+            the named weights are for; smaller ones make quick tests.
+        checkpointing: Recompute activations of the backbone in the backward pass: slower, in less memory.
+    """
+
+    backbone: str = "auto"
+    backbone_sha256: str | None = None
+    stages: tuple[int, ...] = (2, 3, 4)
+    width: int | None = 256
+    relu: bool = True
+    output_stride: Literal[8, 16, 32] = 8
+    pooling: Pooling = "feature"
+    similarity: Similarity = "fidelity"
+    alpha: float = 20.0
+    iqi: QueryInference = field(default_factory=QueryInference)
+    trained: Trained = "head"
+    seen: tuple[str, ...] = ()
+    layers: tuple[int, ...] = (3, 4, 6, 3)
+    base_width: int = 64
+    checkpointing: bool = False
+
+    def __post_init__(self) -> None:
+        # From JSON these come as lists and a dict.
+        for name in ("stages", "seen", "layers"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        if isinstance(self.iqi, Mapping):
+            object.__setattr__(self, "iqi", QueryInference(**self.iqi))
+        if self.backbone not in ("auto", *WEIGHT_SETS):
+            raise InputError(f"no backbone weights are called {self.backbone!r}: there are {', '.join(WEIGHT_SETS)}")
+        if not self.stages or not set(self.stages) <= {1, 2, 3, 4} or list(self.stages) != sorted(set(self.stages)):
+            raise InputError(f"pyramid stages must be different and ascending, of 1..4, not {self.stages}")
+        if self.width is not None and self.width < 1:
+            raise InputError(f"the pyramid's width must be positive, not {self.width}")
+        if self.alpha <= 0:
+            raise InputError(f"alpha must be positive, not {self.alpha}")
+        for name, known in (("pooling", ("feature", "mask")), ("similarity", ("fidelity", "cosine"))):
+            if getattr(self, name) not in known:
+                raise InputError(f"{name} must be {' or '.join(known)}, not {getattr(self, name)!r}")
+
+
+TRAINING_FREE = NetworkSettings(stages=(4,), width=None)
+"""Stage 4 as it leaves the ImageNet backbone: nothing is learned for segmentation."""
+
+
+class Logits(NamedTuple):
+    """Logits of an episode on the feature grid: queries (Q, P, h, w) and restored supports (S, P, h, w)."""
+
+    queries: Tensor
+    supports: Tensor
+
+
+class SRPNet(
+    nn.Module,
+    PyTorchModelHubMixin,
+    library_name="srpnet",
+    tags=["few-shot-segmentation", "image-segmentation"],
+    license="mit",
+    paper_url="https://arxiv.org/abs/2210.16829",
+):
+    """Self-Regularized Prototypical Network (Ding, Zhang, Jiang, Pattern Recognition 133, 2023).
+
+    `SRPNet(config)` has random weights; use `build` for ImageNet weights and `from_pretrained` for a trained network.
+    `save_pretrained(folder)` writes safetensors and the settings as JSON; with `trained="head"` it stores the head and
+    names the backbone weights, which `from_pretrained` fetches again.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, config: NetworkSettings) -> None:
+        super().__init__()
+        self.config = config
+        convention = "v1.5" if config.backbone == "auto" else WEIGHT_SETS[config.backbone].convention
+        self.backbone = Backbone(
+            convention,
+            config.output_stride,
+            config.stages,
+            layers=config.layers,
+            base_width=config.base_width,
+            checkpointing=config.checkpointing,
+        )
+        if config.trained == "head":
+            self.backbone.requires_grad_(False)
+        self.reduce: nn.Conv2d | None = None
+        self.channels = sum(self.backbone.channels)
+        if config.width is not None:
+            with torch.random.fork_rng(devices=[]):  # the layer's own initialisation draws from the global state
+                self.reduce = nn.Conv2d(self.channels, config.width, 1)
+            self.channels = config.width
+            self.reset_head(0)
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN)[:, None, None], persistent=False)
+        self.register_buffer("std", torch.tensor(IMAGENET_STD)[:, None, None], persistent=False)
+
+    def reset_head(self, seed: int) -> None:
+        """Initialise the reduction anew, by the seed alone."""
+        if self.reduce is not None:
+            generator = torch.Generator().manual_seed(seed)
+            nn.init.kaiming_normal_(self.reduce.weight, nonlinearity="relu", generator=generator)
+            nn.init.zeros_(self.reduce.bias)  # type: ignore[arg-type]
+
+    def encode(self, images_B3HW: Tensor) -> Tensor:
+        """Images, RGB in [0, 1] -> the final feature map (B, C, h, w).
+
+        The pyramid's levels are brought to the finest one's size, concatenated and reduced (method, 2).
+        """
+        normalised = ((images_B3HW - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+        levels = self.backbone(normalised)
+        size = levels[0].shape[-2:]
+        levels = [
+            level if level.shape[-2:] == size else F.interpolate(level, size, mode="bilinear", align_corners=False)
+            for level in levels
+        ]
+        features_BChw = torch.cat(levels, 1)
+        if self.reduce is not None:
+            features_BChw = self.reduce(features_BChw)
+            if self.config.relu:
+                features_BChw = features_BChw.relu()
+        return features_BChw
+
+    def prototypes(
+        self,
+        features_SChw: Tensor,
+        labels_SHW: Tensor,
+        membership_SN: Tensor,
+        ids: Sequence[str] | None = None,
+    ) -> Tensor:
+        """Prototypes (P, C), background first; see `support_prototypes` for arguments and errors."""
+        with _exact(features_SChw):
+            return support_prototypes(upcast(features_SChw), labels_SHW, membership_SN, self.config.pooling, ids)
+
+    def segment(
+        self,
+        features_BChw: Tensor,
+        prototypes_PC: Tensor,
+        valid_BHW: Tensor | None = None,
+        iqi: QueryInference | None = None,
+    ) -> Tensor:
+        """Logits (B, P, h, w) of images by prototypes, with the rounds of `iqi` (None: none).
+
+        Args:
+            features_BChw: From `encode`.
+            prototypes_PC: From `prototypes`.
+            valid_BHW: bool at input size, False on padding; None if there is none.
+            iqi: Usually `self.config.iqi`.
+        """
+        with _exact(features_BChw):
+            size = (features_BChw.shape[-2], features_BChw.shape[-1])
+            return infer(
+                upcast(features_BChw),
+                prototypes_PC,
+                None if valid_BHW is None else valid_share(valid_BHW, size),
+                similarity=self.config.similarity,
+                alpha=self.config.alpha,
+                iqi=iqi,
+            )
+
+    def forward(
+        self,
+        support_images_S3HW: Tensor,
+        support_labels_SHW: Tensor,
+        membership_SN: Tensor,
+        query_images_Q3HW: Tensor,
+        query_valid_QHW: Tensor | None = None,
+        iqi: QueryInference | None = None,
+    ) -> Logits:
+        """One episode, supports and queries of the same size, encoded in one pass of the shared backbone.
+
+        Args:
+            support_images_S3HW, query_images_Q3HW: RGB in [0, 1].
+            support_labels_SHW: uint8, 0 background, 1..N, 255 neither.
+            membership_SN: bool, whether support s is a shot of way n.
+            query_valid_QHW: bool, False on padding.
+            iqi: Rounds of query inference; None: none.
+        """
+        features_BChw = self.encode(torch.cat([support_images_S3HW, query_images_Q3HW]))
+        supports, queries = features_BChw.tensor_split([len(support_images_S3HW)])
+        prototypes_PC = self.prototypes(supports, support_labels_SHW, membership_SN)
+        return Logits(self.segment(queries, prototypes_PC, query_valid_QHW, iqi), self.segment(supports, prototypes_PC))
+
+    def write(self, folder: Path | str) -> None:
+        """Write `config.json` and `model.safetensors`, each atomically."""
+        kept = ("reduce.",) if self.config.trained == "head" else ("reduce.", "backbone.")
+        state = {name: value.contiguous().cpu() for name, value in self.state_dict().items() if name.startswith(kept)}
+        write_json(Path(folder) / "config.json", asdict(self.config))
+        with atomic_write(Path(folder) / "model.safetensors") as temporary:
+            save_file(state, temporary, {"format": "pt"})
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        self.write(save_directory)
+
+    @classmethod
+    def _from_pretrained(cls, *, model_id: str, map_location: str = "cpu", strict: bool = True, **options: Any) -> Self:
+        if not isinstance(config := options.pop("config", None), NetworkSettings):
+            raise InputError(f"{model_id} has no config.json of an SRPNet: name a folder that `srpnet train` wrote")
+        if (folder := Path(model_id)).is_dir():
+            file = folder / "model.safetensors"
+        else:
+            file = Path(hf_hub_download(model_id, "model.safetensors", **options))
+        try:
+            state = load_file(file)
+        except Exception as error:  # safetensors has its own error type for a damaged file
+            raise InputError(f"{file} cannot be read ({error}): train it again or fetch another copy") from None
+        network = cls(config)
+        if config.trained == "head":
+            _, imagenet = get_weights(config.backbone, sha256=config.backbone_sha256)
+            load_backbone(network.backbone, imagenet)
+        missing, unexpected = network.load_state_dict(state, strict=False)
+        if config.trained == "head":
+            missing = [name for name in missing if not name.startswith("backbone.")]
+        if missing or unexpected:
+            wrong = f"lacks {missing[0]}" if missing else f"has an unexpected {unexpected[0]}"
+            raise InputError(f"{file} does not fit its config.json: it {wrong}")
+        return network.to(map_location).eval()
+
+
+def build(config: NetworkSettings, file: Path | None = None, say: Callable[[str], None] = print) -> SRPNet:
+    """An SRPNet with ImageNet weights in its backbone and a fresh head, in evaluation mode.
+
+    Args:
+        config: Its settings. If they carry a hash, the weights must have that very hash.
+        file: The weights, instead of the cache or a download.
+        say: Told in one line of every source of weights that fails.
+
+    Raises:
+        InputError: if the weights cannot be had, or are not the ones that are named.
+    """
+    name = None if config.backbone == "auto" else config.backbone
+    weights, state = get_weights(name, file, sha256=config.backbone_sha256, say=say)
+    network = SRPNet(replace(config, backbone=weights.name, backbone_sha256=weights.sha256))
+    load_backbone(network.backbone, state)
+    return network.eval()
+
+
+def upcast(features: Tensor) -> Tensor:
+    """Half precisions to float32; float32 and float64 as they are."""
+    return features.float() if features.dtype in (torch.bfloat16, torch.float16) else features
+
+
+def _exact(features: Tensor) -> torch.autocast:
+    return torch.autocast(features.device.type, enabled=False)
+
+
+def load_network(checkpoint: str | Path | None) -> SRPNet:
+    """A trained network by folder or Hugging Face name; None is the training-free one.
+
+    Raises:
+        InputError: if there is no such checkpoint, or its weights cannot be had.
+    """
+    if checkpoint is None:
+        return build(TRAINING_FREE)
+    folder = Path(checkpoint)
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise InputError(f"{folder} holds no config.json: name a folder that `srpnet train` wrote")
+    elif str(checkpoint).count("/") != 1 or str(checkpoint).startswith(("/", ".", "~")):
+        raise InputError(f"there is no checkpoint folder {checkpoint}: name one that `srpnet train` wrote")
+    try:
+        return SRPNet.from_pretrained(str(checkpoint))
+    except InputError:
+        raise
+    except (OSError, ValueError, TypeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"checkpoint {checkpoint} cannot be loaded: {reason}") from None

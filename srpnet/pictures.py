@@ -1,0 +1,68 @@
+"""Read a person's photographs and masks from paths, PIL images or arrays."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from episodes.errors import InputError
+from episodes.sources.base import IGNORE, Array
+
+Picture = str | Path | Image.Image | Array
+
+
+def read_photograph(picture: Picture) -> Array:
+    """RGB uint8 (H, W, 3), turned upright as its EXIF data say.
+
+    Raises:
+        InputError: if it is no readable picture.
+    """
+    return np.array(_open(picture, "photograph").convert("RGB"))
+
+
+def read_mask(picture: Picture, classes: int = 1) -> Array:
+    """A label map uint8 (H, W): 0 background, 1..N classes, 255 counts neither way.
+
+    With one class the object is what is painted: values above half of the largest, so that 0/1 and 0/255 masks and
+    soft or compressed edges all work. A picture with transparency (a cut-out) is the object where it is opaque. In a
+    palette picture (as in PASCAL VOC) every index is an object, but 255 beside others counts neither way. With more
+    classes the values, or the palette indices, are the labels.
+
+    Raises:
+        InputError: if it is no readable picture, or holds labels above N.
+    """
+    image = _open(picture, "mask")
+    cut_out = image.mode in ("RGBA", "LA", "PA") and bool((np.asarray(image.getchannel("A")) < 255).any())
+    channel = image.getchannel("A") if cut_out else image if image.mode == "P" else image.convert("L")
+    values = np.array(channel)
+    if classes > 1:
+        if strange := sorted(set(np.unique(values).tolist()) - {*range(classes + 1), IGNORE}):
+            raise InputError(
+                f"{_name(picture, 'mask')} holds the label {strange[0]}: {classes} classes are 0..{classes}"
+            )
+        return values
+    if image.mode == "P":
+        neither = (values == IGNORE) & bool(((values > 0) & (values < IGNORE)).any())
+        return np.where(neither, IGNORE, values > 0).astype(np.uint8)
+    return (values > values.max() / 2).astype(np.uint8)
+
+
+def _open(picture: Picture, what: str) -> Image.Image:
+    if isinstance(picture, Image.Image):
+        return ImageOps.exif_transpose(picture)
+    if isinstance(picture, np.ndarray):
+        if picture.dtype not in (np.uint8, np.bool_) or picture.ndim not in (2, 3):
+            raise InputError(f"a {what} array must be uint8 (H, W) or (H, W, 3), not {picture.dtype} {picture.shape}")
+        return Image.fromarray(picture.astype(np.uint8))
+    try:
+        with Image.open(picture) as image:
+            upright: Image.Image = ImageOps.exif_transpose(image)
+            return upright
+    except FileNotFoundError:
+        raise InputError(f"there is no {what} {picture}") from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise InputError(f"{picture} cannot be read as a picture ({error})") from None
+
+
+def _name(picture: Picture, what: str) -> str:
+    return str(picture) if isinstance(picture, str | Path) else f"a {what}"

@@ -1,0 +1,91 @@
+"""Masked average pooling: from support features and masks to one prototype a class, and one for the background.
+
+Letters in names: S supports, B images, N ways, P = N + 1 prototypes (background first), C channels, h w feature size,
+H W mask size.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from episodes.errors import InputError
+
+Pooling = Literal["feature", "mask"]
+EPSILON = 1e-6
+
+
+def pooling_weights(mask_BHW: Tensor, size: tuple[int, int], pooling: Pooling) -> Tensor:
+    """The weight of each feature pixel in the average, (B, h, w) float32, from a mask of any size.
+
+    SRPNet does not fix the size at which the average is taken (method, 3):
+
+    - `feature`: the mask is shrunk to the features by area averaging, so that small objects survive.
+    - `mask`: as if the features were upsampled bilinearly to the mask (PANet, sec. 3.3). Since sum_x (U f)(x) m(x) =
+      sum_y f(y) (U' m)(y), it is enough to bring the mask down by the transposed interpolation U'.
+
+    Args:
+        mask_BHW: Weights in [0, 1], or bool.
+        size: (h, w) of the features.
+        pooling: One of the two.
+    """
+    mask_BHW = mask_BHW.float()
+    if pooling == "feature":
+        return F.interpolate(mask_BHW[:, None], size, mode="area")[:, 0]
+    rows_hH, columns_wW = (
+        upsampling_matrix(small, large, mask_BHW.device) for small, large in zip(size, mask_BHW.shape[-2:], strict=True)
+    )
+    return rows_hH @ mask_BHW @ columns_wW.T
+
+
+def upsampling_matrix(small: int, large: int, device: torch.device | None = None) -> Tensor:
+    """(small, large) float32: row i is the i-th unit vector of length `small`, upsampled linearly to `large`."""
+    basis = torch.eye(small, device=device)[None]
+    return F.interpolate(basis, large, mode="linear", align_corners=False)[0]
+
+
+def masked_average_pooling(features_BChw: Tensor, weights_Bhw: Tensor) -> Tensor:
+    """sum_x F(x) m(x) / (sum_x m(x) + eps) for each image: (B, C). An all-zero mask gives zeros."""
+    total_B1 = weights_Bhw.sum((1, 2))[:, None]
+    return torch.einsum("bchw,bhw->bc", features_BChw, weights_Bhw) / (total_B1 + EPSILON)
+
+
+def support_prototypes(
+    features_SChw: Tensor,
+    labels_SHW: Tensor,
+    membership_SN: Tensor,
+    pooling: Pooling = "feature",
+    ids: Sequence[str] | None = None,
+) -> Tensor:
+    """The prototypes of an episode, (N+1, C): background first, then way 1..N.
+
+    A class's prototype is the mean of its shots' masked averages; a shot without a pixel of the class leaves the mean.
+    The background's is the mean over all supports, of the pixels labelled 0 (method, 3).
+
+    Args:
+        features_SChw: Support features.
+        labels_SHW: uint8, 0 background, 1..N the way, 255 neither.
+        membership_SN: bool, whether support s is a shot of way n. Ways may have unequal numbers of shots.
+        pooling: See `pooling_weights`.
+        ids: Names of the supports, for the error.
+
+    Raises:
+        InputError: if a way, or the background, has no pixel in any of its shots.
+    """
+    size = (features_SChw.shape[-2], features_SChw.shape[-1])
+    supports, ways = membership_SN.shape
+    ids = ids or [f"support {s + 1}" for s in range(supports)]
+    prototypes = []
+    for label in range(ways + 1):
+        shots = membership_SN[:, label - 1] if label else torch.ones_like(membership_SN[:, 0])
+        mask_SHW = (labels_SHW == label) & shots[:, None, None]
+        filled = mask_SHW.flatten(1).any(1)
+        if not filled.any():
+            named = ", ".join(id for id, shot in zip(ids, shots.tolist(), strict=True) if shot)
+            what = f"way {label}" if label else "the background"
+            raise InputError(f"no pixel of {what} is left in the support mask of {named}: give another mask")
+        weights = pooling_weights(mask_SHW[filled], size, pooling).to(features_SChw.dtype)
+        prototypes.append(masked_average_pooling(features_SChw[filled], weights).mean(0))
+    return torch.stack(prototypes)

@@ -1,0 +1,123 @@
+"""Show it one to five photographs with a mask, and it segments that class in any other: the call from Python."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from episodes.errors import InputError
+from episodes.files import atomic_write
+from episodes.geometry import Geometry, Placement
+from episodes.pictures import overlay
+from episodes.sources.base import Array
+from srpnet.network import SRPNet, load_network
+from srpnet.pictures import Picture, read_mask, read_photograph
+from srpnet.runtime import DeviceName, Precision, runtime
+
+
+class Segmenter:
+    """Segments one class, or several, by example.
+
+    Args:
+        network: An `SRPNet`, the folder or Hugging Face name of one, or None for the training-free network.
+        size: Photographs are resized to this longer side, in pixels, for the network.
+        device: `auto`, `cpu`, `cuda` or `mps`.
+        precision: `auto`, `fp32` or `bf16`.
+
+    Raises:
+        InputError: if the network or its weights cannot be had, or the device is not there.
+    """
+
+    def __init__(
+        self,
+        network: SRPNet | str | Path | None = None,
+        *,
+        size: int = 417,
+        device: DeviceName = "auto",
+        precision: Precision = "auto",
+    ) -> None:
+        self.runtime = runtime(device, precision)
+        self.network = network if isinstance(network, SRPNet) else load_network(network)
+        self.network.to(self.runtime.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        self.size = size
+        self._prototypes: Tensor | None = None
+        self._classes = 1
+
+    @torch.inference_mode()
+    def set_support(self, images: Sequence[Picture], masks: Sequence[Picture], classes: int = 1) -> None:
+        """Show the examples. Replaces what was shown before; kept as it was if this call fails.
+
+        Args:
+            images: Photographs: paths, PIL images, or uint8 RGB arrays (H, W, 3).
+            masks: For each a mask of the same size: a path, a PIL image, or an array (H, W) of uint8 or bool.
+            classes: 1: what is painted is the object. N: the values 1..N are classes, 0 is background, and 255 counts
+                neither way. A photograph may show several.
+
+        Raises:
+            InputError: if there is no example, or a mask is missing, empty, or of another size than its photograph.
+        """
+        if not images or len(images) != len(masks):
+            raise InputError(
+                f"give one mask for each support photograph: here are {len(images)} and {len(masks)} masks"
+            )
+        names = [str(image) if isinstance(image, str | Path) else f"support {i + 1}" for i, image in enumerate(images)]
+        photographs = [read_photograph(image) for image in images]
+        label_maps = [read_mask(mask, classes) for mask in masks]
+        for name, photograph, labels in zip(names, photographs, label_maps, strict=True):
+            if photograph.shape[:2] != labels.shape:
+                sizes = [f"{array.shape[1]} x {array.shape[0]}" for array in (labels, photograph)]
+                raise InputError(f"the mask of {name} is {sizes[0]} pixels, the photograph {sizes[1]}: they must agree")
+            if not ((labels > 0) & (labels <= classes)).any():
+                raise InputError(f"the mask of {name} is empty: paint the object with a value that is not 0")
+        geometry = Geometry(self.size, "letterbox")
+        places = [geometry.place(*labels.shape) for labels in label_maps]
+        placed = [place.labels(torch.from_numpy(labels)) for place, labels in zip(places, label_maps, strict=True)]
+        labels_SHW = torch.stack(placed).to(self.runtime.device)
+        membership_SN = torch.stack([(labels_SHW == way + 1).flatten(1).any(1) for way in range(classes)], dim=1)
+        features = torch.cat([self._encode(*each) for each in zip(photographs, places, strict=True)])
+        self._prototypes = self.network.prototypes(features, labels_SHW, membership_SN, names)
+        self._classes = classes
+
+    @torch.inference_mode()
+    def probabilities(self, image: Picture) -> NDArray[np.float32]:
+        """Probability of the background and of each class, (N + 1, H, W), at the photograph's own size.
+
+        Raises:
+            InputError: if `set_support` was not called, or the image cannot be read.
+        """
+        if self._prototypes is None:
+            raise InputError("no support is set: call set_support(images, masks) first")
+        photograph = read_photograph(image)
+        place = Geometry(self.size, "longest").place(*photograph.shape[:2])
+        logits = self.network.segment(self._encode(photograph, place), self._prototypes, iqi=self.network.config.iqi)
+        probabilities: NDArray[np.float32] = place.restore(logits)[0].softmax(0).cpu().numpy()
+        return probabilities
+
+    def predict(self, image: Picture) -> Array:
+        """Segment a photograph: uint8 (H, W) at its own size, 0 background, 1..N the class.
+
+        Raises:
+            InputError: if `set_support` was not called, or the image cannot be read.
+        """
+        return self.probabilities(image).argmax(0).astype(np.uint8)
+
+    def write(self, photograph: Path, folder: Path) -> Array:
+        """Segment a photograph and write `NAME-mask.png` and `NAME-overlay.png`; the label map is returned.
+
+        The mask has the photograph's own size. With one class 255 is the object; with more, the values are 1..N.
+        """
+        labels = self.predict(photograph)
+        mask = labels * 255 if self._classes == 1 else labels
+        for name, pixels in (("mask", mask), ("overlay", overlay(read_photograph(photograph), labels))):
+            with atomic_write(folder / f"{photograph.stem}-{name}.png") as temporary:
+                Image.fromarray(pixels).save(temporary, "PNG")
+        return labels
+
+    def _encode(self, photograph: Array, place: Placement) -> Tensor:
+        pixels = torch.from_numpy(photograph).permute(2, 0, 1).float() / 255
+        with self.runtime.autocast():
+            return self.network.encode(place.image(pixels)[None].to(self.runtime.device))

@@ -1,0 +1,458 @@
+"""Episodic training: sample a batch of episodes, restore supports, segment queries, step; save so that it can go on."""
+
+import json
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, Dataset
+
+from episodes.episode import Episode
+from episodes.errors import InputError
+from episodes.files import atomic_write, write_text
+from episodes.metrics import Score, confusion
+from srpnet.losses import segmentation_loss
+from srpnet.method import membership
+from srpnet.network import SRPNet
+from srpnet.runtime import Runtime
+
+FREE = {"device", "training.workers", "training.log_every", "training.save_every"}
+"""Settings that may differ when a run is resumed, since they do not move its weights."""
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How to train. An option that the paper leaves open says so.
+
+    Attributes:
+        steps: Optimizer steps.
+        batch: Episodes a step; the loss is the mean over episodes of each episode's mean.
+        accumulate: Backward passes a step; divides `batch`. More need less memory and give the same loss.
+        support_weight: lambda, the weight of the self-regularization loss (open).
+        train_rounds: Rounds of query inference while training (open).
+        optimizer: `adamw` or `sgd` (momentum 0.9).
+        lr: Largest learning rate of the head.
+        backbone_lr: The same for the backbone, if it is trained.
+        weight_decay: As the optimizer defines it.
+        schedule: After the warm-up, `cosine` to zero, or `poly` with power 0.9.
+        warmup: Steps of linear warm-up.
+        clip: Largest norm of the gradient; 0 does not clip.
+        seed: Seeds the head. (Episodes and augmentation have it from the same flag.)
+        workers: Processes that load photographs; 0 loads in this one.
+        log_every, save_every, validate_every: In steps.
+    """
+
+    steps: int = 500
+    batch: int = 4
+    accumulate: int = 1
+    support_weight: float = 1.0
+    train_rounds: int = 0
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    lr: float = 1e-3
+    backbone_lr: float = 3e-5
+    weight_decay: float = 1e-4
+    schedule: Literal["cosine", "poly"] = "cosine"
+    warmup: int = 20
+    clip: float = 1.0
+    seed: int = 0
+    workers: int = 1
+    log_every: int = 10
+    save_every: int = 50
+    validate_every: int = 100
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch", "accumulate", "log_every", "save_every", "validate_every"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name.replace('_', ' ')} must be at least 1, not {getattr(self, name)}")
+        for name in ("support_weight", "train_rounds", "weight_decay", "warmup", "clip", "workers"):
+            if getattr(self, name) < 0:
+                raise InputError(f"{name.replace('_', ' ')} must not be negative, and is {getattr(self, name)}")
+        if min(self.lr, self.backbone_lr) <= 0:
+            raise InputError("learning rates must be positive")
+        if self.batch % self.accumulate:
+            raise InputError(f"{self.accumulate} backward passes do not divide a batch of {self.batch} episodes")
+
+
+class EpisodeTensors(NamedTuple):
+    """An episode as the network takes it; see `SRPNet.forward` for the shapes."""
+
+    classes: tuple[int, ...]
+    support_images: Tensor
+    support_labels: Tensor
+    membership: Tensor
+    query_images: Tensor
+    query_labels: Tensor
+    query_valid: Tensor
+
+    @classmethod
+    def of(cls, episode: Episode) -> "EpisodeTensors":
+        """Load an episode's photographs."""
+        supports, queries = episode.supports(), episode.queries()
+        return cls(
+            episode.spec.classes,
+            torch.stack([support.image for support in supports]),
+            torch.stack([episode.labels(support) for support in supports]),
+            membership(episode),
+            torch.stack([query.image for query in queries]),
+            torch.stack([episode.labels(query) for query in queries]),
+            torch.stack([query.valid for query in queries]),
+        )
+
+    def to(self, device: torch.device) -> "EpisodeTensors":
+        """The same on a device."""
+        return EpisodeTensors(self.classes, *(tensor.to(device, non_blocking=True) for tensor in self[1:]))
+
+
+class Indexed(Protocol):
+    """Endless episodes by index, such as `episodes.EpisodeList`."""
+
+    def __getitem__(self, index: int, /) -> Episode: ...
+
+
+class EpisodeDataset(Dataset[EpisodeTensors]):
+    """The episodes of steps first..steps-1, for a DataLoader."""
+
+    def __init__(self, episodes: Indexed, first: int, count: int) -> None:
+        self.episodes, self.first, self.count = episodes, first, count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> EpisodeTensors:
+        return EpisodeTensors.of(self.episodes[self.first + index])
+
+
+class Progress(NamedTuple):
+    """What a logging step says. Losses and IoUs are means since the last one; IoUs are fractions.
+
+    The support mIoU is the ceiling of the query mIoU (method, 5). `validation` is None but on validation steps.
+    """
+
+    step: int
+    loss: float
+    query_loss: float
+    support_loss: float
+    query_miou: float
+    support_miou: float
+    lr: float
+    episodes_per_second: float
+    validation: float | None = None
+
+
+class Interrupted(Exception):
+    """Training was asked to stop and has saved its state."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__(f"stopped after step {step}")
+        self.step = step
+
+
+class TrainingRun:
+    """A folder in which a network is trained, with all that is needed to go on.
+
+    The folder holds `config.json` and `model.safetensors` (for `SRPNet.from_pretrained`), `training.pt` (weights,
+    optimizer and step, for resuming) and `log.jsonl`. Each is written atomically, so that a kill at any moment leaves
+    a folder that loads; the first are written before step 1.
+
+    Args:
+        network: Trained in place.
+        settings: How.
+        folder: Where.
+        runtime: Device and precision.
+        schedule_steps: Length of the learning-rate schedule; `settings.steps` if None. A run may stop before its end.
+        resume: Go on from `training.pt` if it is there.
+        identity: What else, beside the settings of network and training, must be the same to resume: the episodes'.
+
+    Raises:
+        InputError: if nothing is trainable, or `training.pt` cannot be read or is of another run.
+    """
+
+    def __init__(
+        self,
+        network: SRPNet,
+        settings: TrainingSettings,
+        folder: Path,
+        runtime: Runtime,
+        schedule_steps: int | None = None,
+        resume: bool = False,
+        identity: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.network = network.to(runtime.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.settings, self.folder, self.runtime = settings, folder, runtime
+        self.schedule_steps = schedule_steps or settings.steps
+        self.identity = flat({**(identity or {}), "network": asdict(network.config), "training": asdict(settings)})
+        self.identity["schedule_steps"] = self.schedule_steps
+        self.step = 0
+        self.validations: dict[int, float] = {}
+        self.optimizer = make_optimizer(network, settings)
+        if resume and (folder / "training.pt").exists():
+            self._load()
+        else:
+            (folder / "log.jsonl").unlink(missing_ok=True)
+            self.save()
+
+    def train(
+        self,
+        episodes: Indexed,
+        on_log: Callable[[Progress], None] = lambda _: None,
+        validate: Callable[[SRPNet], float] | None = None,
+    ) -> None:
+        """Train up to `settings.steps`.
+
+        Args:
+            episodes: Step s takes episodes s * batch .. (s + 1) * batch - 1, whatever was done before.
+            on_log: Called every `log_every` steps, and on validation steps.
+            validate: Scores the network on base classes that are held back; its results are kept in `validations`.
+
+        Raises:
+            Interrupted: after Ctrl-C or SIGTERM, when the step is done and saved.
+        """
+        settings = self.settings
+        meter = Meter()
+        with stop_requested() as stopping:
+            for batch in self._batches(episodes):
+                lr = self._learn(batch, meter)
+                self.step += 1
+                last = self.step == settings.steps
+                score = None
+                if validate is not None and (last or self.step % settings.validate_every == 0):
+                    score = self.validations[self.step] = validate(self.network)
+                    self.network.train()
+                if last or stopping() or score is not None or self.step % settings.save_every == 0:
+                    self.save()
+                if last or score is not None or self.step % settings.log_every == 0:
+                    progress = meter.read(self.step, lr, score)
+                    append_line(self.folder / "log.jsonl", progress)
+                    on_log(progress)
+                    meter = Meter()
+                if stopping() and not last:
+                    raise Interrupted(self.step)
+
+    def save(self) -> None:
+        """Write the network, then the training state."""
+        self.network.write(self.folder)
+        state = {
+            "step": self.step,
+            "network": trainable_state(self.network),
+            "optimizer": self.optimizer.state_dict(),
+            "validations": self.validations,
+            "identity": self.identity,
+        }
+        with atomic_write(self.folder / "training.pt") as temporary:
+            torch.save(state, temporary)
+
+    def _load(self) -> None:
+        file = self.folder / "training.pt"
+        try:
+            state = torch.load(file, map_location="cpu", weights_only=True)
+        except Exception as error:  # torch raises many kinds for a damaged file
+            reason = str(error).splitlines()[0]
+            raise InputError(f"{file} cannot be read ({reason}): start again without --resume") from None
+        for name, value in self.identity.items():
+            if name not in FREE and (before := state["identity"].get(name)) != value:
+                raise InputError(
+                    f"{self.folder} was begun with {name} = {before}, not {value}: "
+                    "resume with the same settings, or train in another folder"
+                )
+        self.network.load_state_dict(state["network"], strict=False)
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.validations = state["step"], state["validations"]
+        keep_lines(self.folder / "log.jsonl", self.step)
+
+    def _batches(self, episodes: Indexed) -> Iterator[list[EpisodeTensors]]:
+        settings = self.settings
+        first = self.step * settings.batch
+        dataset = EpisodeDataset(episodes, first, settings.steps * settings.batch - first)
+        loader: DataLoader[EpisodeTensors] = DataLoader(
+            dataset,
+            batch_size=settings.batch,
+            collate_fn=list,
+            num_workers=settings.workers,
+            worker_init_fn=_leave_interrupts_to_the_parent,
+            generator=torch.Generator(),  # else the loader draws a seed for its workers from the global state
+            pin_memory=self.runtime.device.type == "cuda",
+        )
+        self.network.train()
+        return iter(loader)
+
+    def _learn(self, batch: Sequence[EpisodeTensors], meter: "Meter") -> float:
+        """One optimizer step over a batch; returns the head's learning rate."""
+        factor = lr_factor(self.step, self.settings, self.schedule_steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["peak"] * factor
+        part = len(batch) // self.settings.accumulate
+        self.optimizer.zero_grad(set_to_none=True)
+        for start in range(0, len(batch), part):
+            episodes = [episode.to(self.runtime.device) for episode in batch[start : start + part]]
+            losses = episode_losses(self.network, episodes, self.settings, self.runtime, meter)
+            (losses.sum() / len(batch)).backward()
+        if self.settings.clip:
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip)
+        self.optimizer.step()
+        return float(self.settings.lr * factor)
+
+
+def episode_losses(
+    network: SRPNet,
+    episodes: Sequence[EpisodeTensors],
+    settings: TrainingSettings,
+    runtime: Runtime,
+    meter: "Meter",
+) -> Tensor:
+    """L_query + lambda * L_support of each episode (method, 5): (E,). One pass of the backbone serves them all."""
+    images = [images for episode in episodes for images in (episode.support_images, episode.query_images)]
+    with runtime.autocast():
+        features = network.encode(torch.cat(images)).split([len(each) for each in images])
+    iqi = replace(network.config.iqi, rounds=settings.train_rounds)
+    losses = []
+    for episode, support_features, query_features in zip(episodes, features[::2], features[1::2], strict=True):
+        prototypes = network.prototypes(support_features, episode.support_labels, episode.membership)
+        query_logits = network.segment(query_features, prototypes, episode.query_valid, iqi)
+        support_logits = network.segment(support_features, prototypes)
+        query_loss = segmentation_loss(query_logits, episode.query_labels)
+        support_loss = segmentation_loss(support_logits, episode.support_labels)
+        losses.append(query_loss + settings.support_weight * support_loss)
+        meter.add(episode, query_logits, support_logits, query_loss, support_loss, losses[-1])
+    return torch.stack(losses)
+
+
+class Meter:
+    """Losses and IoUs between two logging steps."""
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter()
+        self._losses: list[Tensor] = []
+        self._queries, self._supports = Score({}, absent="skip"), Score({}, absent="skip")
+
+    @torch.no_grad()
+    def add(self, episode: EpisodeTensors, query_logits: Tensor, support_logits: Tensor, *losses: Tensor) -> None:
+        """Add an episode: its logits, and its query, support and total loss."""
+        self._losses.append(torch.stack(losses).detach())
+        for score, logits, labels in (
+            (self._queries, query_logits, episode.query_labels),
+            (self._supports, support_logits, episode.support_labels),
+        ):
+            size = (labels.shape[-2], labels.shape[-1])
+            prediction = F.interpolate(logits.detach(), size, mode="bilinear").argmax(1)
+            score.add(episode.classes, confusion(prediction, labels, len(episode.classes)))
+
+    def read(self, step: int, lr: float, validation: float | None) -> Progress:
+        """The means over all that was added."""
+        query_loss, support_loss, loss = torch.stack(self._losses).mean(0).tolist()
+        seconds = time.perf_counter() - self._start
+        queries, supports = _mean_iou(self._queries), _mean_iou(self._supports)
+        rate = len(self._losses) / seconds
+        return Progress(step, loss, query_loss, support_loss, queries, supports, lr, rate, validation)
+
+
+def _mean_iou(score: Score) -> float:
+    ious = [counts.iou for counts in score.classes.values() if not math.isnan(counts.iou)]
+    return sum(ious) / len(ious) if ious else 0.0
+
+
+def make_optimizer(network: SRPNet, settings: TrainingSettings) -> torch.optim.Optimizer:
+    """AdamW or SGD over the trainable parameters: head and backbone with a learning rate each.
+
+    Raises:
+        InputError: if the network has nothing to train.
+    """
+    groups = [
+        {"params": [weights for weights in module.parameters() if weights.requires_grad], "peak": lr}
+        for module, lr in ((network.reduce, settings.lr), (network.backbone, settings.backbone_lr))
+        if module is not None
+    ]
+    groups = [group for group in groups if group["params"]]
+    if not groups:
+        raise InputError("this network has nothing to train: give it a head (--width) or use --train all")
+    if settings.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=settings.lr, momentum=0.9, weight_decay=settings.weight_decay)
+    return torch.optim.AdamW(groups, lr=settings.lr, weight_decay=settings.weight_decay)
+
+
+def lr_factor(step: int, settings: TrainingSettings, schedule_steps: int) -> float:
+    """Share of the largest learning rate at a step (0-based): linear warm-up, then cosine or poly to zero.
+
+    >>> settings = TrainingSettings(warmup=10)
+    >>> [round(lr_factor(step, settings, 110), 3) for step in (0, 9, 10, 60, 109)]
+    [0.1, 1.0, 1.0, 0.5, 0.0]
+    """
+    if step < settings.warmup:
+        return (step + 1) / settings.warmup
+    done = (step - settings.warmup) / max(1, schedule_steps - settings.warmup)
+    return float((1 - done) ** 0.9) if settings.schedule == "poly" else 0.5 * (1 + math.cos(math.pi * done))
+
+
+def trainable_state(network: SRPNet) -> dict[str, Tensor]:
+    """Name -> value of the parameters that training changes (BatchNorm is frozen)."""
+    return {name: value.detach() for name, value in network.named_parameters() if value.requires_grad}
+
+
+def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as one level of dotted names, in plain types that survive saving.
+
+    >>> flat({"lr": 0.1, "network": {"stages": (2, 3)}})
+    {'lr': 0.1, 'network.stages': '2, 3'}
+    """
+    plain: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            plain |= flat(value, f"{prefix}{name}.")
+        else:
+            plain[prefix + name] = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
+    return plain
+
+
+def append_line(path: Path, progress: Progress) -> None:
+    """Add one JSON line to a log."""
+    with path.open("a", encoding="utf-8") as log:
+        log.write(json.dumps(progress._asdict()) + "\n")
+
+
+def keep_lines(path: Path, step: int) -> None:
+    """Drop the lines of a log that lie past a step: they are about to be written again."""
+    if path.exists():
+        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
+        write_text(path, "".join(line + "\n" for line in lines if json.loads(line)["step"] <= step))
+
+
+def best_step(validations: Mapping[int, float]) -> int:
+    """The earliest step with the highest validation score.
+
+    >>> best_step({100: 0.5, 200: 0.7, 300: 0.7})
+    200
+    """
+    return max(sorted(validations), key=lambda step: validations[step])
+
+
+def _leave_interrupts_to_the_parent(_: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@contextmanager
+def stop_requested() -> Iterator[Callable[[], bool]]:
+    """Within it, the first Ctrl-C or SIGTERM only asks to stop, and a second one interrupts at once."""
+    asked = False
+
+    def ask(number: int, _: Any) -> None:
+        nonlocal asked
+        asked = True
+        signal.signal(number, before[signal.Signals(number)])
+
+    try:
+        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:  # signals belong to the main thread; elsewhere nobody can press Ctrl-C
+        yield lambda: False
+        return
+    try:
+        yield lambda: asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

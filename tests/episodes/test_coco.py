@@ -1,0 +1,270 @@
+"""COCO folders: label maps with known pixels, both layouts, and each way in which a folder can be wrong."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from episodes.errors import InputError
+from episodes.sources.base import Source
+from episodes.sources.coco import Coco
+
+pytest.importorskip("pycocotools")
+
+# pycocotools 2.0 hands numpy 2 arrays in numpy 1's way; nothing here can change that.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+HEIGHT, WIDTH = 6, 8
+Content = dict[str, Any]
+
+
+def box(left: int, top: int, right: int, bottom: int) -> list[list[int]]:
+    """A rectangle as a polygon; right and bottom are exclusive."""
+    return [[left, top, right, top, right, bottom, left, bottom]]
+
+
+def runs(labels: np.ndarray) -> Content:
+    """A mask as uncompressed run lengths, which is how COCO stores crowds."""
+    flat = labels.ravel(order="F").astype(int)
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], flat]))).tolist()
+    counts = np.diff([0, *edges, flat.size]).tolist()
+    return {"size": list(labels.shape), "counts": counts}
+
+
+def annotation(number: int, category: int, segmentation: Any, image: int = 7, crowd: int = 0) -> Content:
+    return {
+        "id": number,
+        "image_id": image,
+        "category_id": category,
+        "segmentation": segmentation,
+        "iscrowd": crowd,
+    }
+
+
+def example() -> Content:
+    """Image 7 shows a small cat (90) before a large dog (18) before a crowd of dogs; image 8 is empty."""
+    crowd = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
+    crowd[0:2] = 1
+    return {
+        "images": [
+            {"id": 7, "file_name": "000007.jpg", "height": HEIGHT, "width": WIDTH},
+            {"id": 8, "file_name": "000008.jpg", "height": HEIGHT, "width": WIDTH},
+        ],
+        "categories": [{"id": 90, "name": "cat"}, {"id": 18, "name": "dog"}],
+        "annotations": [
+            annotation(1, 90, box(2, 2, 4, 4)),
+            annotation(2, 18, box(0, 1, 6, 5)),
+            annotation(3, 18, runs(crowd), crowd=1),
+        ],
+    }
+
+
+EXPECTED = np.array(
+    [
+        [255, 255, 255, 255, 255, 255, 255, 255],
+        [1, 1, 1, 1, 1, 1, 255, 255],
+        [1, 1, 2, 2, 1, 1, 0, 0],
+        [1, 1, 2, 2, 1, 1, 0, 0],
+        [1, 1, 1, 1, 1, 1, 0, 0],
+        [0, 0, 0, 0, 0, 0, 0, 0],
+    ]
+)
+
+
+def write(root: Path, content: Content, name: str = "instances", photographs: str = "images") -> Path:
+    (root / "annotations").mkdir(parents=True, exist_ok=True)
+    (root / "annotations" / f"{name}.json").write_text(json.dumps(content))
+    (root / photographs).mkdir(parents=True, exist_ok=True)
+    for image in content["images"]:
+        Image.new("RGB", (WIDTH, HEIGHT), (10, 20, 30)).save(root / photographs / image["file_name"])
+    return root
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SRPNET_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return write(tmp_path / "coco", example())
+
+
+def test_ids_classes_and_name(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source: Source = Coco(root)
+    assert source.ids("val") == source.ids("val", "support") == ("000007", "000008")
+    assert source.classes == ("dog", "cat"), "ascending category id, not file order"
+    assert source.name == f"coco:{root}"
+    assert [source.has(id) for id in ("000007", "000009")] == [True, False]
+    assert capsys.readouterr().out == ""
+
+
+def test_label_map_crowd_below_large_below_small(root: Path) -> None:
+    photograph, labels = Coco(root).load("000007")
+    assert photograph.shape == (HEIGHT, WIDTH, 3)
+    assert labels.dtype == np.uint8
+    assert labels.flags.c_contiguous
+    np.testing.assert_array_equal(labels, EXPECTED)
+
+
+def test_order_of_annotations_does_not_matter(tmp_path: Path) -> None:
+    content = example()
+    content["annotations"].reverse()
+    np.testing.assert_array_equal(Coco(write(tmp_path, content)).load("000007")[1], EXPECTED)
+
+
+def test_classes_in_counts_visible_pixels(root: Path) -> None:
+    source = Coco(root)
+    assert source.classes_in("000007") == {1: 20, 2: 4}
+    assert source.classes_in("000008") == {}
+    assert not source.load("000008")[1].any()
+
+
+def test_a_changed_annotation_file_is_counted_again(root: Path) -> None:
+    assert Coco(root).classes_in("000007") == {1: 20, 2: 4}
+    content = example()
+    del content["annotations"][0]
+    write(root, content)
+    assert Coco(root).classes_in("000007") == {1: 24}
+
+
+@pytest.mark.parametrize("year", ["2014", "2017"])
+@pytest.mark.parametrize("folder", ["{part}", "images/{part}", "images"])
+def test_official_layout(tmp_path: Path, year: str, folder: str) -> None:
+    train = example()
+    for image in train["images"]:
+        image["file_name"] = "train_" + image["file_name"]
+    write(tmp_path, train, f"instances_train{year}", folder.format(part=f"train{year}"))
+    write(tmp_path, example(), f"instances_val{year}", folder.format(part=f"val{year}"))
+    source = Coco(tmp_path)
+    assert source.ids("train") == ("train_000007", "train_000008")
+    assert source.ids("val") == ("000007", "000008")
+    for id in ("train_000007", "000007"):
+        assert source.has(id)
+        assert source.classes_in(id) == {1: 20, 2: 4}
+        np.testing.assert_array_equal(source.load(id)[1], EXPECTED)
+
+
+def test_the_train_file_is_not_read_for_val(tmp_path: Path) -> None:
+    write(tmp_path, example(), "instances_val2014", "val2014")
+    (tmp_path / "train2014").mkdir()
+    (tmp_path / "annotations" / "instances_train2014.json").write_text("{ broken")
+    source = Coco(tmp_path)
+    assert source.classes
+    assert source.load("000007")
+    with pytest.raises(InputError, match=r"instances_train2014\.json is not a COCO instances file"):
+        source.ids("train")
+
+
+def test_train_is_not_made_of_a_single_file(root: Path) -> None:
+    with pytest.raises(InputError, match=r"no annotations for train: .*instances_train2014\.json"):
+        Coco(root).ids("train")
+
+
+def test_splits_that_share_a_photograph(tmp_path: Path) -> None:
+    write(tmp_path, example(), "instances_train2017", "train2017")
+    write(tmp_path, example(), "instances_val2017", "val2017")
+    source = Coco(tmp_path)
+    source.ids("val")
+    with pytest.raises(InputError, match="share 2 photographs, 000007 for one"):
+        source.ids("train")
+
+
+def test_splits_that_disagree_on_categories(tmp_path: Path) -> None:
+    other = example()
+    other["categories"][0]["name"] = "tiger"
+    write(tmp_path, other, "instances_train2017", "train2017")
+    write(tmp_path, example(), "instances_val2017", "val2017")
+    source = Coco(tmp_path)
+    source.ids("val")
+    with pytest.raises(InputError, match="declare different categories"):
+        source.ids("train")
+
+
+def test_a_folder_without_annotations(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="has no annotations: a COCO folder holds"):
+        Coco(tmp_path)
+
+
+def test_a_folder_without_photographs(root: Path) -> None:
+    (root / "images").rename(root / "pictures")
+    with pytest.raises(InputError, match=r"no photographs: .*images is not there"):
+        Coco(root)
+
+
+def test_without_pycocotools(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pycocotools.coco", None)
+    with pytest.raises(InputError, match=r"pip install 'srpnet\[coco\]'"):
+        Coco(root).ids("val")
+
+
+@pytest.mark.parametrize("text", ["", '{"images": [', "[]", '{"annotations": [{}]}', '{"images": ["x"]}', "{}"])
+def test_corrupt_json(root: Path, text: str) -> None:
+    (root / "annotations" / "instances.json").write_text(text)
+    with pytest.raises(InputError, match=r"instances\.json (is not a COCO|needs categories)"):
+        Coco(root).ids("val")
+
+
+def many_categories(content: Content) -> None:
+    content["categories"] += [{"id": number, "name": str(number)} for number in range(100, 353)]
+
+
+def unknown_category(content: Content) -> None:
+    content["annotations"][1]["category_id"] = 5
+
+
+def no_size(content: Content) -> None:
+    del content["images"][0]["height"]
+
+
+def one_name_twice(content: Content) -> None:
+    content["images"][1]["file_name"] = "000007.jpg"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (many_categories, "has 255 categories: label maps hold up to 254"),
+        (unknown_category, "annotation 2 has undeclared category 5"),
+        (no_size, "KeyError.*height"),
+        (one_name_twice, "two images share a file name"),
+    ],
+)
+def test_records_that_cannot_be(tmp_path: Path, spoil: Callable[[Content], None], words: str) -> None:
+    content = example()
+    spoil(content)
+    with pytest.raises(InputError, match=words):
+        Coco(write(tmp_path, content)).ids("val")
+
+
+@pytest.mark.parametrize("segmentation", [None, [], [[1, 2, 3]], [["x"] * 6], {"size": [2, 2], "counts": [4]}, "text"])
+def test_a_segmentation_that_cannot_be_drawn(tmp_path: Path, segmentation: Any) -> None:
+    content = example()
+    content["annotations"][0]["segmentation"] = segmentation
+    source = Coco(write(tmp_path, content))
+    for ask in (source.load, source.classes_in):
+        with pytest.raises(InputError, match="segmentation of annotation 1 cannot be drawn"):
+            ask("000007")
+
+
+def test_an_unknown_id(root: Path) -> None:
+    with pytest.raises(InputError, match="has no photograph '000009'"):
+        Coco(root).load("000009")
+
+
+def test_a_missing_photograph(root: Path) -> None:
+    (root / "images" / "000007.jpg").unlink()
+    assert not Coco(root).has("000007")
+    with pytest.raises(InputError, match=r"000007\.jpg is not there"):
+        Coco(root).load("000007")
+
+
+def test_a_photograph_of_another_size(root: Path) -> None:
+    Image.new("RGB", (WIDTH + 1, HEIGHT)).save(root / "images" / "000007.jpg")
+    with pytest.raises(InputError, match=r"000007\.jpg: the mask is 8 x 6 pixels, its photograph 9 x 6"):
+        Coco(root).load("000007")
