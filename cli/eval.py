@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cli.options import (
+    BadInput,
     announce_data,
     checkpoint_option,
     config_option,
@@ -16,7 +17,7 @@ from cli.options import (
     pick,
     runtime_options,
 )
-from cli.progress import progress_bar
+from cli.progress import Bars
 
 
 @click.command("eval")
@@ -46,7 +47,7 @@ def command(ctx: click.Context, /, out: Path | None, pictures: int, **flags: Any
     """
     announce_data(ctx, flags["data"])
     if pictures and out is None:
-        raise click.UsageError("--pictures needs --out, the folder to draw them into")
+        raise BadInput("--pictures needs --out, the folder to draw them into")
     console = Console(stderr=True)
     with console.status("Loading PyTorch"):
         from episodes.task import DataSettings
@@ -54,13 +55,8 @@ def command(ctx: click.Context, /, out: Path | None, pictures: int, **flags: Any
 
     classes = tuple(name.strip() for name in flags["classes"].split(",") if name.strip())
     settings = pick(EvalSettings, flags | {"classes": classes}, data=pick(DataSettings, flags))
-    with progress_bar(console) as bar:
-        task = bar.add_task("Evaluating", total=None)
-
-        def show(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
-
-        result = run_evaluation(settings, out, pictures, show)
+    with Bars(console) as bars:
+        result = run_evaluation(settings, out, pictures, lambda done, total: bars.update("Evaluating", done, total))
     print_result(result, Console())
     if out is not None:
         click.echo(f"result.json and {pictures} pictures: {out}" if pictures else f"result.json: {out}")
@@ -70,7 +66,7 @@ def print_result(result: dict[str, Any], console: Console) -> None:
     """The scores as a table, in percent."""
     settings = result["settings"]
     title = f"{settings['data']} fold {settings['source']['fold']}, {settings['way']}-way {settings['shot']}-shot"
-    table = Table(title=title, caption=result.get("note"), title_justify="left", caption_justify="left")
+    table = Table(title=title, title_justify="left")
     table.add_column("novel class")
     table.add_column("IoU", justify="right")
     for name, iou in result["per_class"].items():
@@ -80,6 +76,8 @@ def print_result(result: dict[str, Any], console: Console) -> None:
     table.add_row("FB-IoU", percent(result["fb_iou"]))
     table.add_row("support mIoU (ceiling)", percent(result["support_miou"]))
     console.print(table)
+    if note := result.get("note"):
+        console.print(note[0].upper() + note[1:], highlight=False)
     pace = f"{result['seconds'] / result['episodes']:.2f} s an episode"
     rules = f"{result['episodes']} episodes, protocol {settings['protocol']}"
     console.print(f"{rules}, {settings['runtime']}, {pace}", highlight=False)

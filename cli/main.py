@@ -1,13 +1,11 @@
 """The `srpnet` command."""
 
 import importlib
-import sys
 from typing import Any
 
 import click
 
-from episodes.errors import InputError
-from srpnet.version import __version__
+from cli.options import BadInput
 
 COMMANDS = {
     "train": "Train SRPNet on the base classes of a fold.",
@@ -37,13 +35,16 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except InputError as error:
-            click.echo(f"Error: {error}", err=True)
-            sys.exit(2)
+        except ValueError as error:
+            from episodes.errors import InputError
+
+            if not isinstance(error, InputError):
+                raise
+            raise BadInput(str(error)) from None
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, prog_name="srpnet")
+@click.version_option(package_name="srpnet", prog_name="srpnet")
 def main() -> None:
     """Few-shot segmentation: show it one to five photographs with a mask, and it segments that class everywhere.
 

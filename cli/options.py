@@ -8,10 +8,14 @@ from typing import Any, TypeVar
 
 import click
 
-from episodes.errors import InputError
-
 F = TypeVar("F", bound=Callable[..., Any])
 S = TypeVar("S")
+
+
+class BadInput(click.ClickException):
+    """Bad input from a person: one line that names the thing and the mend, and exit code 2."""
+
+    exit_code = 2
 
 
 def together(*options: Callable[[F], F]) -> Callable[[F], F]:
@@ -37,13 +41,13 @@ def _read_config(ctx: click.Context, _: click.Parameter, file: Path | None) -> N
     try:
         settings = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{file} cannot be read ({error}): name a TOML file of settings") from None
+        raise BadInput(f"{file} cannot be read ({error}): name a TOML file of settings") from None
     except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{file} is not valid TOML: {error}") from None
+        raise BadInput(f"{file} is not valid TOML: {error}") from None
     known = {parameter.name for parameter in ctx.command.params} - {"config"}
     values = {name.replace("-", "_"): value for name, value in settings.items()}
     if unknown := sorted(set(values) - known):
-        raise InputError(f"{file}: `srpnet {ctx.info_name}` has no setting {unknown[0]!r}: see its --help")
+        raise BadInput(f"{file}: `srpnet {ctx.info_name}` has no setting {unknown[0]!r}: see its --help")
     ctx.default_map = {**(ctx.default_map or {}), **values}
 
 

@@ -6,9 +6,8 @@ from typing import Any
 import click
 from rich.console import Console
 
-from cli.options import checkpoint_option, runtime_options
-from cli.progress import progress_bar
-from episodes.errors import InputError
+from cli.options import BadInput, checkpoint_option, runtime_options
+from cli.progress import Bars
 
 PHOTOGRAPHS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 
@@ -49,14 +48,18 @@ def command(
     photographs = find_photographs(queries)
     console = Console(stderr=True)
     with console.status("Loading PyTorch"):
+        from srpnet.pictures import check_photograph
         from srpnet.segmenter import Segmenter
 
+        for photograph in photographs:
+            check_photograph(photograph)
         segmenter = Segmenter(checkpoint, size=size, **flags)
     images, masks = zip(*supports, strict=True)
     segmenter.set_support(images, masks)
-    with progress_bar(console) as bar:
-        for photograph in bar.track(photographs, description="Segmenting"):
+    with Bars(console) as bars:
+        for done, photograph in enumerate(photographs, start=1):
             segmenter.write(photograph, out)
+            bars.update("Segmenting", done, len(photographs))
     click.echo(f"{len(photographs)} masks and overlays: {out}")
 
 
@@ -64,7 +67,7 @@ def find_photographs(queries: tuple[Path, ...]) -> list[Path]:
     """The photographs named, and those in the folders named, in order.
 
     Raises:
-        InputError: if a folder holds none, or two photographs would be written under one name.
+        BadInput: if a folder holds none, or two photographs would be written under one name.
     """
     found: list[Path] = []
     for query in queries:
@@ -73,11 +76,11 @@ def find_photographs(queries: tuple[Path, ...]) -> list[Path]:
             continue
         inside = sorted(file for file in query.iterdir() if file.suffix.lower() in PHOTOGRAPHS)
         if not inside:
-            raise InputError(f"{query} holds no photographs ({', '.join(sorted(PHOTOGRAPHS))})")
+            raise BadInput(f"{query} holds no photographs ({', '.join(sorted(PHOTOGRAPHS))})")
         found += inside
     stems: dict[str, Path] = {}
     for file in found:
         if file.stem in stems:
-            raise InputError(f"{stems[file.stem]} and {file} would be written under one name: rename one of them")
+            raise BadInput(f"{stems[file.stem]} and {file} would be written under one name: rename one of them")
         stems[file.stem] = file
     return found

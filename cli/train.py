@@ -8,6 +8,7 @@ import click
 from rich.console import Console
 
 from cli.options import (
+    BadInput,
     announce_data,
     config_option,
     data_options,
@@ -17,7 +18,6 @@ from cli.options import (
     together,
 )
 from cli.progress import TrainingDisplay
-from episodes.errors import InputError
 
 network_options = together(
     click.option(
@@ -174,7 +174,7 @@ def train_settings(flags: dict[str, Any]) -> Any:
     try:
         stages = tuple(int(stage) for stage in str(flags["stages"]).split(","))
     except ValueError:
-        raise InputError(f"--stages {flags['stages']!r} is no list of numbers: write 2,3,4") from None
+        raise BadInput(f"--stages {flags['stages']!r} is no list of numbers: write 2,3,4") from None
     strides = {"stages": stages, "output_stride": int(flags["output_stride"])}
     return pick(
         TrainSettings,

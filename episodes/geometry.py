@@ -9,6 +9,7 @@ from torchvision import tv_tensors
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as V
 
+from episodes.errors import InputError
 from episodes.sources.base import IGNORE
 
 Resize = Literal["stretch", "letterbox", "longest"]
@@ -22,6 +23,9 @@ class Geometry:
         size: Side of the square in pixels.
         resize: `stretch` ignores the aspect ratio (PANet, HSNet); `letterbox` shrinks or grows the longer side to
             `size` and pads right and below (PFENet); `longest` is letterbox without the padding.
+
+    Raises:
+        InputError: if the size is below 32.
     """
 
     size: int
@@ -29,7 +33,7 @@ class Geometry:
 
     def __post_init__(self) -> None:
         if self.size < 32:
-            raise ValueError(f"size {self.size} is too small: at least 32 pixels")
+            raise InputError(f"size {self.size} is too small: at least 32 pixels")
 
     def place(self, height: int, width: int) -> "Placement":
         """Where a photograph of this size lands.

@@ -10,6 +10,7 @@ from torchvision.transforms.v2 import functional as V
 
 from episodes.draws import Draws
 from episodes.episode import Episode, EpisodeSpec, Photograph, ScoreAt
+from episodes.errors import InputError
 from episodes.geometry import Geometry
 from episodes.sampler import Sampler
 from episodes.sources.base import Source
@@ -23,6 +24,9 @@ class Augmentation:
         flip: Probability of a horizontal flip.
         scale: Smallest share of each side that a random crop keeps, in (0, 1]; 1 is no crop.
         colour: Strength of brightness, contrast and saturation changes, in [0, 1); 0 is none.
+
+    Raises:
+        InputError: if one is out of its range.
     """
 
     flip: float = 0.5
@@ -31,11 +35,11 @@ class Augmentation:
 
     def __post_init__(self) -> None:
         if not 0 <= self.flip <= 1:
-            raise ValueError(f"flip {self.flip} is not a probability")
+            raise InputError(f"flip {self.flip} is not a probability")
         if not 0 < self.scale <= 1:
-            raise ValueError(f"crop scale {self.scale} is not in (0, 1]")
+            raise InputError(f"crop scale {self.scale} is not in (0, 1]")
         if not 0 <= self.colour < 1:
-            raise ValueError(f"colour strength {self.colour} is not in [0, 1)")
+            raise InputError(f"colour strength {self.colour} is not in [0, 1)")
 
     def __call__(self, image: Tensor, labels: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
         """Change a photograph (3, H, W) uint8 and its label map (H, W) jointly; sizes may change by the crop."""

@@ -22,9 +22,10 @@ COLOURS = (
 TILE, GAP, CAPTION = 240, 8, 22
 
 
-def overlay(image: Array, labels: Array, opacity: float = 0.55) -> Array:
-    """A photograph (H, W, 3) with its label map (H, W) painted over it and the borders drawn; 255 is left as it is."""
-    painted = image.astype(np.float32)
+def overlay(image: Array, labels: Array, opacity: float = 0.5) -> Array:
+    """A photograph (H, W, 3) with its label map (H, W) painted over it, and all that is no object turned grey."""
+    grey = image.mean(2, keepdims=True).repeat(3, 2)
+    painted = np.where(labels[..., None] == 0, 0.25 * image + 0.6 * grey, image.astype(np.float32))
     for label in np.unique(labels[(labels > 0) & (labels < IGNORE)]):
         inside = labels == label
         colour = np.array(COLOURS[(int(label) - 1) % len(COLOURS)], np.float32)

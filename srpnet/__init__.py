@@ -1,0 +1,52 @@
+"""SRPNet: few-shot segmentation with self-regularized prototypes.
+
+from srpnet import Segmenter
+
+segmenter = Segmenter("runs/stickers-fold0-1shot")
+segmenter.set_support(["cup1.jpg"], ["cup1-mask.png"])
+mask = segmenter.predict("kitchen.jpg")
+"""
+
+from episodes.errors import InputError
+from srpnet.backbone import Backbone
+from srpnet.experiment import EvalSettings, TrainSettings, run_evaluation, run_training
+from srpnet.inference import QueryInference, infer
+from srpnet.losses import segmentation_loss
+from srpnet.method import SRPNetMethod
+from srpnet.network import TRAINING_FREE, NetworkSettings, SRPNet, build, load_network
+from srpnet.prototypes import masked_average_pooling, support_prototypes
+from srpnet.runtime import runtime
+from srpnet.segmenter import Segmenter
+from srpnet.similarity import cosine, fidelity
+from srpnet.training import TrainingRun, TrainingSettings
+from srpnet.version import __version__
+from srpnet.weights import WEIGHT_SETS, get_weights
+
+__all__ = [
+    "TRAINING_FREE",
+    "WEIGHT_SETS",
+    "Backbone",
+    "EvalSettings",
+    "InputError",
+    "NetworkSettings",
+    "QueryInference",
+    "SRPNet",
+    "SRPNetMethod",
+    "Segmenter",
+    "TrainSettings",
+    "TrainingRun",
+    "TrainingSettings",
+    "__version__",
+    "build",
+    "cosine",
+    "fidelity",
+    "get_weights",
+    "infer",
+    "load_network",
+    "masked_average_pooling",
+    "run_evaluation",
+    "run_training",
+    "runtime",
+    "segmentation_loss",
+    "support_prototypes",
+]

@@ -228,10 +228,10 @@ def _prepare(
     if short:
         say(f"Left out of training for want of images: {', '.join(short)}")
     seen = tuple(task.names(sampler.classes).values())
-    network = build(replace(settings.network, seen=seen), say=say)
-    network.reset_head(settings.seed)
     unseen = frozenset(task.novel) | set(held_back) if settings.novel_pixels == "ignore" else frozenset()
     loader = Loader(task.source, Geometry(settings.size), settings.augmentation, settings.seed, unseen)
+    network = build(replace(settings.network, seen=seen), say=say)
+    network.reset_head(settings.seed)
     training = replace(settings.training, steps=steps)
     run = TrainingRun(network, training, folder, machine, settings.training.steps, resume, asdict(settings))
     record = {"pairs": Pools(sampler.supports, sampler.queries).record(), "classes": seen, "left_out": short}

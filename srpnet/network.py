@@ -79,7 +79,8 @@ class NetworkSettings:
             raise InputError(f"the pyramid's width must be positive, not {self.width}")
         if self.alpha <= 0:
             raise InputError(f"alpha must be positive, not {self.alpha}")
-        for name, known in (("pooling", ("feature", "mask")), ("similarity", ("fidelity", "cosine"))):
+        choices = {"pooling": ("feature", "mask"), "similarity": ("fidelity", "cosine"), "trained": ("head", "all")}
+        for name, known in choices.items():
             if getattr(self, name) not in known:
                 raise InputError(f"{name} must be {' or '.join(known)}, not {getattr(self, name)!r}")
 
@@ -250,7 +251,11 @@ class SRPNet(
         if config.trained == "head":
             _, imagenet = get_weights(config.backbone, sha256=config.backbone_sha256)
             load_backbone(network.backbone, imagenet)
-        missing, unexpected = network.load_state_dict(state, strict=False)
+        try:
+            missing, unexpected = network.load_state_dict(state, strict=False)
+        except RuntimeError as error:  # a tensor of another shape
+            reason = str(error).splitlines()[-1].strip()
+            raise InputError(f"{file} does not fit its config.json: {reason}") from None
         if config.trained == "head":
             missing = [name for name in missing if not name.startswith("backbone.")]
         if missing or unexpected:

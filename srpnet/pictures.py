@@ -17,7 +17,10 @@ def read_photograph(picture: Picture) -> Array:
     Raises:
         InputError: if it is no readable picture.
     """
-    return np.array(_open(picture, "photograph").convert("RGB"))
+    image = _open(picture, "photograph")
+    if image.mode.startswith("I"):  # 16-bit grey, which `convert` would cut off at 255
+        image = Image.fromarray((np.asarray(image) / 257).clip(0, 255).astype(np.uint8))
+    return np.array(image.convert("RGB"))
 
 
 def read_mask(picture: Picture, classes: int = 1) -> Array:
@@ -47,21 +50,39 @@ def read_mask(picture: Picture, classes: int = 1) -> Array:
     return (values > values.max() / 2).astype(np.uint8)
 
 
+def check_photograph(path: Path) -> None:
+    """Look at a file's head alone.
+
+    Raises:
+        InputError: if it is no picture.
+    """
+    try:
+        with Image.open(path):
+            pass
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: str | Path, error: Exception) -> InputError:
+    return InputError(f"{path} cannot be read as a picture ({error})")
+
+
 def _open(picture: Picture, what: str) -> Image.Image:
-    if isinstance(picture, Image.Image):
-        return ImageOps.exif_transpose(picture)
     if isinstance(picture, np.ndarray):
-        if picture.dtype not in (np.uint8, np.bool_) or picture.ndim not in (2, 3):
+        shapes = ((2,), (3, 3), (3, 4))
+        if picture.dtype not in (np.uint8, np.bool_) or (picture.ndim, *picture.shape[2:]) not in shapes:
             raise InputError(f"a {what} array must be uint8 (H, W) or (H, W, 3), not {picture.dtype} {picture.shape}")
         return Image.fromarray(picture.astype(np.uint8))
     try:
+        if isinstance(picture, Image.Image):
+            return ImageOps.exif_transpose(picture)  # which reads it, if nobody has yet
         with Image.open(picture) as image:
             upright: Image.Image = ImageOps.exif_transpose(image)
             return upright
     except FileNotFoundError:
         raise InputError(f"there is no {what} {picture}") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"{picture} cannot be read as a picture ({error})") from None
+        raise InputError(f"{_name(picture, what)} cannot be read as a picture ({error})") from None
 
 
 def _name(picture: Picture, what: str) -> str:

@@ -18,7 +18,7 @@ EPSILON = 1e-6
 
 
 def pooling_weights(mask_BHW: Tensor, size: tuple[int, int], pooling: Pooling) -> Tensor:
-    """The weight of each feature pixel in the average, (B, h, w) float32, from a mask of any size.
+    """The weight of each feature pixel in the average, (B, h, w), from a mask of any size.
 
     SRPNet does not fix the size at which the average is taken (method, 3):
 
@@ -27,22 +27,22 @@ def pooling_weights(mask_BHW: Tensor, size: tuple[int, int], pooling: Pooling) -
       sum_y f(y) (U' m)(y), it is enough to bring the mask down by the transposed interpolation U'.
 
     Args:
-        mask_BHW: Weights in [0, 1], or bool.
+        mask_BHW: Weights in [0, 1] of a floating type, which the result has too; bool gives float32.
         size: (h, w) of the features.
         pooling: One of the two.
     """
-    mask_BHW = mask_BHW.float()
+    mask_BHW = mask_BHW if mask_BHW.is_floating_point() else mask_BHW.float()
     if pooling == "feature":
         return F.interpolate(mask_BHW[:, None], size, mode="area")[:, 0]
     rows_hH, columns_wW = (
-        upsampling_matrix(small, large, mask_BHW.device) for small, large in zip(size, mask_BHW.shape[-2:], strict=True)
+        upsampling_matrix(small, large, mask_BHW) for small, large in zip(size, mask_BHW.shape[-2:], strict=True)
     )
     return rows_hH @ mask_BHW @ columns_wW.T
 
 
-def upsampling_matrix(small: int, large: int, device: torch.device | None = None) -> Tensor:
-    """(small, large) float32: row i is the i-th unit vector of length `small`, upsampled linearly to `large`."""
-    basis = torch.eye(small, device=device)[None]
+def upsampling_matrix(small: int, large: int, like: Tensor) -> Tensor:
+    """(small, large): row i is the i-th unit vector of length `small`, upsampled linearly to `large`."""
+    basis = torch.eye(small, dtype=like.dtype, device=like.device)[None]
     return F.interpolate(basis, large, mode="linear", align_corners=False)[0]
 
 
@@ -83,9 +83,9 @@ def support_prototypes(
         mask_SHW = (labels_SHW == label) & shots[:, None, None]
         filled = mask_SHW.flatten(1).any(1)
         if not filled.any():
-            named = ", ".join(id for id, shot in zip(ids, shots.tolist(), strict=True) if shot)
+            named = ", ".join(id for id, shot in zip(ids, shots.tolist(), strict=True) if shot) or ", ".join(ids)
             what = f"way {label}" if label else "the background"
             raise InputError(f"no pixel of {what} is left in the support mask of {named}: give another mask")
-        weights = pooling_weights(mask_SHW[filled], size, pooling).to(features_SChw.dtype)
+        weights = pooling_weights(mask_SHW[filled].to(features_SChw.dtype), size, pooling)
         prototypes.append(masked_average_pooling(features_SChw[filled], weights).mean(0))
     return torch.stack(prototypes)

@@ -226,14 +226,16 @@ class TrainingRun:
                 if validate is not None and (last or self.step % settings.validate_every == 0):
                     score = self.validations[self.step] = validate(self.network)
                     self.network.train()
-                if last or stopping() or score is not None or self.step % settings.save_every == 0:
-                    self.save()
+                # The log first: its lines past the saved step are dropped on resuming, and then written again.
                 if last or score is not None or self.step % settings.log_every == 0:
                     progress = meter.read(self.step, lr, score)
                     append_line(self.folder / "log.jsonl", progress)
                     on_log(progress)
                     meter = Meter()
-                if stopping() and not last:
+                stop = stopping()
+                if last or stop or score is not None or self.step % settings.save_every == 0:
+                    self.save()
+                if stop and not last:
                     raise Interrupted(self.step)
 
     def save(self) -> None:

@@ -1,0 +1,191 @@
+"""The commands as a person types them, on the stickers, with a backbone of random weights and tiny pictures."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from cli.main import main
+from srpnet.backbone import Backbone
+from srpnet.weights import Weights
+
+TINY = ["--size", "64", "--device", "cpu", "--precision", "fp32"]
+
+
+@pytest.fixture(scope="session")
+def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def random_backbone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, shared_cache: Path) -> None:
+    monkeypatch.setenv("SRPNET_CACHE", str(shared_cache))  # the stickers are counted once for all tests
+    state = Backbone("v1", stages=(4,)).state_dict()
+    weights = Weights("keras-v1", "v1", "0" * 64)
+    monkeypatch.setattr("srpnet.network.get_weights", lambda *_, **__: (weights, state))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+
+
+def srpnet(*words: str, env: dict[str, str] | None = None) -> Result:
+    return CliRunner(env=env).invoke(main, words)
+
+
+def refused(result: Result) -> str:
+    """The message of a refusal: one line, after what was announced before, and exit code 2."""
+    assert result.exit_code == 2, result.output
+    *announced, message = result.stderr.strip().splitlines()
+    assert message.startswith("Error: ")
+    assert len(announced) <= 1
+    return message
+
+
+def test_help_lists_the_commands_and_each_has_examples() -> None:
+    assert all(name in srpnet("--help").output for name in ("train", "eval", "predict", "weights"))
+    for name in ("train", "eval", "predict", "weights"):
+        result = srpnet(name, "--help")
+        assert result.exit_code == 0
+        assert f"srpnet {name}" in result.output
+
+
+def test_version() -> None:
+    assert srpnet("--version").output.startswith("srpnet, version ")
+
+
+def test_an_unknown_command_is_a_usage_error() -> None:
+    assert srpnet("segment").exit_code == 2
+
+
+def test_train_then_eval_then_predict(tmp_path: Path) -> None:
+    trained = srpnet("train", *TINY, "--steps", "2", "--batch", "2", "--workers", "0", "--out", "run")
+    assert trained.exit_code == 0, trained.output
+    assert "embedded stickers" in trained.output
+    assert "srpnet eval --fold 0 --shot 1 --checkpoint run" in trained.output
+
+    scored = srpnet("eval", *TINY, "--episodes", "3", "--checkpoint", "run", "--out", "scores", "--pictures", "2")
+    assert scored.exit_code == 0, scored.output
+    assert "mIoU" in scored.output
+    assert "not a benchmark" in scored.output
+    result = json.loads(Path("scores/result.json").read_text())
+    assert result["episodes"] == 3
+    assert result["settings"]["checkpoint"] == "run"
+    assert "stickers" in result["note"]
+    assert len(list(Path("scores/pictures").glob("*.png"))) == 2
+
+    Path("photos").mkdir()
+    for name, colour in (("one", "red"), ("two", "blue")):
+        Image.new("RGB", (90, 60), colour).save(f"photos/{name}.jpg")
+    mask = Image.new("L", (90, 60))
+    mask.paste(255, (20, 20, 50, 50))
+    mask.save("mask.png")
+    words = ("predict", "--support", "photos/one.jpg", "mask.png", "photos", "--checkpoint", "run", *TINY)
+    found = srpnet(*words, "--out", "found")
+    assert found.exit_code == 0, found.output
+    assert sorted(file.name for file in Path("found").iterdir()) == [
+        "one-mask.png",
+        "one-overlay.png",
+        "two-mask.png",
+        "two-overlay.png",
+    ]
+    with Image.open("found/two-mask.png") as written:
+        assert written.size == (90, 60)
+
+
+def test_a_finished_folder_is_not_trained_over() -> None:
+    words = ("train", *TINY, "--steps", "1", "--batch", "1", "--workers", "0", "--out", "run")
+    assert srpnet(*words).exit_code == 0
+    assert "--resume" in refused(srpnet(*words))
+
+
+def test_settings_from_a_file_and_flags_win() -> None:
+    Path("settings.toml").write_text('data = "stickers"\nepisodes = 2\nsize = 64\nclasses = "boat"\n')
+    words = ("eval", "--config", "settings.toml", "--device", "cpu", "--out", "scores", "--episodes", "1")
+    result = srpnet(*words)
+    assert result.exit_code == 0, result.output
+    assert "No --data" not in result.output
+    content = json.loads(Path("scores/result.json").read_text())
+    assert content["episodes"] == 1
+    assert content["settings"]["size"] == 64
+    assert list(content["per_class"]) == ["boat"]
+
+
+def test_data_from_the_environment() -> None:
+    message = refused(srpnet("eval", env={"SRPNET_DATA": "pascal:nowhere"}))
+    assert "nowhere" in message
+
+
+def test_shipped_configs_hold_known_settings() -> None:
+    for file in (Path(__file__).parents[2] / "configs").glob("*.toml"):
+        message = refused(srpnet("train", "--config", str(file), "--data", "nonsense"))
+        assert "nonsense" in message
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("eval", "--fold", "4"), "fold 4"),
+        (("eval", "--data", "emoji"), "'emoji'"),
+        (("eval", "--classes", "cat"), "'cat'"),
+        (("eval", "--protocol", "ours"), "'ours'"),
+        (("eval", "--episodes", "0"), "0 episodes"),
+        (("eval", "--pictures", "2"), "--out"),
+        (("eval", "--checkpoint", "nowhere"), "nowhere"),
+        (("eval", "--shot", "500"), "500"),
+        (("eval", "--way", "6"), "6-way"),
+        (("eval", "--size", "8"), "size 8"),
+        (("eval", "--iqi-rounds", "-1"), "-1"),
+        (("eval", "--device", "cuda"), "cuda"),
+        (("train", "--stages", "two"), "'two'"),
+        (("train", "--stages", "5"), "5"),
+        (("train", "--steps", "0"), "steps"),
+        (("train", "--flip", "2"), "flip"),
+        (("train", "--size", "8"), "size 8"),
+        (("train", "--hold-back", "unicorn"), "'unicorn'"),
+        (("train", "--hold-back", "15"), "15"),
+        (("train", "--weights", "vgg"), "'vgg'"),
+        (("train", "--accumulate", "3"), "3"),
+        (("train", "--pairs", "nowhere"), "nowhere"),
+        (("train", "--config", "missing.toml"), "missing.toml"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value),
+)
+def test_bad_input_is_one_line_and_leaves_nothing(words: tuple[str, ...], named: str, tmp_path: Path) -> None:
+    if "cuda" in words:
+        torch = pytest.importorskip("torch")
+        if torch.cuda.is_available():
+            pytest.skip("this machine has the device")
+    assert named in refused(srpnet(*words))
+    assert not list(tmp_path.rglob("*.safetensors"))
+    assert not list(tmp_path.rglob("result.json"))
+
+
+@pytest.mark.parametrize(("text", "named"), [("fold = ", "TOML"), ("colour-of-sky = 1", "colour_of_sky")])
+def test_a_bad_config_file_is_named(text: str, named: str) -> None:
+    Path("settings.toml").write_text(text)
+    message = refused(srpnet("train", "--config", "settings.toml"))
+    assert "settings.toml" in message
+    assert named in message
+
+
+def test_predict_refuses_photographs_of_one_name() -> None:
+    for folder in ("a", "b"):
+        Path(folder).mkdir()
+        Image.new("RGB", (40, 40)).save(f"{folder}/same.jpg")
+    words = ("predict", "--support", "a/same.jpg", "a/same.jpg", "a", "b", "--out", "found")
+    assert "one name" in refused(srpnet(*words))
+
+
+def test_predict_checks_every_photograph_before_the_first_is_written() -> None:
+    Image.new("RGB", (40, 40), "white").save("good.png")
+    Path("zebra.jpg").write_bytes(b"not a picture")
+    words = ("predict", "--support", "good.png", "good.png", "good.png", "zebra.jpg", "--out", "found", *TINY)
+    assert "zebra.jpg" in refused(srpnet(*words))
+    assert not Path("found").exists()
+
+
+def test_predict_refuses_an_empty_folder() -> None:
+    Path("empty").mkdir()
+    Image.new("RGB", (40, 40), "white").save("good.png")
+    assert "no photographs" in refused(srpnet("predict", "--support", "good.png", "good.png", "empty", "--out", "o"))

@@ -1,0 +1,147 @@
+"""Geometry: placements by hand, padding that counts for nothing, and scores that come back to where they were."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from episodes.geometry import Geometry, Placement, Resize
+
+ODD = [(31, 77), (77, 31), (33, 33), (1, 50), (50, 1), (101, 64), (64, 101)]
+
+
+@pytest.mark.parametrize(
+    ("resize", "height", "width", "inner", "outer"),
+    [
+        ("stretch", 30, 50, (64, 64), (64, 64)),
+        ("stretch", 500, 3, (64, 64), (64, 64)),
+        ("letterbox", 30, 120, (16, 64), (64, 64)),
+        ("letterbox", 128, 128, (64, 64), (64, 64)),
+        ("letterbox", 120, 31, (64, 17), (64, 64)),  # 31 * 64 / 120 = 16.53
+        ("letterbox", 10, 20, (32, 64), (64, 64)),
+        ("letterbox", 1, 1000, (1, 64), (64, 64)),  # 0.064 of a pixel is still one
+        ("longest", 30, 120, (16, 64), (16, 64)),
+        ("longest", 120, 31, (64, 17), (64, 17)),
+        ("longest", 64, 64, (64, 64), (64, 64)),
+    ],
+)
+def test_places(resize: Resize, height: int, width: int, inner: tuple[int, int], outer: tuple[int, int]) -> None:
+    assert Geometry(64, resize).place(height, width) == Placement((height, width), inner, outer)
+
+
+@pytest.mark.parametrize("size", [32, 47, 473])
+@pytest.mark.parametrize(("height", "width"), [(375, 500), (500, 333), (7, 9), (641, 427)])
+def test_the_longer_side_is_the_size(size: int, height: int, width: int) -> None:
+    place = Geometry(size, "letterbox").place(height, width)
+    assert max(place.inner) == size
+    assert place.inner[0] / place.inner[1] == pytest.approx(height / width, rel=1 / min(place.inner))
+
+
+@pytest.mark.parametrize("size", [31, 0, -64])
+def test_a_size_that_is_too_small(size: int) -> None:
+    with pytest.raises(ValueError, match=f"size {size} is too small: at least 32"):
+        Geometry(size)
+
+
+@pytest.mark.parametrize(("height", "width"), ODD)
+@pytest.mark.parametrize("resize", ["stretch", "letterbox", "longest"])
+def test_shapes_of_odd_sizes(resize: Resize, height: int, width: int) -> None:
+    place = Geometry(45, resize).place(height, width)
+    assert place.image(torch.rand(3, height, width)).shape == (3, *place.outer)
+    assert place.labels(torch.zeros(height, width, dtype=torch.uint8)).shape == place.outer
+    assert place.valid().shape == place.outer
+    assert place.restore(torch.rand(2, 3, 6, 6)).shape == (2, 3, height, width)
+
+
+@pytest.mark.parametrize("resize", ["stretch", "letterbox", "longest"])
+def test_padding_is_not_valid_and_255(resize: Resize) -> None:
+    place = Geometry(64, resize).place(20, 80)
+    image = place.image(torch.full((3, 20, 80), 0.2))
+    labels = place.labels(torch.full((20, 80), 7, dtype=torch.uint8))
+    valid = place.valid()
+    assert valid.sum() == place.inner[0] * place.inner[1]
+    assert valid[: place.inner[0], : place.inner[1]].all()
+    torch.testing.assert_close(image[:, valid], torch.full((3, int(valid.sum())), 0.2))
+    assert (image[:, ~valid] == 0.45).all()
+    assert (labels[valid] == 7).all()
+    assert (labels[~valid] == 255).all()
+    assert (image.dtype, labels.dtype, valid.dtype) == (torch.float32, torch.uint8, torch.bool)
+
+
+def test_results_are_plain_tensors() -> None:
+    place = Geometry(32, "letterbox").place(20, 40)
+    assert type(place.image(torch.rand(3, 20, 40))) is Tensor
+    assert type(place.labels(torch.zeros(20, 40, dtype=torch.uint8))) is Tensor
+
+
+@pytest.mark.parametrize(("height", "width"), ODD)
+@pytest.mark.parametrize("resize", ["stretch", "letterbox", "longest"])
+def test_resizing_makes_no_new_labels(resize: Resize, height: int, width: int) -> None:
+    values = torch.tensor([0, 7, 200, 255], dtype=torch.uint8)
+    labels = values[torch.randint(4, (height, width), generator=torch.Generator().manual_seed(1))]
+    for size in (32, 45, 90):
+        placed = Geometry(size, resize).place(height, width).labels(labels)
+        assert set(placed.unique().tolist()) <= set(values.tolist())
+
+
+def test_labels_at_twice_the_size_repeat_each_pixel() -> None:
+    labels = (torch.arange(32 * 32) % 251).to(torch.uint8).reshape(32, 32)
+    place = Geometry(64).place(32, 32)
+    assert torch.equal(place.labels(labels), labels.repeat_interleave(2, 0).repeat_interleave(2, 1))
+
+
+def test_halving_an_image_takes_means_not_single_pixels() -> None:
+    columns = torch.tensor([0.0, 1.0]).repeat(32).expand(3, 64, 64)
+    halved = Geometry(32).place(64, 64).image(columns)
+    assert (halved - 0.5).abs().max() < 0.1
+
+
+def test_the_size_itself_changes_nothing() -> None:
+    image, labels = torch.rand(3, 40, 40), torch.randint(0, 255, (40, 40), dtype=torch.uint8)
+    scores = torch.rand(1, 2, 40, 40)
+    place = Geometry(40).place(40, 40)
+    assert torch.equal(place.image(image), image)
+    assert torch.equal(place.labels(labels), labels)
+    assert torch.equal(place.restore(scores), scores)
+
+
+@pytest.mark.parametrize(("height", "width"), ODD)
+@pytest.mark.parametrize("resize", ["stretch", "letterbox", "longest"])
+@pytest.mark.parametrize("grid", [1, 6, 45])
+def test_restores_a_constant(resize: Resize, height: int, width: int, grid: int) -> None:
+    scores = torch.tensor([0.25, -3.0])[None, :, None, None].expand(1, 2, grid, grid)
+    restored = Geometry(45, resize).place(height, width).restore(scores)
+    torch.testing.assert_close(restored, scores[:, :, :1, :1].expand(1, 2, height, width))
+
+
+def centres(count: int, span: float) -> Tensor:
+    """The middles of `count` equal steps over 0..span."""
+    return (torch.arange(count) + 0.5) * span / count
+
+
+@pytest.mark.parametrize("grid", [16, 64])
+@pytest.mark.parametrize(("resize", "height", "width"), [("letterbox", 40, 80), ("letterbox", 80, 40), ("stretch", 40, 80)])
+def test_restores_a_ramp(resize: Resize, height: int, width: int, grid: int) -> None:
+    place = Geometry(64, resize).place(height, width)
+    # How much of the square's height and width the photograph fills.
+    shares = [inner / 64 for inner in place.inner]
+    down, right = centres(grid, 1.0)[:, None].expand(grid, grid), centres(grid, 1.0).expand(grid, grid)
+    restored = place.restore(torch.stack([down, right])[None])[0]
+    edge = 80 // grid + 1  # beyond the middle of the outermost grid cell there is nothing to interpolate
+    inside = (slice(edge, height - edge), slice(edge, width - edge))
+    expected_down = centres(height, shares[0])[:, None].expand(height, width)
+    expected_right = centres(width, shares[1]).expand(height, width)
+    torch.testing.assert_close(restored[0][inside], expected_down[inside])
+    torch.testing.assert_close(restored[1][inside], expected_right[inside])
+
+
+def test_padding_does_not_come_back() -> None:
+    place = Geometry(64, "letterbox").place(40, 80)
+    scores = torch.where(place.valid(), 1.0, -9.0)[None, None]
+    torch.testing.assert_close(place.restore(scores), torch.ones(1, 1, 40, 80))
+
+
+@pytest.mark.xfail(strict=True, reason="the docstring promises (..., C, h, w); interpolation takes four dimensions alone")
+@pytest.mark.parametrize("leading", [(), (2, 3)])
+def test_restores_any_leading_dimensions(leading: tuple[int, ...]) -> None:
+    place = Geometry(32).place(20, 30)
+    assert place.restore(torch.zeros(*leading, 2, 8, 8)).shape == (*leading, 2, 20, 30)

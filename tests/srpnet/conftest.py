@@ -1,0 +1,126 @@
+"""What the tests of `srpnet` share: seeded noise, tiny networks, episodes of coloured squares, weights without a download."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from episodes.episode import Episode, EpisodeSpec
+from episodes.errors import InputError
+from episodes.geometry import Geometry
+from episodes.loading import Augmentation, Loader
+from episodes.sources.base import Array
+from srpnet import network as network_module
+from srpnet.backbone import Backbone
+from srpnet.network import NetworkSettings, SRPNet
+from srpnet.weights import WEIGHT_SETS, StateDict, Weights, content_hash
+
+Noise = Callable[..., Tensor]
+TinySettings = Callable[..., NetworkSettings]
+
+
+@pytest.fixture
+def noise() -> Noise:
+    """`noise(2, 3, seed=1)`: normal numbers by the seed alone, float64."""
+
+    def draw(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
+        return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
+
+    return draw
+
+
+@pytest.fixture
+def tiny() -> TinySettings:
+    """`tiny(width=16)`: settings of a network that is built and run in milliseconds."""
+
+    def settings(**options: Any) -> NetworkSettings:
+        small = NetworkSettings(layers=(1, 1, 1, 1), base_width=8, width=8, stages=(2, 3))
+        return replace(small, **options)
+
+    return settings
+
+
+@pytest.fixture
+def network(tiny: TinySettings) -> SRPNet:
+    return SRPNet(tiny()).eval()
+
+
+@pytest.fixture
+def global_state() -> Any:
+    """Fails a test that moves one of the global random states."""
+    before = torch.get_rng_state()
+    numpy_before = np.random.get_state()[1].tolist()  # noqa: NPY002
+    yield
+    assert torch.equal(torch.get_rng_state(), before)
+    assert np.random.get_state()[1].tolist() == numpy_before  # noqa: NPY002
+
+
+class Shelf:
+    """Stands in for `get_weights`: backbone weights of the tiny networks, and a note of what was asked for."""
+
+    def __init__(self) -> None:
+        self.state: StateDict = Backbone(stages=(1, 2, 3, 4), layers=(1, 1, 1, 1), base_width=8, seed=7).state_dict()
+        self.asked: list[str | None] = []
+
+    def __call__(
+        self, name: str | None = None, file: Path | None = None, *, sha256: str | None = None, say: Any = print
+    ) -> tuple[Weights, StateDict]:
+        self.asked.append(name)
+        weights = Weights(name or "keras-v1", WEIGHT_SETS[name or "keras-v1"].convention, content_hash(self.state))
+        if sha256 not in (None, weights.sha256):
+            raise InputError(f"weights {weights.name} have hash {weights.sha256[:12]}, not the {sha256[:12]} asked for")
+        return weights, self.state
+
+
+@pytest.fixture
+def shelf(monkeypatch: pytest.MonkeyPatch) -> Shelf:
+    """Networks take their backbone weights from here."""
+    shelf = Shelf()
+    monkeypatch.setattr(network_module, "get_weights", shelf)
+    return shelf
+
+
+class Squares:
+    """A source of 64 x 48 photographs: the id `2-5` is number 5 of class 2, a square of its colour on noise."""
+
+    name = "squares"
+    classes = ("red", "green", "blue")
+
+    def load(self, id: str) -> tuple[Array, Array]:
+        label, number = map(int, id.split("-"))
+        random = np.random.default_rng(1000 * label + number)
+        photograph = random.integers(0, 60, (48, 64, 3), dtype=np.uint8)
+        labels = np.zeros((48, 64), dtype=np.uint8)
+        top, left = random.integers(1, 17), random.integers(1, 33)
+        labels[top - 1 : top + 31, left - 1 : left + 31] = 255
+        labels[top : top + 30, left : left + 30] = label
+        photograph[labels == label, label - 1] += 180
+        return photograph, labels
+
+
+@dataclass(frozen=True)
+class SquareEpisodes:
+    """Endless episodes of `Squares` by index."""
+
+    geometry: Geometry = Geometry(64)
+    way: int = 1
+    shot: int = 1
+    augmentation: Augmentation | None = None
+
+    def __getitem__(self, index: int) -> Episode:
+        classes = tuple((index + way) % 3 + 1 for way in range(self.way))
+        supports = tuple(tuple(f"{label}-{index * 10 + shot}" for shot in range(self.shot)) for label in classes)
+        spec = EpisodeSpec(index, classes, supports, (f"{classes[-1]}-{index * 10 + 9}",))
+        loader: Any = Loader(Squares(), self.geometry, self.augmentation)  # type: ignore[arg-type]
+        return loader.build(spec)
+
+
+@pytest.fixture
+def squares() -> Callable[..., SquareEpisodes]:
+    """`squares(way=2)[5]`: episode 5 of coloured squares."""
+    return SquareEpisodes
