@@ -4,6 +4,7 @@ numpy and Python promise no stable streams across versions, so a published episo
 """
 
 import hashlib
+import math
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -33,7 +34,7 @@ class Draws:
 
     def below(self, n: int) -> int:
         """A uniform integer in 0..n-1, exactly: words past the last whole multiple of n are drawn again."""
-        if n < 1:
+        if not 1 <= n <= WORD:
             raise ValueError(f"cannot draw below {n}")
         limit = WORD - WORD % n
         while (word := self._word()) >= limit:
@@ -42,7 +43,8 @@ class Draws:
 
     def uniform(self, low: float = 0.0, high: float = 1.0) -> float:
         """A uniform number in [low, high), from the top 53 bits of a word."""
-        return low + (high - low) * ((self._word() >> 11) / (1 << 53))
+        drawn = low + (high - low) * ((self._word() >> 11) / (1 << 53))
+        return min(drawn, math.nextafter(high, low))  # rounding can reach `high` itself
 
     def chance(self, probability: float) -> bool:
         """True with this probability."""

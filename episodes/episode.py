@@ -36,6 +36,8 @@ class EpisodeSpec:
             raise ValueError(f"episode {self.index}: classes must be different and at least one")
         if not all(self.supports) or not self.queries:
             raise ValueError(f"episode {self.index}: every way needs a support, and the episode a query")
+        if len(set(self.queries)) != len(self.queries):
+            raise ValueError(f"episode {self.index}: the same query twice")
         for way in self.supports:
             if len(set(way)) != len(way):
                 raise ValueError(f"episode {self.index}: the same support twice in one way")

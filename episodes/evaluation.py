@@ -3,7 +3,7 @@
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -93,9 +93,10 @@ def evaluate(
         predictions = [prediction.cpu() for prediction in method(episode)]
         if len(predictions) != len(truths):
             raise ValueError(f"the method returned {len(predictions)} label maps for {len(truths)} queries")
-        pairs = zip(predictions, truths, strict=True)
-        matrix = torch.stack([confusion(*pair, len(classes)) for pair in pairs]).sum(0)
-        queries.add(classes, matrix)
+        counted = [confusion(*pair, len(classes)) for pair in zip(predictions, truths, strict=True)]
+        for each in counted:
+            queries.add(classes, each)
+        matrix = torch.stack(counted).sum(0)
         matrices.append(matrix)
         if supports is not None and isinstance(method, RestoresSupports):
             restored = zip(method.restore_supports(episode), episode.supports(), strict=True)
@@ -130,10 +131,20 @@ class PreparedCache:
         return prepared
 
     def _keep(self, photograph: Photograph) -> None:
-        parts = [photograph.image, photograph.labels, photograph.original, photograph.prepared]
-        size = sum(part.nbytes for part in parts if isinstance(part, Tensor))
+        size = bytes_of([getattr(photograph, field.name) for field in fields(photograph)])
         self._kept[photograph.id] = (photograph, size)
         self._bytes += size
         while self._bytes > self._limit and len(self._kept) > 1:
             _, (_, freed) = self._kept.popitem(last=False)
             self._bytes -= freed
+
+
+def bytes_of(content: Any) -> int:
+    """Bytes of the tensors in a value, also inside lists, tuples and dicts."""
+    if isinstance(content, Tensor):
+        return content.nbytes
+    if isinstance(content, Mapping):
+        content = content.values()
+    elif not isinstance(content, list | tuple):
+        return 0
+    return sum(bytes_of(part) for part in content)

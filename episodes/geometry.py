@@ -1,7 +1,7 @@
 """How a photograph of any size becomes a square, and how scores on the square come back."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -32,6 +32,8 @@ class Geometry:
     resize: Resize = "stretch"
 
     def __post_init__(self) -> None:
+        if self.resize not in get_args(Resize):
+            raise InputError(f"resize {self.resize!r} does not exist: it is one of {', '.join(get_args(Resize))}")
         if self.size < 32:
             raise InputError(f"size {self.size} is too small: at least 32 pixels")
 
@@ -64,7 +66,7 @@ class Placement:
         return padded.as_subclass(Tensor)
 
     def labels(self, labels: Tensor) -> Tensor:
-        """(H0, W0) uint8 -> (H, W) uint8, nearest; padding is 255."""
+        """(H0, W0) uint8 -> (H, W) uint8, nearest (rounding down, as published evaluators do); padding is 255."""
         resized = V.resize(tv_tensors.Mask(labels), list(self.inner), InterpolationMode.NEAREST)
         padded: Tensor = V.pad(resized, self._padding(), fill=IGNORE)
         return padded.as_subclass(Tensor)
@@ -76,7 +78,7 @@ class Placement:
         return valid
 
     def restore(self, scores: Tensor) -> Tensor:
-        """Scores (..., C, h, w) on any grid over the square -> (..., C, H0, W0) on the original, bilinear."""
+        """Scores (B, C, h, w) on any grid over the square -> (B, C, H0, W0) on the original, bilinear."""
         upsampled = torch.nn.functional.interpolate(scores, self.outer, mode="bilinear", align_corners=False)
         inner = upsampled[..., : self.inner[0], : self.inner[1]]
         if self.inner == self.original:

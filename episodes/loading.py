@@ -13,7 +13,7 @@ from episodes.episode import Episode, EpisodeSpec, Photograph, ScoreAt
 from episodes.errors import InputError
 from episodes.geometry import Geometry
 from episodes.sampler import Sampler
-from episodes.sources.base import Source
+from episodes.sources.base import IGNORE, Source
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,16 @@ class Augmentation:
             crop = [max(1, round(side * draws.uniform(self.scale, 1))) for side in (height, width)]
             corner = [draws.below(side - kept + 1) for side, kept in zip((height, width), crop, strict=True)]
             window = mask[corner[0] : corner[0] + crop[0], corner[1] : corner[1] + crop[1]]
-            if set(window.unique().tolist()) >= set(mask.unique().tolist()):  # a crop must not lose a class
+            if _classes(window) == _classes(mask):  # a crop must not lose a class
                 photograph, mask = V.crop(photograph, *corner, *crop), V.crop(mask, *corner, *crop)
         if self.colour > 0:
             for adjust in (V.adjust_brightness, V.adjust_contrast, V.adjust_saturation):
                 photograph = adjust(photograph, draws.uniform(1 - self.colour, 1 + self.colour))
         return photograph.as_subclass(Tensor), mask.as_subclass(Tensor)
+
+
+def _classes(labels: Tensor) -> set[int]:
+    return set(labels.unique().tolist()) - {0, IGNORE}
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,8 @@ def confusion(prediction: Tensor, truth: Tensor, ways: int) -> Tensor:
         raise ValueError(f"prediction {tuple(prediction.shape)} and truth {tuple(truth.shape)} differ in shape")
     counted = truth != IGNORE
     rows, columns = truth[counted].long(), prediction[counted].long()
-    if rows.numel() and max(rows.max().item(), columns.max().item()) > ways:
+    labels = torch.cat([rows, columns])
+    if labels.numel() and not 0 <= labels.min() <= labels.max() <= ways:
         raise ValueError(f"labels must lie in 0..{ways}, or be {IGNORE} in the truth")
     return torch.bincount(rows * (ways + 1) + columns, minlength=(ways + 1) ** 2).reshape(ways + 1, ways + 1)
 
@@ -86,7 +87,7 @@ class Score:
     background: Counts = field(default_factory=Counts)
 
     def add(self, classes: Sequence[int], matrix: Tensor) -> None:
-        """Add the confusion counts (N+1, N+1) of an episode with these N classes of the source."""
+        """Add the confusion counts (N+1, N+1) of one query of an episode with these N classes of the source."""
         for way, label in enumerate(classes):
             self.classes.setdefault(label, Counts()).add(matrix, way + 1, self.vanished)
         binary = torch.stack([matrix[0], matrix[1:].sum(0)])
@@ -96,11 +97,9 @@ class Score:
 
     @property
     def per_class(self) -> dict[str, float]:
-        """Class name -> IoU; NaN for a class that no episode drew, or 0 if `absent` is `zero`."""
-        undrawn = 0.0 if self.absent == "zero" else math.nan
-        return {
-            name: self.classes[label].iou if label in self.classes else undrawn for label, name in self.names.items()
-        }
+        """Class name -> IoU; NaN for a class of which nothing was counted, or 0 if `absent` is `zero`."""
+        ious = {name: self.classes.get(label, Counts()).iou for label, name in self.names.items()}
+        return {name: 0.0 if self.absent == "zero" and math.isnan(iou) else iou for name, iou in ious.items()}
 
     @property
     def miou(self) -> float:

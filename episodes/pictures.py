@@ -57,6 +57,8 @@ def panel(
     score = ", ".join(f"{name} {100 * iou:.0f}" for name, iou in zip(names, ious, strict=True))
     for query, prediction in zip(episode.queries(), predictions, strict=True):
         pixels, truth = _pixels(query), episode.truth(query).numpy()
+        if episode.score_at == "original":  # which has no padding
+            pixels = pixels[: query.placement.inner[0], : query.placement.inner[1]]
         sized = np.array(Image.fromarray(pixels).resize((truth.shape[1], truth.shape[0])))
         tiles.append(("query", pixels))
         tiles.append((f"prediction, IoU {score}", overlay(sized, prediction.numpy())))

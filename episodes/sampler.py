@@ -3,7 +3,7 @@
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Literal, get_args
 
 from episodes.draws import Draws
 from episodes.episode import EpisodeSpec
@@ -42,13 +42,16 @@ class Sampler:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if self.drawing not in get_args(Drawing):
+            raise InputError(f"drawing {self.drawing!r} does not exist: it is one of {', '.join(get_args(Drawing))}")
         if min(self.way, self.shot, self.query_count) < 1:
             raise InputError("way, shot and queries must each be at least 1")
         if len(self.classes) < self.way:
             raise InputError(f"{self.way}-way episodes need {self.way} classes: here are {len(self.classes)}")
         for label in self.classes:
-            if shortage := self.shortage(label):
-                raise InputError(shortage)
+            pools = (self.supports, self.queries)
+            if reason := shortage(self.names[label - 1], label, *pools, self.shot, self.query_count):
+                raise InputError(reason)
 
     @cached_property
     def classes(self) -> tuple[int, ...]:
@@ -59,21 +62,6 @@ class Sampler:
     def _key(self) -> tuple[str | int, ...]:
         pools = (self.supports.sha256, self.queries.sha256)
         return (*pools, self.role, self.drawing, self.way, self.shot, self.query_count, self.seed)
-
-    @cached_property
-    def _query_ids(self) -> frozenset[str]:
-        return frozenset(id for id, _ in self.queries.items)
-
-    def shortage(self, label: int) -> str | None:
-        """Why this class cannot make an episode, or None if it can."""
-        return shortage(
-            self.names[label - 1],
-            self.supports.by_class.get(label, ()),
-            self.queries.by_class.get(label, ()),
-            self._query_ids,
-            self.shot,
-            self.query_count,
-        )
 
     def spec(self, index: int) -> EpisodeSpec:
         """The names of episode `index` (0-based); takes microseconds and needs no other episode."""
@@ -93,23 +81,16 @@ class Sampler:
         return EpisodeSpec(index, tuple(classes), tuple(supports), tuple(queries))
 
 
-def shortage(
-    name: str,
-    supports: Sequence[str],
-    queries: Sequence[str],
-    all_queries: Set[str],
-    shot: int,
-    query_count: int,
-) -> str | None:
-    """Why a class with these pools cannot make episodes; None if it always can.
+def shortage(name: str, label: int, supports: Pairs, queries: Pairs, shot: int, query_count: int) -> str | None:
+    """Why a class cannot make episodes of these pools; None if it always can.
 
     A query of any way may also show this class and is then lost to its supports, so the worst case is counted.
     """
-    needed = shot + min(query_count, sum(id in all_queries for id in supports))
-    if len(supports) < needed:
-        return f"class {name} has {len(supports)} support images and needs {needed}: leave it out or add images"
-    if len(queries) < query_count:
-        return f"class {name} has {len(queries)} query images and needs {query_count}: leave it out or add images"
+    own_supports, own_queries = set(supports.by_class.get(label, ())), set(queries.by_class.get(label, ()))
+    needed = shot + min(query_count, len(own_supports & queries.ids))
+    for what, found, least in (("support", own_supports, needed), ("query", own_queries, query_count)):
+        if len(found) < least:
+            return f"class {name} has {len(found)} {what} images and needs {least}: leave it out or add images"
     return None
 
 

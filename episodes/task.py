@@ -151,7 +151,7 @@ class Task:
         """
         if choice == "none":
             return ()
-        if not choice.isdigit():
+        if not choice.isdecimal():
             return self.labels([name.strip() for name in choice.split(",")], self.base, "base class")
         short = self._short(self.pools("val", self.base), self.base, shot, 1)
         able = [label for label, name in self.names(self.base).items() if name not in short]
@@ -163,18 +163,9 @@ class Task:
         return tuple(sorted(Draws("hold back", self.settings.fold, seed).sample(able, int(choice))))
 
     def _short(self, pools: Pools, classes: Collection[int], shot: int, query_count: int) -> dict[str, str]:
-        queries = frozenset(id for id, _ in pools.queries.items)
-        reasons = {
-            name: shortage(
-                name,
-                pools.supports.by_class.get(label, ()),
-                pools.queries.by_class.get(label, ()),
-                queries,
-                shot,
-                query_count,
-            )
-            for label, name in self.names(classes).items()
-        }
+        """Name -> why, of the classes that have too few images."""
+        named = self.names(classes).items()
+        reasons = {name: shortage(name, label, *pools, shot, query_count) for label, name in named}
         return {name: reason for name, reason in reasons.items() if reason}
 
 

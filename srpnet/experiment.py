@@ -181,7 +181,8 @@ def run_evaluation(
     machine = runtime(settings.device, settings.precision)
     score_at = "original" if settings.original_size else rules.score_at
     episodes = EpisodeList(sampler, Loader(task.source, geometry, score_at=score_at))
-    drawn = {place * count // pictures for place in range(min(pictures, count))} if out else set()
+    pictures = min(pictures, count)
+    drawn = {place * count // pictures for place in range(pictures)} if out else set()
 
     def after(episode: Episode, predictions: list[Tensor], matrix: Tensor) -> None:
         if out is not None and episode.spec.index in drawn:

@@ -309,6 +309,6 @@ def load_network(checkpoint: str | Path | None) -> SRPNet:
         return SRPNet.from_pretrained(str(checkpoint))
     except InputError:
         raise
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:  # the last: a config.json that is no table
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"checkpoint {checkpoint} cannot be loaded: {reason}") from None

@@ -255,11 +255,12 @@ class TrainingRun:
         file = self.folder / "training.pt"
         try:
             state = torch.load(file, map_location="cpu", weights_only=True)
+            begun = state["identity"]
         except Exception as error:  # torch raises many kinds for a damaged file
-            reason = str(error).splitlines()[0]
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
             raise InputError(f"{file} cannot be read ({reason}): start again without --resume") from None
         for name, value in self.identity.items():
-            if name not in FREE and (before := state["identity"].get(name)) != value:
+            if name not in FREE and (before := begun.get(name)) != value:
                 raise InputError(
                     f"{self.folder} was begun with {name} = {before}, not {value}: "
                     "resume with the same settings, or train in another folder"

@@ -49,6 +49,11 @@ class Pairs:
             ids[label].append(id)
         return {label: tuple(shown) for label, shown in ids.items()}
 
+    @cached_property
+    def ids(self) -> frozenset[str]:
+        """The images, each once."""
+        return frozenset(id for id, _ in self.items)
+
     def of(self, classes: Collection[int]) -> "Pairs":
         """The pairs of these classes alone, in the same order; `missing` stays that of the whole list."""
         return replace(self, items=tuple(pair for pair in self.items if pair[1] in classes))

@@ -44,7 +44,6 @@ def test_a_spec_that_contradicts_itself(fields: dict[str, Any], words: str) -> N
         EpisodeSpec(**(asdict(SPEC) | fields))
 
 
-@pytest.mark.xfail(strict=True, reason="a query listed twice is accepted, and would be scored twice")
 def test_the_same_query_twice() -> None:
     with pytest.raises(ValueError, match="query"):
         EpisodeSpec(4, (1,), (("a",),), ("q", "q"))

@@ -9,6 +9,10 @@ from episodes.geometry import Geometry, Placement, Resize
 ODD = [(31, 77), (77, 31), (33, 33), (1, 50), (50, 1), (101, 64), (64, 101)]
 
 
+def noise(*shape: int) -> Tensor:
+    return torch.rand(shape, generator=torch.Generator().manual_seed(5))
+
+
 @pytest.mark.parametrize(
     ("resize", "height", "width", "inner", "outer"),
     [
@@ -46,10 +50,10 @@ def test_a_size_that_is_too_small(size: int) -> None:
 @pytest.mark.parametrize("resize", ["stretch", "letterbox", "longest"])
 def test_shapes_of_odd_sizes(resize: Resize, height: int, width: int) -> None:
     place = Geometry(45, resize).place(height, width)
-    assert place.image(torch.rand(3, height, width)).shape == (3, *place.outer)
+    assert place.image(noise(3, height, width)).shape == (3, *place.outer)
     assert place.labels(torch.zeros(height, width, dtype=torch.uint8)).shape == place.outer
     assert place.valid().shape == place.outer
-    assert place.restore(torch.rand(2, 3, 6, 6)).shape == (2, 3, height, width)
+    assert place.restore(noise(2, 3, 6, 6)).shape == (2, 3, height, width)
 
 
 @pytest.mark.parametrize("resize", ["stretch", "letterbox", "longest"])
@@ -69,7 +73,7 @@ def test_padding_is_not_valid_and_255(resize: Resize) -> None:
 
 def test_results_are_plain_tensors() -> None:
     place = Geometry(32, "letterbox").place(20, 40)
-    assert type(place.image(torch.rand(3, 20, 40))) is Tensor
+    assert type(place.image(noise(3, 20, 40))) is Tensor
     assert type(place.labels(torch.zeros(20, 40, dtype=torch.uint8))) is Tensor
 
 
@@ -89,15 +93,15 @@ def test_labels_at_twice_the_size_repeat_each_pixel() -> None:
     assert torch.equal(place.labels(labels), labels.repeat_interleave(2, 0).repeat_interleave(2, 1))
 
 
-def test_halving_an_image_takes_means_not_single_pixels() -> None:
-    columns = torch.tensor([0.0, 1.0]).repeat(32).expand(3, 64, 64)
-    halved = Geometry(32).place(64, 64).image(columns)
-    assert (halved - 0.5).abs().max() < 0.1
+def test_shrinking_an_image_takes_means_not_single_pixels() -> None:
+    columns = torch.tensor([1.0, 0.0, 0.0, 1.0]).repeat(32).expand(3, 128, 128)
+    shrunk = Geometry(32).place(128, 128).image(columns)
+    assert (shrunk - 0.5).abs().max() < 0.1
 
 
 def test_the_size_itself_changes_nothing() -> None:
-    image, labels = torch.rand(3, 40, 40), torch.randint(0, 255, (40, 40), dtype=torch.uint8)
-    scores = torch.rand(1, 2, 40, 40)
+    image, labels = noise(3, 40, 40), (255 * noise(40, 40)).byte()
+    scores = noise(1, 2, 40, 40)
     place = Geometry(40).place(40, 40)
     assert torch.equal(place.image(image), image)
     assert torch.equal(place.labels(labels), labels)
@@ -119,7 +123,8 @@ def centres(count: int, span: float) -> Tensor:
 
 
 @pytest.mark.parametrize("grid", [16, 64])
-@pytest.mark.parametrize(("resize", "height", "width"), [("letterbox", 40, 80), ("letterbox", 80, 40), ("stretch", 40, 80)])
+@pytest.mark.parametrize("resize", ["letterbox", "stretch"])
+@pytest.mark.parametrize(("height", "width"), [(40, 80), (80, 40)])
 def test_restores_a_ramp(resize: Resize, height: int, width: int, grid: int) -> None:
     place = Geometry(64, resize).place(height, width)
     # How much of the square's height and width the photograph fills.
@@ -138,10 +143,3 @@ def test_padding_does_not_come_back() -> None:
     place = Geometry(64, "letterbox").place(40, 80)
     scores = torch.where(place.valid(), 1.0, -9.0)[None, None]
     torch.testing.assert_close(place.restore(scores), torch.ones(1, 1, 40, 80))
-
-
-@pytest.mark.xfail(strict=True, reason="the docstring promises (..., C, h, w); interpolation takes four dimensions alone")
-@pytest.mark.parametrize("leading", [(), (2, 3)])
-def test_restores_any_leading_dimensions(leading: tuple[int, ...]) -> None:
-    place = Geometry(32).place(20, 30)
-    assert place.restore(torch.zeros(*leading, 2, 8, 8)).shape == (*leading, 2, 20, 30)

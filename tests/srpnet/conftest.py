@@ -1,6 +1,6 @@
-"""What the tests of `srpnet` share: seeded noise, tiny networks, episodes of coloured squares, weights without a download."""
+"""What the tests of `srpnet` share: noise, tiny networks, episodes of squares, weights without a download."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,15 @@ from srpnet.weights import WEIGHT_SETS, StateDict, Weights, content_hash
 
 Noise = Callable[..., Tensor]
 TinySettings = Callable[..., NetworkSettings]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> Iterator[None]:
+    """Tensors this small only wait for threads, all the more on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture
@@ -51,7 +60,7 @@ def network(tiny: TinySettings) -> SRPNet:
 
 
 @pytest.fixture
-def global_state() -> Any:
+def global_state() -> Iterator[None]:
     """Fails a test that moves one of the global random states."""
     before = torch.get_rng_state()
     numpy_before = np.random.get_state()[1].tolist()  # noqa: NPY002

@@ -1,0 +1,286 @@
+"""Evaluation: scores of simple methods by hand, photographs prepared once, and methods that break their promise."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from episodes.episode import Episode, EpisodeSpec, Photograph
+from episodes.evaluation import Evaluation, evaluate
+from episodes.geometry import Geometry
+from episodes.loading import Loader
+from episodes.protocols import PROTOCOLS
+from tests.episodes.fakes import Fake, label_map
+
+NAMES = {1: "ant", 2: "bee"}
+RULES = PROTOCOLS["hsnet"]
+
+# 32 x 32 = 1024 pixels each, so that nothing is resized. va: 256 of ant, 24 of 255, 744 of background.
+MAPS = {
+    "va": label_map({1: 256, 255: 24}),
+    "vb": label_map({1: 100}),
+    "vc": label_map({2: 512}),
+    "vd": label_map({2: 24, 1: 1000}),
+    "wide": label_map({1: 1000}, 40, 60),
+}
+SPECS = [
+    EpisodeSpec(0, (1,), (("vb",),), ("va",)),
+    EpisodeSpec(1, (2,), (("vd",),), ("vc",)),
+    EpisodeSpec(2, (1,), (("va",),), ("vb",)),
+    EpisodeSpec(3, (2,), (("vc",),), ("vd",)),
+]
+
+
+def episodes(specs: Sequence[EpisodeSpec] = SPECS, **fields: Any) -> list[Episode]:
+    loader = Loader(Fake(MAPS), Geometry(32), **fields)
+    return [loader.build(spec) for spec in specs]
+
+
+def run(method: Any, specs: Sequence[EpisodeSpec] = SPECS, **fields: Any) -> Evaluation:
+    return evaluate(method, episodes(specs), NAMES, RULES, **fields)
+
+
+def perfect(episode: Episode) -> list[Tensor]:
+    return [episode.truth(query) for query in episode.queries()]
+
+
+def background(episode: Episode) -> list[Tensor]:
+    return [torch.zeros_like(truth) for truth in perfect(episode)]
+
+
+class Threshold:
+    """Calls a pixel foreground if its red is as in the first support's class; counts what it prepares."""
+
+    def __init__(self, wrap: type | None = None) -> None:
+        self.prepared: list[str] = []
+        self.wrap = wrap
+
+    def prepare(self, photograph: Photograph) -> Any:
+        self.prepared.append(photograph.id)
+        red = photograph.image[0].clone()
+        return red if self.wrap is None else self.wrap([red])
+
+    def _red(self, photograph: Photograph) -> Tensor:
+        red: Tensor = photograph.prepared if self.wrap is None else photograph.prepared[0]
+        return red
+
+    def __call__(self, episode: Episode) -> list[Tensor]:
+        (support,) = episode.supports()
+        red = self._red(support)[episode.labels(support) == 1].mean()
+        return [((self._red(query) - red).abs() < 0.01).byte() for query in episode.queries()]
+
+
+class Ceiling:
+    """Misses every query, and on a support finds the first of its rows that show the class."""
+
+    def __call__(self, episode: Episode) -> list[Tensor]:
+        return background(episode)
+
+    def restore_supports(self, episode: Episode) -> list[Tensor]:
+        maps = []
+        for support in episode.supports():
+            found = torch.zeros_like(support.labels)
+            found[0] = 1
+            maps.append(found)
+        return maps
+
+
+def test_a_perfect_method() -> None:
+    found = run(perfect)
+    assert (found.queries.miou, found.queries.fb_iou) == (1, 1)
+    assert found.queries.per_class == {"ant": 1, "bee": 1}
+    assert found.episodes == 4
+    assert found.supports is None
+    assert found.seconds > 0
+
+
+def test_a_method_that_sees_background_alone() -> None:
+    found = run(background)
+    assert found.queries.miou == 0
+    # Background: va 744, vb 924, vc 512, vd 0 of class bee's view 1000. Foreground missed: 256, 100, 512, 24.
+    right, missed = 744 + 924 + 512 + 1000, 256 + 100 + 512 + 24
+    assert found.queries.fb_iou == pytest.approx(right / (right + missed) / 2)
+    assert found.matrices[0].tolist() == [[744, 0], [256, 0]]
+    assert torch.stack(found.matrices).sum() == 4 * 1024 - 24
+
+
+def test_a_method_may_return_one_tensor() -> None:
+    assert run(lambda episode: torch.stack(perfect(episode))).queries.miou == 1
+
+
+def test_two_ways_and_two_queries_by_hand() -> None:
+    spec = EpisodeSpec(0, (2, 1), (("vc",), ("va",)), ("vb", "vd"))
+    found = run(lambda episode: [torch.full_like(truth, 2) for truth in perfect(episode)], [spec])
+    # Way 2 is ant: 100 of vb and 1000 of vd, all else is taken for it.
+    assert found.matrices[0].tolist() == [[0, 0, 924], [0, 0, 24], [0, 0, 1100]]
+    assert found.queries.per_class == {"ant": 1100 / 2048, "bee": 0}
+    assert found.queries.fb_iou == pytest.approx(1124 / 2048 / 2)
+
+
+def test_no_episodes() -> None:
+    found = run(perfect, [])
+    assert (found.episodes, found.matrices, found.queries.miou) == (0, (), 0)
+
+
+def test_the_protocol_decides_about_absent_classes() -> None:
+    ants = [SPECS[0], SPECS[2]]
+    for absent, miou in (("zero", 0.5), ("skip", 1.0)):
+        assert evaluate(perfect, episodes(ants), NAMES, replace(RULES, absent=absent)).queries.miou == miou
+
+
+def test_the_protocol_decides_about_vanished_classes() -> None:
+    vanished = EpisodeSpec(0, (1,), (("va",),), ("vc",))  # vc shows no ant
+    for rule, iou in (("count", 256 / (256 + 512)), ("skip", 1.0)):
+        found = evaluate(
+            lambda episode: perfect(episode) if "va" in episode.spec.queries else [half()],
+            episodes([SPECS[0], vanished]),
+            NAMES,
+            replace(RULES, vanished=rule),
+        )
+        assert found.queries.per_class["ant"] == iou
+
+
+def half() -> Tensor:
+    """The upper half is foreground."""
+    prediction = torch.zeros(32, 32, dtype=torch.uint8)
+    prediction[:16] = 1
+    return prediction
+
+
+def test_vanished_is_asked_of_each_query() -> None:
+    spec = EpisodeSpec(0, (1,), (("vb",),), ("va", "vc"))  # vc shows no ant
+    found = evaluate(
+        lambda episode: [perfect(episode)[0], half()], episodes([spec]), NAMES, replace(RULES, vanished="skip")
+    )
+    assert found.queries.per_class["ant"] == 1
+
+
+def test_each_photograph_is_prepared_once() -> None:
+    method = Threshold()
+    found = run(method)
+    assert sorted(method.prepared) == ["va", "vb", "vc", "vd"]
+    assert (found.queries.miou, found.queries.fb_iou) == (1, 1)
+
+
+def test_scores_do_not_depend_on_the_cache() -> None:
+    large, small = Threshold(), Threshold()
+    one, two = run(large), run(small, cache_bytes=1)
+    assert [m.tolist() for m in one.matrices] == [m.tolist() for m in two.matrices]
+    assert (one.queries, one.supports) == (two.queries, two.supports)
+    assert len(small.prepared) > len(large.prepared)
+
+
+def test_the_least_recently_used_photograph_goes_first() -> None:
+    class Asks:
+        def __init__(self) -> None:
+            self.prepared: list[str] = []
+
+        def prepare(self, photograph: Photograph) -> None:
+            self.prepared.append(photograph.id)
+
+        def __call__(self, episode: Episode) -> list[Tensor]:
+            for id in ("vb", "va", "vc", "va", "vb"):
+                episode.load(id, 0)
+            return background(episode)
+
+    method = Asks()
+    # A photograph takes 3 * 4 + 1 + 1 + 1 bytes a pixel; room for two. Truth is asked first, so va comes in first,
+    # vc puts out vb, vb puts out vc.
+    run(method, SPECS[:1], cache_bytes=2 * 15 * 1024 + 1500)
+    assert method.prepared == ["va", "vb", "vc", "vb"]
+
+
+def test_prepared_lists_count_too() -> None:
+    method = Threshold(list)
+    run(method, cache_bytes=4 * 15 * 1024 + 1500)  # room for the four photographs, not for what is prepared of them
+    assert len(method.prepared) > 4
+
+
+def test_photographs_are_not_prepared_for_a_plain_function() -> None:
+    seen = []
+    run(lambda episode: seen.extend(q.prepared for q in episode.queries()) or perfect(episode))
+    assert seen == [None] * 4
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_another_number_of_maps(count: int) -> None:
+    with pytest.raises(ValueError, match=f"the method returned {count} label maps for 1 queries"):
+        run(lambda episode: perfect(episode) * count)
+
+
+def test_maps_of_another_size() -> None:
+    with pytest.raises(ValueError, match=r"prediction \(16, 32\) and truth \(32, 32\) differ"):
+        run(lambda episode: [truth[:16] for truth in perfect(episode)])
+
+
+def test_labels_of_no_way() -> None:
+    with pytest.raises(ValueError, match=r"labels must lie in 0\.\.1"):
+        run(lambda episode: [truth * 0 + 2 for truth in perfect(episode)])
+
+
+def test_the_ceiling_on_supports() -> None:
+    found = run(Ceiling())
+    assert found.queries.miou == 0
+    assert found.supports is not None
+    # Row 0 of 32 pixels is found. Supports: vb 100 and va 256 of ant; vd shows 24 of bee first, vc 512.
+    assert found.supports.per_class == {"ant": 64 / 356, "bee": pytest.approx((24 + 32) / (24 + 512 + 8))}
+
+
+def test_supports_are_scored_at_input_size_whatever_the_queries() -> None:
+    spec = EpisodeSpec(0, (1,), (("wide",),), ("va",))
+    found = evaluate(Ceiling(), episodes([spec], score_at="original"), NAMES, RULES)
+    assert found.supports is not None
+    assert found.supports.foreground.tp == 32
+
+
+def test_another_number_of_restored_supports() -> None:
+    class Short(Ceiling):
+        def restore_supports(self, episode: Episode) -> list[Tensor]:
+            return []
+
+    with pytest.raises(ValueError, match="zip"):
+        run(Short())
+
+
+def test_on_episode_hears_of_each_in_order() -> None:
+    heard: list[tuple[int, list[Tensor], Tensor]] = []
+    found = run(perfect, on_episode=lambda episode, *rest: heard.append((episode.spec.index, *rest)))
+    assert [index for index, _, _ in heard] == [0, 1, 2, 3]
+    for (index, predictions, matrix), kept in zip(heard, found.matrices, strict=True):
+        assert torch.equal(matrix, kept)
+        (truth,) = perfect(episodes()[index])
+        assert torch.equal(predictions[0], truth)
+
+
+def test_episodes_are_taken_one_at_a_time() -> None:
+    events: list[str] = []
+
+    def stream() -> Any:
+        for episode in episodes():
+            events.append(f"drawn {episode.spec.index}")
+            yield episode
+
+    def done(episode: Episode, *_: Any) -> None:
+        events.append(f"done {episode.spec.index}")
+
+    evaluate(perfect, stream(), NAMES, RULES, on_episode=done)
+    assert events == [f"{what} {index}" for index in range(4) for what in ("drawn", "done")]
+
+
+def test_scores_at_the_original_size() -> None:
+    spec = EpisodeSpec(0, (1,), (("va",),), ("wide",))
+    for score_at, pixels in (("input", 32 * 32), ("original", 40 * 60)):
+        found = evaluate(perfect, episodes([spec], score_at=score_at), NAMES, RULES)
+        assert found.matrices[0].sum() == pixels
+        assert found.queries.per_class["ant"] == 1
+    assert found.matrices[0].tolist() == [[1400, 0], [0, 1000]]
+    with pytest.raises(ValueError, match=r"prediction \(32, 32\) and truth \(40, 60\) differ"):
+        evaluate(
+            lambda episode: [episode.labels(query) for query in episode.queries()],
+            episodes([spec], score_at="original"),
+            NAMES,
+            RULES,
+        )

@@ -1,0 +1,116 @@
+"""Files: whole or not at all, readable by others as usual, and one folder for what can be made again."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from episodes.files import atomic_write, cache_folder, write_json, write_text
+
+
+@pytest.fixture
+def usual_umask() -> Iterator[None]:
+    before = os.umask(0o027)
+    yield
+    os.umask(before)
+
+
+def test_a_new_file_and_its_folders(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b" / "file.txt"
+    with atomic_write(path) as temporary:
+        assert temporary.parent == path.parent
+        assert not path.exists()
+        temporary.write_bytes(b"new")
+    assert path.read_bytes() == b"new"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_the_old_content_stays_until_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "file.txt"
+    path.write_text("old")
+    with atomic_write(str(path)) as temporary:
+        temporary.write_text("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_a_block_that_raises_changes_nothing(tmp_path: Path, error: type[BaseException]) -> None:
+    path = tmp_path / "file.txt"
+    path.write_text("old")
+
+    def interrupted() -> None:
+        with atomic_write(path) as temporary:
+            temporary.write_text("half")
+            raise error
+
+    with pytest.raises(error):
+        interrupted()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_block_that_raises_leaves_no_new_file(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="stop"), atomic_write(tmp_path / "file.txt"):
+        raise ValueError("stop")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_in_the_way_leaves_no_part(tmp_path: Path) -> None:
+    (tmp_path / "name").mkdir()
+    with pytest.raises(OSError, match="name"):
+        write_text(tmp_path / "name", "text")
+    assert list(tmp_path.iterdir()) == [tmp_path / "name"]
+
+
+@pytest.mark.usefixtures("usual_umask")
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_permissions_follow_the_umask(tmp_path: Path) -> None:
+    write_text(tmp_path / "file.txt", "text")
+    assert (tmp_path / "file.txt").stat().st_mode & 0o777 == 0o640
+    assert os.umask(0o027) == 0o027
+
+
+def test_two_writers_do_not_share_a_part(tmp_path: Path) -> None:
+    path = tmp_path / "file.txt"
+    with atomic_write(path) as one, atomic_write(path) as two:
+        assert one != two
+        one.write_text("one")
+        two.write_text("two")
+    assert path.read_text() == "one"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_text_is_utf8(tmp_path: Path) -> None:
+    write_text(tmp_path / "file.txt", "größer\n")
+    assert (tmp_path / "file.txt").read_bytes() == "größer\n".encode()
+
+
+def test_json_is_indented_and_ends_in_a_newline(tmp_path: Path) -> None:
+    write_json(tmp_path / "file.json", {"a": [1, None]})
+    assert (tmp_path / "file.json").read_text() == '{\n  "a": [\n    1,\n    null\n  ]\n}\n'
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_json_refuses_nan_and_keeps_the_old_file(tmp_path: Path, value: float) -> None:
+    path = tmp_path / "file.json"
+    write_json(path, 1)
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(path, {"miou": value})
+    assert path.read_text() == "1\n"
+
+
+def test_where_the_cache_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", "/xdg")
+    monkeypatch.setenv("SRPNET_CACHE", "~/own")
+    assert cache_folder() == tmp_path / "own"
+    monkeypatch.delenv("SRPNET_CACHE")
+    assert cache_folder() == Path("/xdg/srpnet")
+    monkeypatch.setenv("XDG_CACHE_HOME", "")
+    assert cache_folder() == tmp_path / ".cache" / "srpnet"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert cache_folder() == tmp_path / ".cache" / "srpnet"
+    assert not (tmp_path / ".cache").exists()

@@ -1,0 +1,303 @@
+"""Training and evaluation from end to end, on a VOC folder of coloured squares."""
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors.torch import load_file
+
+from episodes.errors import InputError
+from episodes.task import DataSettings
+from srpnet import network as network_module
+from srpnet.experiment import EvalSettings, TrainSettings, run_evaluation, run_training
+from srpnet.inference import QueryInference
+from srpnet.network import NetworkSettings, load_network
+from srpnet.training import Interrupted, Progress, TrainingSettings, best_step
+
+CONTRACT = {
+    *("schema", "miou", "fb_iou", "per_class", "support_miou", "support_fb_iou", "episodes", "seconds"),
+    *("settings", "pairs", "weights", "versions"),
+}
+SPLITS = {"train": (6, 7, 8), "val": (1, 2, 6, 7, 8)}
+"""Fold 0: aeroplane and bicycle are novel; bus, car and cat are for training."""
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> DataSettings:
+    """A VOC folder, four photographs of each class in each split."""
+    root = tmp_path / "voc"
+    for folder in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation"):
+        (root / folder).mkdir(parents=True)
+    for split, classes in SPLITS.items():
+        ids = [f"{split}_{label}_{number}" for label in classes for number in range(4)]
+        (root / "ImageSets/Segmentation" / f"{split}.txt").write_text("\n".join(ids))
+        for seed, id in enumerate(ids):
+            label, random = int(id.split("_")[1]), np.random.default_rng(seed)
+            photograph = random.integers(0, 60, (48, 64, 3), dtype=np.uint8)
+            mask = np.zeros((48, 64), dtype=np.uint8)
+            top, left = random.integers(0, 18), random.integers(0, 34)
+            mask[top : top + 30, left : left + 30] = label
+            photograph[mask > 0] += np.array([label * 20, 170 - label * 20, 100], dtype=np.uint8)
+            Image.fromarray(photograph).save(root / "JPEGImages" / f"{id}.jpg")
+            Image.fromarray(mask).save(root / "SegmentationClass" / f"{id}.png")
+    return DataSettings(f"pascal:{root}", min_pixels=100)
+
+
+@pytest.fixture
+def training(data: DataSettings, tiny: Callable[..., NetworkSettings], shelf: Any) -> TrainSettings:
+    quick = TrainingSettings(steps=4, batch=1, warmup=1, workers=0, log_every=1, save_every=2, validate_every=2)
+    return TrainSettings(
+        data, tiny(), quick, size=64, hold_back="cat", validation_episodes=2, device="cpu", precision="fp32"
+    )
+
+
+@pytest.fixture
+def evaluation(data: DataSettings) -> EvalSettings:
+    return EvalSettings(data, episodes=5, size=64, device="cpu", precision="fp32")
+
+
+@pytest.fixture
+def checkpoint(training: TrainSettings, tmp_path: Path) -> str:
+    """A network that was trained on bus, car and cat for two steps."""
+    short = replace(training, hold_back="none", training=replace(training.training, steps=2))
+    return str(run_training(short, tmp_path / "checkpoint", say=lambda _: None))
+
+
+def steps_of(folder: Path) -> list[int]:
+    return [json.loads(line)["step"] for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+# ---------------------------------------------------------------------------------------------------- training
+
+
+def test_training_leaves_a_network_and_its_record(training: TrainSettings, tmp_path: Path) -> None:
+    heard: list[tuple[str, int, int]] = []
+    said: list[str] = []
+    out = run_training(
+        replace(training, hold_back="none"),
+        tmp_path / "run",
+        say=said.append,
+        on_log=lambda phase, steps, progress: heard.append((phase, steps, progress.step)),
+    )
+    assert out == tmp_path / "run"
+    assert heard == [("train", 4, step) for step in (1, 2, 3, 4)]
+    assert steps_of(out) == [1, 2, 3, 4]
+    assert not (out / "select").exists()
+    assert load_network(out).config.seen == ("bus", "car", "cat")
+    record = json.loads((out / "settings.json").read_text(encoding="utf-8"))
+    assert record["training"]["steps"] == record["steps_taken"] == 4
+    assert record["drawn_from"]["classes"] == ["bus", "car", "cat"]
+    assert "chair" in record["drawn_from"]["left_out"]
+    assert "fold 0" in said[0]
+    assert "aeroplane" in said[0]
+
+
+@pytest.mark.parametrize("best", [2, 4])
+def test_held_back_classes_choose_the_number_of_steps(
+    training: TrainSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, best: int
+) -> None:
+    """The final run trains on all base classes, for the best number of steps on the same learning rates."""
+    scores = {2: 0.9 if best == 2 else 0.1, 4: 0.5}
+    validated = iter(scores)
+    monkeypatch.setattr("srpnet.experiment._validator", lambda *_: lambda network: scores[next(validated)])
+    heard: list[tuple[str, Progress]] = []
+    out = run_training(
+        training,
+        tmp_path / "run",
+        say=lambda _: None,
+        on_log=lambda phase, _, progress: heard.append((phase, progress)),
+    )
+    assert [(phase, progress.step) for phase, progress in heard] == [
+        *(("select", step) for step in (1, 2, 3, 4)),
+        *(("train", step) for step in range(1, best + 1)),
+    ]
+    rates = [[progress.lr for phase, progress in heard if phase == wanted] for wanted in ("select", "train")]
+    assert rates[1] == rates[0][:best]
+    assert load_network(out / "select").config.seen == ("bus", "car")
+    assert load_network(out).config.seen == ("bus", "car", "cat")
+    assert json.loads((out / "settings.json").read_text(encoding="utf-8"))["steps_taken"] == best
+
+
+def test_validation_scores_the_held_back_classes(training: TrainSettings, tmp_path: Path) -> None:
+    scores: dict[int, float] = {}
+
+    def note(phase: str, _: int, progress: Progress) -> None:
+        if progress.validation is not None:
+            assert phase == "select"
+            scores[progress.step] = progress.validation
+
+    out = run_training(training, tmp_path / "run", say=lambda _: None, on_log=note)
+    assert scores.keys() == {2, 4}
+    assert all(0 <= score <= 1 for score in scores.values())
+    assert steps_of(out)[-1] == best_step(scores)
+
+
+def interrupt(phase: str, step: int) -> Callable[[str, int, Progress], None]:
+    """Press Ctrl-C at this step of this phase."""
+
+    def on_log(now: str, _: int, progress: Progress) -> None:
+        if (now, progress.step) == (phase, step):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    return on_log
+
+
+@pytest.mark.parametrize(("phase", "step"), [("select", 3), ("train", 1)])
+def test_an_interrupted_training_goes_on_in_either_phase(
+    training: TrainSettings, tmp_path: Path, phase: str, step: int
+) -> None:
+    unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
+    run_training(training, unbroken, say=lambda _: None)
+    with pytest.raises(Interrupted):
+        run_training(training, broken, say=lambda _: None, on_log=interrupt(phase, step))
+    with pytest.raises(InputError, match=r"broken already holds a run: go on with --resume, or name another --out"):
+        run_training(training, broken, say=lambda _: None)
+    run_training(training, broken, resume=True, say=lambda _: None)
+    states = [load_file(folder / "model.safetensors") for folder in (unbroken, broken)]
+    assert all((states[0][name] == states[1][name]).all() for name in states[0])
+    for folder in (".", "select"):
+        assert steps_of(broken / folder) == steps_of(unbroken / folder)
+
+
+def test_resuming_with_another_seed_is_an_input_error(
+    training: TrainSettings, checkpoint: str, data: DataSettings
+) -> None:
+    other = replace(training, hold_back="none", seed=1, training=replace(training.training, steps=2))
+    with pytest.raises(InputError, match="was begun with seed = 0, not 1"):
+        run_training(other, Path(checkpoint), resume=True, say=lambda _: None)
+
+
+def test_the_seed_draws_head_and_episodes(training: TrainSettings, checkpoint: str, tmp_path: Path) -> None:
+    short = replace(training, hold_back="none", training=replace(training.training, steps=2))
+    weights = {"0": load_file(Path(checkpoint) / "model.safetensors")["reduce.weight"]}
+    for name, seed in (("again", 0), ("other", 1)):
+        run_training(replace(short, seed=seed), tmp_path / name, say=lambda _: None)
+        weights[name] = load_file(tmp_path / name / "model.safetensors")["reduce.weight"]
+    assert (weights["again"] == weights["0"]).all()
+    assert (weights["other"] != weights["0"]).any()
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"hold_back": "aeroplane"}, "'aeroplane' is no base class of fold 0"),
+        ({"hold_back": "9"}, "cannot hold back 9 of the 3 base classes"),
+        ({"way": 4, "hold_back": "none"}, "4-way episodes need 4 classes: here are 3"),
+        ({"data": DataSettings("nothing")}, "'nothing' names no data"),
+        ({"network": NetworkSettings(backbone_sha256="0" * 64), "hold_back": "none"}, "have hash"),
+    ],
+)
+def test_wrong_training_settings_are_refused(
+    training: TrainSettings, tmp_path: Path, changes: dict[str, Any], complaint: str
+) -> None:
+    with pytest.raises(InputError, match=complaint):
+        run_training(replace(training, **changes), tmp_path / "run", say=lambda _: None)
+    assert not (tmp_path / "run" / "training.pt").exists()
+
+
+# -------------------------------------------------------------------------------------------------- evaluation
+
+
+def test_a_result_keeps_the_contract(checkpoint: str, evaluation: EvalSettings, tmp_path: Path) -> None:
+    done: list[tuple[int, int]] = []
+    settings = replace(evaluation, checkpoint=checkpoint)
+    content = run_evaluation(settings, tmp_path / "scores", 2, lambda *counts: done.append(counts))
+    assert json.loads((tmp_path / "scores/result.json").read_text(encoding="utf-8")) == json.loads(json.dumps(content))
+    assert content.keys() == CONTRACT
+    assert content["schema"] == 1
+    assert content["episodes"] == content["settings"]["episodes"] == 5
+    assert done == [(number, 5) for number in range(1, 6)]
+    assert content["per_class"].keys() == {"aeroplane", "bicycle", "bird", "boat", "bottle"}
+    assert content["miou"] == pytest.approx(sum(content["per_class"].values()) / 5)
+    for name in ("miou", "fb_iou", "support_miou", "support_fb_iou"):
+        assert 0 < content[name] <= 1
+    assert content["weights"]["name"] == "keras-v1"
+    assert content["weights"]["sha256"] == load_network(checkpoint).config.backbone_sha256
+    assert content["pairs"]["rule"] == "min_pixels=100"
+    assert content["pairs"]["queries"] == 8
+    assert {"python", "torch", "srpnet"} <= content["versions"].keys()
+
+
+@pytest.mark.parametrize(("pictures", "drawn"), [(0, set()), (2, {0, 2}), (99, {0, 1, 2, 3, 4})])
+def test_pictures_are_spread_over_the_run(
+    checkpoint: str, evaluation: EvalSettings, tmp_path: Path, pictures: int, drawn: set[int]
+) -> None:
+    run_evaluation(replace(evaluation, checkpoint=checkpoint), tmp_path / "scores", pictures)
+    written = sorted((tmp_path / "scores").glob("pictures/*.png"))
+    assert {int(file.name[:6]) for file in written} == drawn
+    assert all(file.stem[7:] in ("aeroplane", "bicycle") for file in written)
+    assert all(Image.open(file).width > 64 for file in written)
+
+
+def test_without_a_folder_nothing_is_written(
+    checkpoint: str, evaluation: EvalSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    run_evaluation(replace(evaluation, checkpoint=checkpoint), pictures=3)
+    assert not list((tmp_path / "empty").iterdir())
+
+
+def test_a_result_repeats(checkpoint: str, evaluation: EvalSettings) -> None:
+    first, second = (run_evaluation(replace(evaluation, checkpoint=checkpoint)) for _ in range(2))
+    assert first | {"seconds": 0} == second | {"seconds": 0}
+
+
+def test_the_training_free_network_is_scored_without_a_checkpoint(
+    evaluation: EvalSettings, tiny: Callable[..., NetworkSettings], shelf: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(network_module, "TRAINING_FREE", tiny(stages=(3,), width=None))
+    content = run_evaluation(evaluation)
+    assert content["settings"]["checkpoint"] is None
+    assert content["weights"]["network"]["width"] is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"original_size": True},
+        {"way": 2},
+        {"shot": 2, "query_count": 2},
+        {"classes": ("bicycle",)},
+        {"iqi_rounds": 0},
+    ],
+    ids=str,
+)
+def test_other_episodes_are_scored_too(checkpoint: str, evaluation: EvalSettings, changes: dict[str, Any]) -> None:
+    content = run_evaluation(replace(evaluation, checkpoint=checkpoint, **changes))
+    assert 0 <= content["miou"] <= 1
+    names = changes.get("classes", ("aeroplane", "bicycle", "bird", "boat", "bottle"))
+    assert tuple(content["per_class"]) == names
+    assert content["settings"]["iqi"]["rounds"] == changes.get("iqi_rounds", QueryInference().rounds)
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"protocol": "guess"}, "there is no protocol 'guess': there are .*hsnet"),
+        ({"episodes": 0}, "cannot score 0 episodes"),
+        ({"classes": ("cat",)}, "'cat' is no novel class of fold 0"),
+        ({"checkpoint": "nowhere"}, "there is no checkpoint folder nowhere"),
+        ({"shot": 4}, "class aeroplane has 4 support images and needs 5"),
+    ],
+)
+def test_wrong_evaluation_settings_are_refused(
+    checkpoint: str, evaluation: EvalSettings, changes: dict[str, Any], complaint: str
+) -> None:
+    with pytest.raises(InputError, match=complaint):
+        run_evaluation(replace(evaluation, **{"checkpoint": checkpoint} | changes))
+
+
+def test_a_class_that_was_trained_on_cannot_be_novel(checkpoint: str, evaluation: EvalSettings) -> None:
+    other_fold = replace(evaluation, checkpoint=checkpoint, data=replace(evaluation.data, fold=1))
+    with pytest.raises(InputError, match=r"was trained on bus, car, cat: it cannot be tested on them"):
+        run_evaluation(other_fold)
+    with pytest.raises(InputError, match=r"was trained on car: "):
+        run_evaluation(replace(other_fold, classes=("car",)))

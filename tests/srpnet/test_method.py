@@ -1,0 +1,112 @@
+"""The network as a method to be scored: label maps, prepared features, restored supports."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from episodes.evaluation import Prepares, RestoresSupports, evaluate
+from episodes.geometry import Geometry
+from episodes.metrics import confusion
+from episodes.protocols import PROTOCOLS
+from srpnet.inference import QueryInference
+from srpnet.method import SRPNetMethod, label_map, membership
+from srpnet.network import SRPNet
+from srpnet.runtime import Runtime
+
+FP32 = Runtime(torch.device("cpu"), "fp32")
+
+
+@pytest.fixture
+def method(network: SRPNet) -> SRPNetMethod:
+    return SRPNetMethod(network.train(), FP32)
+
+
+def test_it_offers_what_the_evaluator_can_use(method: SRPNetMethod) -> None:
+    assert isinstance(method, Prepares)
+    assert isinstance(method, RestoresSupports)
+    assert not method.network.training
+
+
+@pytest.mark.parametrize("resize", ["stretch", "letterbox", "longest"])
+@pytest.mark.parametrize(("score_at", "size"), [("input", None), ("original", (48, 64))])
+@pytest.mark.parametrize("way", [1, 2])
+def test_label_maps_have_the_size_of_the_truth(
+    method: SRPNetMethod, squares: Callable[..., Any], resize: Any, score_at: Any, size: Any, way: int
+) -> None:
+    episode = replace(squares(Geometry(96, resize), way=way, shot=2)[4], score_at=score_at)
+    (prediction,) = method(episode)
+    assert prediction.dtype == torch.uint8
+    assert prediction.shape == episode.truth(episode.queries()[0]).shape
+    assert size is None or prediction.shape == size
+    assert set(prediction.unique().tolist()) <= set(range(way + 1))
+    confusion(prediction, episode.truth(episode.queries()[0]), way)
+
+
+def test_it_equals_the_network_by_hand(method: SRPNetMethod, squares: Callable[..., Any]) -> None:
+    episode = squares(way=2, shot=2)[1]
+    supports, (query,) = episode.supports(), episode.queries()
+    with torch.inference_mode():
+        features = torch.cat([method.network.encode(support.image[None]) for support in supports])
+        labels = torch.stack([episode.labels(support) for support in supports])
+        prototypes = method.network.prototypes(features, labels, membership(episode))
+        logits = method.network.segment(method.network.encode(query.image[None]), prototypes, iqi=method.iqi)
+    assert torch.equal(method(episode)[0], label_map(logits, (64, 64)))
+    restored = method.restore_supports(episode)
+    assert len(restored) == 4
+    for s, prediction in enumerate(restored):
+        with torch.inference_mode():
+            assert torch.equal(prediction, label_map(method.network.segment(features[s : s + 1], prototypes), (64, 64)))
+
+
+def test_membership_follows_the_spec(squares: Callable[..., Any]) -> None:
+    episode = squares(way=2)[0]
+    spec = replace(episode.spec, supports=(("1-1", "1-2"), ("2-1",)))
+    assert membership(replace(episode, spec=spec)).tolist() == [[True, False], [True, False], [False, True]]
+
+
+def test_prepared_features_are_used(
+    method: SRPNetMethod, squares: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    episode = squares()[2]
+    plain, restored = method(episode), method.restore_supports(episode)
+
+    def load(id: str, slot: int) -> Any:
+        photograph = episode.load(id, slot)
+        return replace(photograph, prepared=prepared[id])
+
+    photographs = [*episode.supports(), *episode.queries()]
+    prepared = {photograph.id: method.prepare(photograph) for photograph in photographs}
+    assert all(each.shape == (8, 8, 8) for each in prepared.values())
+    monkeypatch.setattr(method.network, "encode", None)
+    assert torch.equal(method(replace(episode, load=load))[0], plain[0])
+    assert torch.equal(method.restore_supports(replace(episode, load=load))[0], restored[0])
+
+
+def test_an_evaluation_encodes_each_photograph_once(
+    method: SRPNetMethod, squares: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded, encode = [], method.network.encode
+    monkeypatch.setattr(method.network, "encode", lambda images: encoded.append(len(images)) or encode(images))
+    episodes = [squares(shot=2)[0]] * 3
+    evaluation = evaluate(method, episodes, {1: "red"}, PROTOCOLS["hsnet"])
+    assert encoded == [1, 1, 1]
+    assert evaluation.episodes == 3
+    assert 0 < evaluation.supports.miou <= 1
+
+
+def test_query_inference_is_the_networks_own_unless_told(network: SRPNet, squares: Callable[..., Any]) -> None:
+    eager = QueryInference(rounds=3, foreground=0.01, background=0.01, weight=100)
+    assert SRPNetMethod(network, FP32).iqi == network.config.iqi
+    maps = [SRPNetMethod(network, FP32, iqi)(squares()[0])[0] for iqi in (QueryInference(rounds=0), eager)]
+    assert not torch.equal(*maps)
+
+
+def test_bfloat16_gives_nearly_the_same_map(network: SRPNet, squares: Callable[..., Any]) -> None:
+    half = SRPNetMethod(network, Runtime(torch.device("cpu"), "bf16"), QueryInference(rounds=0))
+    assert half.prepare(squares()[0].queries()[0]).dtype == torch.bfloat16
+    exact = SRPNetMethod(network, FP32, QueryInference(rounds=0))
+    agreement = (half(squares()[0])[0] == exact(squares()[0])[0]).float().mean()
+    assert agreement > 0.9

@@ -1,0 +1,219 @@
+"""The call from Python: show examples, segment photographs."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from episodes.errors import InputError
+from episodes.geometry import Geometry
+from episodes.sources.base import Array
+from srpnet.network import SRPNet
+from srpnet.segmenter import Segmenter
+
+
+def scene(seed: int = 0, height: int = 48, width: int = 64) -> tuple[Array, Array]:
+    """A photograph (H, W, 3), dark noise with a red square, and the square's mask."""
+    photograph = np.random.default_rng(seed).integers(0, 60, (height, width, 3), dtype=np.uint8)
+    mask = np.zeros((height, width), dtype=np.uint8)
+    mask[height // 4 : height * 3 // 4, width // 8 : width // 2] = 1
+    photograph[..., 0] += 180 * mask
+    return photograph, mask
+
+
+@pytest.fixture
+def segmenter(network: SRPNet) -> Segmenter:
+    return Segmenter(network, size=64, device="cpu", precision="fp32")
+
+
+@pytest.fixture
+def shown(segmenter: Segmenter) -> Segmenter:
+    """A segmenter that has seen one example."""
+    photograph, mask = scene()
+    segmenter.set_support([photograph], [mask])
+    return segmenter
+
+
+def test_paths_images_and_arrays_are_the_same(segmenter: Segmenter, tmp_path: Path) -> None:
+    pictures = {name: pixels for name, pixels in zip(("photograph", "mask"), scene(), strict=True)}
+    pictures["mask"] *= 255
+    for name, pixels in pictures.items():
+        Image.fromarray(pixels).save(tmp_path / f"{name}.png")
+    predictions = []
+    for give in (
+        lambda name: pictures[name],
+        lambda name: Image.fromarray(pictures[name]),
+        lambda name: tmp_path / f"{name}.png",
+        lambda name: str(tmp_path / f"{name}.png"),
+    ):
+        segmenter.set_support([give("photograph")], [give("mask")])
+        predictions.append(segmenter.predict(give("photograph")))
+    assert all(np.array_equal(prediction, predictions[0]) for prediction in predictions)
+    assert predictions[0].any()
+
+
+def test_it_finds_the_object_again(shown: Segmenter) -> None:
+    photograph, mask = scene(seed=1)
+    found = shown.predict(photograph) == 1
+    assert (found & (mask == 1)).sum() / (found | (mask == 1)).sum() > 0.5
+
+
+@pytest.mark.parametrize("size", [(48, 64), (33, 97), (200, 150), (8, 300), (1, 1)])
+def test_label_maps_have_the_photographs_size(shown: Segmenter, size: tuple[int, int]) -> None:
+    photograph = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    labels = shown.predict(photograph)
+    assert labels.dtype == np.uint8
+    assert labels.shape == size
+    assert set(np.unique(labels)) <= {0, 1}
+
+
+def test_probabilities_sum_to_one_and_agree_with_the_labels(shown: Segmenter) -> None:
+    photograph, _ = scene(seed=1)
+    probabilities = shown.probabilities(photograph)
+    assert probabilities.shape == (2, 48, 64)
+    assert probabilities.dtype == np.float32
+    assert probabilities.min() >= 0
+    np.testing.assert_allclose(probabilities.sum(0), 1, rtol=1e-5)
+    assert np.array_equal(probabilities.argmax(0), shown.predict(photograph))
+
+
+def test_it_equals_the_network_by_hand(shown: Segmenter) -> None:
+    (photograph, mask), (query, _) = scene(), scene(seed=1)
+    square = Geometry(64, "letterbox").place(48, 64)
+    labels = square.labels(torch.from_numpy(mask))[None]
+    assert (labels == 255).any()
+
+    def pixels(array: Array) -> torch.Tensor:
+        return torch.from_numpy(array).permute(2, 0, 1) / 255
+
+    with torch.inference_mode():
+        network = shown.network
+        support = network.encode(square.image(pixels(photograph))[None])
+        prototypes = network.prototypes(support, labels, torch.ones(1, 1, dtype=torch.bool))
+        place = Geometry(64, "longest").place(48, 64)
+        logits = network.segment(network.encode(place.image(pixels(query))[None]), prototypes, iqi=network.config.iqi)
+        expected = place.restore(logits)[0].softmax(0).numpy()
+    np.testing.assert_allclose(shown.probabilities(query), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_several_examples_of_different_shapes(segmenter: Segmenter) -> None:
+    scenes = [scene(0), scene(1, 90, 40), scene(2, 30, 30)]
+    segmenter.set_support(*zip(*scenes, strict=True))  # type: ignore[arg-type]
+    together = segmenter._prototypes
+    each = []
+    for photograph, mask in scenes:
+        segmenter.set_support([photograph], [mask])
+        each.append(segmenter._prototypes)
+    torch.testing.assert_close(together, torch.stack(each).mean(0), rtol=1e-4, atol=1e-5)
+
+
+def test_classes_may_be_spread_over_photographs(segmenter: Segmenter) -> None:
+    """Way 1 in the first, way 2 in the second, both in the third; 255 belongs to neither."""
+    photographs, masks = map(list, zip(*(scene(seed) for seed in range(3)), strict=True))
+    masks[1] *= 2
+    photographs[1] = photographs[1][..., ::-1].copy()
+    masks[2][:, 40:] = 2
+    masks[2][:5] = 255
+    segmenter.set_support(photographs, masks, classes=2)
+    assert segmenter.probabilities(photographs[0]).shape == (3, 48, 64)
+    assert (segmenter.predict(photographs[0])[masks[0] == 1] == 1).mean() > 0.5
+    assert (segmenter.predict(photographs[1])[masks[1] == 2] == 2).mean() > 0.5
+
+
+def test_a_turned_photograph_goes_with_an_upright_mask(segmenter: Segmenter, tmp_path: Path) -> None:
+    photograph, mask = scene()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(np.rot90(photograph)).save(tmp_path / "turned.png", exif=exif)
+    segmenter.set_support([tmp_path / "turned.png"], [mask])
+    turned = segmenter.predict(tmp_path / "turned.png")
+    segmenter.set_support([photograph], [mask])
+    assert np.array_equal(turned, segmenter.predict(photograph))
+
+
+PHOTOGRAPH, MASK = scene()
+
+
+@pytest.mark.parametrize(
+    ("images", "masks", "classes", "complaint"),
+    [
+        ([], [], 1, "give one mask for each support photograph: here are 0 and 0 masks"),
+        ([PHOTOGRAPH], [], 1, "here are 1 and 0 masks"),
+        ([PHOTOGRAPH], [MASK, MASK], 1, "here are 1 and 2 masks"),
+        ([PHOTOGRAPH], [MASK.T], 1, "the mask of support 1 is 48 x 64 pixels, the photograph 64 x 48"),
+        ([PHOTOGRAPH] * 2, [MASK, MASK * 0], 1, "the mask of support 2 is empty"),
+        ([PHOTOGRAPH], [MASK * 255], 2, "the mask of support 1 is empty"),
+        ([PHOTOGRAPH], [MASK * 3], 2, "holds the label 3: 2 classes are 0..2"),
+        ([PHOTOGRAPH], [MASK * 0 + 1], 1, "the background is left in the support mask of support 1"),
+        ([PHOTOGRAPH], [MASK], 2, "no pixel of way 2 is left in the support mask of support 1:"),
+        ([PHOTOGRAPH.astype(float)], [MASK], 1, "a photograph array must be uint8"),
+        (["no.jpg"], [MASK], 1, "there is no photograph no.jpg"),
+        ([PHOTOGRAPH], ["no.png"], 1, "there is no mask no.png"),
+    ],
+)
+def test_bad_examples_are_refused_and_the_old_ones_kept(
+    shown: Segmenter, images: list[Any], masks: list[Any], classes: int, complaint: str
+) -> None:
+    before = shown.probabilities(PHOTOGRAPH)
+    with pytest.raises(InputError, match=complaint):
+        shown.set_support(images, masks, classes)
+    assert np.array_equal(shown.probabilities(PHOTOGRAPH), before)
+
+
+def test_an_object_too_small_for_the_network_names_its_photograph(segmenter: Segmenter, tmp_path: Path) -> None:
+    Image.new("RGB", (300, 300)).save(tmp_path / "ant.png")
+    mask = np.zeros((300, 300), dtype=np.uint8)
+    mask[1, 1] = 1
+    with pytest.raises(InputError, match=r"no pixel of way 1 is left in the support mask of .*ant.png"):
+        segmenter.set_support([tmp_path / "ant.png"], [mask])
+
+
+def test_without_examples_there_is_nothing_to_segment_by(segmenter: Segmenter) -> None:
+    with pytest.raises(InputError, match=r"no support is set: call set_support\(images, masks\) first"):
+        segmenter.predict(PHOTOGRAPH)
+
+
+def test_a_photograph_that_cannot_be_read_is_refused(shown: Segmenter) -> None:
+    with pytest.raises(InputError, match=r"there is no photograph no\.jpg"):
+        shown.predict("no.jpg")
+
+
+@pytest.mark.parametrize(("classes", "painted"), [(1, {0, 255}), (2, {0, 1, 2})])
+def test_written_files(segmenter: Segmenter, tmp_path: Path, classes: int, painted: set[int]) -> None:
+    mask = MASK.copy()
+    mask[:, 40:] = 2 if classes == 2 else 0
+    segmenter.set_support([PHOTOGRAPH], [mask], classes)
+    Image.fromarray(PHOTOGRAPH).save(tmp_path / "square.photo.png")
+    labels = segmenter.write(tmp_path / "square.photo.png", tmp_path / "made" / "here")
+    assert np.array_equal(labels, segmenter.predict(PHOTOGRAPH))
+    written = {file.name: np.array(Image.open(file)) for file in (tmp_path / "made" / "here").iterdir()}
+    assert set(written) == {"square.photo-mask.png", "square.photo-overlay.png"}
+    assert np.array_equal(written["square.photo-mask.png"], labels * 255 if classes == 1 else labels)
+    assert set(np.unique(written["square.photo-mask.png"])) == painted
+    overlay = written["square.photo-overlay.png"]
+    assert overlay.shape == (48, 64, 3)
+    assert (overlay[labels > 0] != PHOTOGRAPH[labels > 0]).any()
+
+
+def test_a_network_is_taken_by_folder_too(tiny: Callable[..., Any], tmp_path: Path) -> None:
+    network = SRPNet(tiny(trained="all"))
+    network.write(tmp_path)
+    by_folder, direct = Segmenter(tmp_path, size=64, precision="fp32"), Segmenter(network, size=64, precision="fp32")
+    for segmenter in (by_folder, direct):
+        segmenter.set_support([PHOTOGRAPH], [MASK])
+    assert np.array_equal(by_folder.probabilities(PHOTOGRAPH), direct.probabilities(PHOTOGRAPH))
+    assert not direct.network.training
+
+
+def test_a_missing_network_is_an_input_error() -> None:
+    with pytest.raises(InputError, match="there is no checkpoint folder nowhere"):
+        Segmenter("nowhere")
+
+
+def test_a_size_too_small_is_an_input_error(network: SRPNet) -> None:
+    with pytest.raises(InputError, match="at least 32"):
+        Segmenter(network, size=16).set_support([PHOTOGRAPH], [MASK])
