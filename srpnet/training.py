@@ -77,6 +77,9 @@ class TrainingSettings:
                 raise InputError(f"{name.replace('_', ' ')} must not be negative, and is {getattr(self, name)}")
         if min(self.lr, self.backbone_lr) <= 0:
             raise InputError("learning rates must be positive")
+        for name, known in (("optimizer", ("adamw", "sgd")), ("schedule", ("cosine", "poly"))):
+            if getattr(self, name) not in known:
+                raise InputError(f"{name} must be {' or '.join(known)}, not {getattr(self, name)!r}")
         if self.batch % self.accumulate:
             raise InputError(f"{self.accumulate} backward passes do not divide a batch of {self.batch} episodes")
 

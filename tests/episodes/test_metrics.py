@@ -36,7 +36,7 @@ def test_confusion_against_sets_of_pixels() -> None:
 def test_iou_against_sets_of_pixels() -> None:
     for seed in range(200):
         prediction, truth, ways = random_maps(seed)
-        score = Score({way: str(way) for way in range(1, ways + 1)})
+        score = Score({way: str(way) for way in range(1, ways + 1)}, absent="nan")
         score.add(range(1, ways + 1), confusion(prediction, truth, ways))
         counted = truth != 255
         for way in range(1, ways + 1):

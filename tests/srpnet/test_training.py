@@ -237,6 +237,8 @@ def test_the_rate_that_is_logged_follows_the_schedule(begin: Begin, episodes: An
         ({"support_weight": -0.1}, "support weight must not be negative"),
         ({"lr": 0.0}, "learning rates must be positive"),
         ({"backbone_lr": -1.0}, "learning rates must be positive"),
+        ({"optimizer": "adam"}, "optimizer must be adamw or sgd, not 'adam'"),
+        ({"schedule": "step"}, "schedule must be cosine or poly, not 'step'"),
         ({"batch": 4, "accumulate": 3}, "3 backward passes do not divide a batch of 4 episodes"),
     ],
 )
