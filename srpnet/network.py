@@ -225,7 +225,15 @@ class SRPNet(
         return Logits(self.segment(queries, prototypes_PC, query_valid_QHW, iqi), self.segment(supports, prototypes_PC))
 
     def write(self, folder: Path | str) -> None:
-        """Write `config.json` and `model.safetensors`, each atomically."""
+        """Write `config.json` and `model.safetensors`, each atomically.
+
+        Raises:
+            InputError: if only the head would be stored and the backbone's weights have no name to fetch them by.
+        """
+        if self.config.trained == "head" and self.config.backbone == "auto":
+            raise InputError(
+                "a head alone needs named backbone weights to be loaded again: make the network with `build`"
+            )
         kept = ("reduce.",) if self.config.trained == "head" else ("reduce.", "backbone.")
         state = {name: value.contiguous().cpu() for name, value in self.state_dict().items() if name.startswith(kept)}
         write_json(Path(folder) / "config.json", asdict(self.config))

@@ -134,7 +134,7 @@ class EpisodeDataset(Dataset[EpisodeTensors]):
 
 
 class Progress(NamedTuple):
-    """What a logging step says. Losses and IoUs are means since the last one; IoUs are fractions.
+    """What a logging step says. Losses and IoUs are means since the last one or since resuming; IoUs are fractions.
 
     The support mIoU is the ceiling of the query mIoU (method, 5). `validation` is None but on validation steps.
     """
@@ -392,7 +392,7 @@ def lr_factor(step: int, settings: TrainingSettings, schedule_steps: int) -> flo
     """
     if step < settings.warmup:
         return (step + 1) / settings.warmup
-    done = (step - settings.warmup) / max(1, schedule_steps - settings.warmup)
+    done = min(1.0, (step - settings.warmup) / max(1, schedule_steps - settings.warmup))
     return float((1 - done) ** 0.9) if settings.schedule == "poly" else 0.5 * (1 + math.cos(math.pi * done))
 
 
@@ -430,12 +430,12 @@ def keep_lines(path: Path, step: int) -> None:
 
 
 def best_step(validations: Mapping[int, float]) -> int:
-    """The earliest step with the highest validation score.
+    """The earliest step with the highest validation score; NaN is the lowest.
 
-    >>> best_step({100: 0.5, 200: 0.7, 300: 0.7})
+    >>> best_step({100: math.nan, 200: 0.7, 300: 0.7})
     200
     """
-    return max(sorted(validations), key=lambda step: validations[step])
+    return max(sorted(validations), key=lambda step: -math.inf if math.isnan(validations[step]) else validations[step])
 
 
 def _leave_interrupts_to_the_parent(_: int) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from safetensors.torch import load_file
 
@@ -18,7 +19,7 @@ from episodes.task import DataSettings
 from srpnet import network as network_module
 from srpnet.experiment import EvalSettings, TrainSettings, run_evaluation, run_training
 from srpnet.inference import QueryInference
-from srpnet.network import NetworkSettings, load_network
+from srpnet.network import NetworkSettings, SRPNet, load_network
 from srpnet.training import Interrupted, Progress, TrainingSettings, best_step
 
 CONTRACT = {
@@ -182,6 +183,16 @@ def test_the_seed_draws_head_and_episodes(training: TrainSettings, checkpoint: s
         weights[name] = load_file(tmp_path / name / "model.safetensors")["reduce.weight"]
     assert (weights["again"] == weights["0"]).all()
     assert (weights["other"] != weights["0"]).any()
+
+
+def test_the_head_starts_from_the_seed(training: TrainSettings, tmp_path: Path) -> None:
+    """Seen where learning rates are too small to move it."""
+    still = replace(training.training, steps=1, lr=1e-12, weight_decay=0.0)
+    run_training(replace(training, hold_back="none", seed=5, training=still), tmp_path / "run", say=lambda _: None)
+    network = SRPNet(training.network)
+    network.reset_head(5)
+    trained = load_file(tmp_path / "run" / "model.safetensors")["reduce.weight"]
+    torch.testing.assert_close(trained, network.reduce.weight.detach())
 
 
 @pytest.mark.parametrize(

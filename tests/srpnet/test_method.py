@@ -61,6 +61,22 @@ def test_it_equals_the_network_by_hand(method: SRPNetMethod, squares: Callable[.
             assert torch.equal(prediction, label_map(method.network.segment(features[s : s + 1], prototypes), (64, 64)))
 
 
+def test_padding_of_a_query_is_told_to_the_network(
+    method: SRPNetMethod, squares: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told, segment = [], method.network.segment
+
+    def listen(features: Any, prototypes: Any, valid: Any = None, iqi: Any = None) -> Any:
+        told.append(valid)
+        return segment(features, prototypes, valid, iqi)
+
+    monkeypatch.setattr(method.network, "segment", listen)
+    method(squares(Geometry(64, "letterbox"))[0])
+    (valid,) = told
+    assert valid[:, :48].all()
+    assert not valid[:, 48:].any()
+
+
 def test_membership_follows_the_spec(squares: Callable[..., Any]) -> None:
     episode = squares(way=2)[0]
     spec = replace(episode.spec, supports=(("1-1", "1-2"), ("2-1",)))

@@ -366,31 +366,6 @@ def test_a_torn_last_line_of_the_log_is_dropped(begin: Begin, episodes: Any) -> 
     assert [line["step"] for line in log_of(run)] == [1, 2, 3, 4, 5, 6]
 
 
-@pytest.mark.xfail(strict=True, reason="the meter is not saved: the mean after a stop starts from there")
-def test_means_in_the_log_span_an_interruption(begin: Begin, squares: Callable[..., Any]) -> None:
-    """Stopped between two lines of the log, at a step that has none."""
-
-    class StopsOnce:
-        def __init__(self) -> None:
-            self.stops = True
-
-        def __getitem__(self, index: int) -> Any:
-            if index == 2 and self.stops:
-                self.stops = False
-                interrupt()
-            return squares()[index]
-
-    unbroken = begin("unbroken", steps=4, log_every=4)
-    unbroken.train(squares())
-    episodes = StopsOnce()
-    with pytest.raises(Interrupted, match="step 3"):
-        begin("broken", steps=4, log_every=4).train(episodes)
-    resumed = begin("broken", resume=True, steps=4, log_every=4)
-    resumed.train(episodes)
-    assert same(weights_of(resumed), weights_of(unbroken))
-    assert log_of(resumed) == log_of(unbroken)
-
-
 def test_a_finished_run_has_nothing_more_to_do(begin: Begin, episodes: Any) -> None:
     run = begin()
     run.train(episodes)
