@@ -62,7 +62,8 @@ def support_prototypes(
     """The prototypes of an episode, (N+1, C): background first, then way 1..N.
 
     A class's prototype is the mean of its shots' masked averages; a shot without a pixel of the class leaves the mean.
-    The background's is the mean over all supports, of the pixels labelled 0 (method, 3).
+    The background's is the mean over all supports, of the pixels labelled 0 (method, 3). Where no support shows any, as
+    in a close-up, it is the zero vector, which resembles nothing.
 
     Args:
         features_SChw: Support features.
@@ -72,7 +73,7 @@ def support_prototypes(
         ids: Names of the supports, for the error.
 
     Raises:
-        InputError: if a way, or the background, has no pixel in any of its shots.
+        InputError: if a way has no pixel in any of its shots.
     """
     size = (features_SChw.shape[-2], features_SChw.shape[-1])
     supports, ways = membership_SN.shape
@@ -82,10 +83,12 @@ def support_prototypes(
         shots = membership_SN[:, label - 1] if label else torch.ones_like(membership_SN[:, 0])
         mask_SHW = (labels_SHW == label) & shots[:, None, None]
         filled = mask_SHW.flatten(1).any(1)
+        if not filled.any() and not label:
+            prototypes.append(features_SChw.new_zeros(features_SChw.shape[1]))
+            continue
         if not filled.any():
             named = ", ".join(id for id, shot in zip(ids, shots.tolist(), strict=True) if shot) or ", ".join(ids)
-            what = f"way {label}" if label else "the background"
-            raise InputError(f"no pixel of {what} is left in the support mask of {named}: give another mask")
+            raise InputError(f"no pixel of way {label} is left in the support mask of {named}: give another mask")
         weights = pooling_weights(mask_SHW[filled].to(features_SChw.dtype), size, pooling)
         prototypes.append(masked_average_pooling(features_SChw[filled], weights).mean(0))
     return torch.stack(prototypes)

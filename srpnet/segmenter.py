@@ -58,7 +58,8 @@ class Segmenter:
                 neither way. A photograph may show several.
 
         Raises:
-            InputError: if there is no example, or a mask is missing, empty, or of another size than its photograph.
+            InputError: if there is no example, or a mask is missing, empty, of another size than its photograph,
+                or all of them leave no background.
         """
         if not images or len(images) != len(masks):
             raise InputError(
@@ -73,6 +74,8 @@ class Segmenter:
                 raise InputError(f"the mask of {name} is {sizes[0]} pixels, the photograph {sizes[1]}: they must agree")
             if not ((labels > 0) & (labels <= classes)).any():
                 raise InputError(f"the mask of {name} is empty: paint the object with a value that is not 0")
+        if not any((labels == 0).any() for labels in label_maps):
+            raise InputError("the masks leave no background: show at least one photograph with something else in it")
         geometry = Geometry(self.size, "letterbox")
         places = [geometry.place(*labels.shape) for labels in label_maps]
         placed = [place.labels(torch.from_numpy(labels)) for place, labels in zip(places, label_maps, strict=True)]

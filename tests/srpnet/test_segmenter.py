@@ -148,7 +148,7 @@ PHOTOGRAPH, MASK = scene()
         ([PHOTOGRAPH] * 2, [MASK, MASK * 0], 1, "the mask of support 2 is empty"),
         ([PHOTOGRAPH], [MASK * 255], 2, "the mask of support 1 is empty"),
         ([PHOTOGRAPH], [MASK * 3], 2, "holds the label 3: 2 classes are 0..2"),
-        ([PHOTOGRAPH], [MASK * 0 + 1], 1, "the background is left in the support mask of support 1"),
+        ([PHOTOGRAPH], [MASK * 0 + 1], 1, "the masks leave no background"),
         ([PHOTOGRAPH], [MASK], 2, "no pixel of way 2 is left in the support mask of support 1:"),
         ([PHOTOGRAPH.astype(float)], [MASK], 1, "a photograph array must be uint8"),
         (["no.jpg"], [MASK], 1, "there is no photograph no.jpg"),
