@@ -53,7 +53,7 @@ class Pools(NamedTuple):
             "queries": len(self.queries.items),
             "supports": len(self.supports.items),
             "supports_sha256": self.supports.sha256,
-            "missing": self.queries.missing,
+            "missing": len(self.queries.missing),
         }
 
 

@@ -34,7 +34,7 @@ class Pairs:
 
     items: tuple[Pair, ...]
     rule: str
-    missing: int = 0
+    missing: tuple[Pair, ...] = ()
 
     @cached_property
     def sha256(self) -> str:
@@ -55,8 +55,9 @@ class Pairs:
         return frozenset(id for id, _ in self.items)
 
     def of(self, classes: Collection[int]) -> "Pairs":
-        """The pairs of these classes alone, in the same order; `missing` stays that of the whole list."""
-        return replace(self, items=tuple(pair for pair in self.items if pair[1] in classes))
+        """The pairs of these classes alone, in the same order, and of the missing ones likewise."""
+        kept = [tuple(pair for pair in pairs if pair[1] in classes) for pairs in (self.items, self.missing)]
+        return replace(self, items=kept[0], missing=kept[1])
 
 
 def pairs_from_areas(
@@ -122,12 +123,12 @@ def pairs_from_lists(
 
     there = {id: source.has(id) for id, _ in listed}
     items = tuple(pair for pair in listed if there[pair[0]])
-    missing = len(listed) - len(items)
+    missing = tuple(pair for pair in listed if not there[pair[0]])
     if missing and not (allow_missing and items):
         first = next(id for id in there if not there[id])
         mend = "check the folder" if allow_missing else "complete it, or leave them out with --allow-missing"
         raise InputError(
-            f"{source.name} lacks the photograph or mask of {missing} of {len(listed)} listed pairs, "
+            f"{source.name} lacks the photograph or mask of {len(missing)} of {len(listed)} listed pairs, "
             f"{first} for one: {mend}"
         )
     for id, label in items:
