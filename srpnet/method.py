@@ -65,11 +65,23 @@ class SRPNetMethod:
         valid = query.valid[None].to(self.runtime.device)
         logits = self.network.segment(self._features([query]), prototypes, valid, self.iqi)
         if episode.score_at == "original":
-            return query.placement.restore(logits)[0].argmax(0).to(torch.uint8)
+            return highest(query.placement.restore(logits)[0])
         return label_map(logits, tuple(query.labels.shape))
 
 
 def label_map(logits_1Phw: Tensor, size: tuple[int, ...]) -> Tensor:
     """Logits of one image, upsampled bilinearly to (H, W), to a uint8 label map (H, W)."""
     upsampled = torch.nn.functional.interpolate(logits_1Phw, size, mode="bilinear", align_corners=False)
-    return upsampled[0].argmax(0).to(torch.uint8)
+    return highest(upsampled[0])
+
+
+def highest(scores_PHW: Tensor) -> Tensor:
+    """The class with the highest score at each pixel, the first of equal ones: uint8 (H, W).
+
+    The same as `argmax(0)`, which on the CPU takes many times as long over so few classes.
+    """
+    best, labels = scores_PHW[0], torch.zeros_like(scores_PHW[0], dtype=torch.uint8)
+    for label, score in enumerate(scores_PHW[1:], start=1):
+        labels = torch.where(score > best, label, labels)
+        best = torch.maximum(score, best)
+    return labels
