@@ -59,7 +59,7 @@ def command(ctx: click.Context, /, out: Path | None, pictures: int, **flags: Any
         result = run_evaluation(settings, out, pictures, lambda done, total: bars.update("Evaluating", done, total))
     print_result(result, Console())
     if out is not None:
-        click.echo(f"result.json and {pictures} pictures: {out}" if pictures else f"result.json: {out}")
+        click.echo(f"result.json and pictures: {out}" if pictures else f"result.json: {out}")
 
 
 def print_result(result: dict[str, Any], console: Console) -> None:
@@ -77,10 +77,11 @@ def print_result(result: dict[str, Any], console: Console) -> None:
     table.add_row("support mIoU (ceiling)", percent(result["support_miou"]))
     console.print(table)
     if note := result.get("note"):
-        console.print(note[0].upper() + note[1:], highlight=False)
+        console.print(note, highlight=False)
     pace = f"{result['seconds'] / result['episodes']:.2f} s an episode"
     rules = f"{result['episodes']} episodes, protocol {settings['protocol']}"
-    console.print(f"{rules}, {settings['runtime']}, {pace}", highlight=False)
+    weights = f"weights {result['weights']['name']} {str(result['weights']['sha256'])[:12]}"
+    console.print(f"{rules}, {weights}, {settings['runtime']}, {pace}", highlight=False, soft_wrap=True)
 
 
 def percent(fraction: float | None) -> str:

@@ -1,7 +1,9 @@
 """Flags that several commands share, spelled alike, and the way from flags to settings."""
 
+import os
+import shlex
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -44,10 +46,15 @@ def _read_config(ctx: click.Context, _: click.Parameter, file: Path | None) -> N
         raise BadInput(f"{file} cannot be read ({error}): name a TOML file of settings") from None
     except tomllib.TOMLDecodeError as error:
         raise BadInput(f"{file} is not valid TOML: {error}") from None
-    known = {parameter.name for parameter in ctx.command.params} - {"config"}
-    values = {name.replace("-", "_"): value for name, value in settings.items()}
-    if unknown := sorted(set(values) - known):
-        raise BadInput(f"{file}: `srpnet {ctx.info_name}` has no setting {unknown[0]!r}: see its --help")
+    flags = {flag: parameter.name for parameter in ctx.command.params for flag in parameter.opts if parameter.name}
+    values = {}
+    for name, value in settings.items():
+        flag = "--" + name.replace("_", "-")
+        if flag not in flags or flag == "--config":
+            raise BadInput(
+                f"{file}: `srpnet {ctx.info_name}` has no flag {flag}, so no setting {name!r}: see its --help"
+            )
+        values[flags[flag]] = value
     ctx.default_map = {**(ctx.default_map or {}), **values}
 
 
@@ -63,10 +70,10 @@ config_option = click.option(
 data_options = together(
     click.option(
         "--data",
-        default="stickers",
-        envvar="SRPNET_DATA",
-        show_default=True,
-        help="stickers (embedded), pascal:PATH (VOC layout) or coco:PATH. Also from $SRPNET_DATA.",
+        # Not click's envvar, which would win over a --config file.
+        default=lambda: os.environ.get("SRPNET_DATA") or "stickers",
+        show_default="$SRPNET_DATA, or stickers",
+        help="stickers (embedded), pascal:PATH (VOC layout) or coco:PATH.",
     ),
     click.option("--pairs", help="Folder of {train,val}_fold{0..3}.txt lists of (image, class) pairs."),
     click.option(
@@ -114,6 +121,19 @@ checkpoint_option = click.option(
 
 
 def announce_data(ctx: click.Context, data: str) -> None:
-    """Say it when nobody chose the data."""
-    if ctx.get_parameter_source("data") is click.core.ParameterSource.DEFAULT:
+    """Say so when nobody chose the data."""
+    chosen = ctx.get_parameter_source("data") is not click.core.ParameterSource.DEFAULT
+    if not chosen and not os.environ.get("SRPNET_DATA"):
         click.echo(f"No --data and no SRPNET_DATA: using the embedded {data}, a first look and no benchmark.")
+
+
+def given_flags(ctx: click.Context, names: Collection[str]) -> str:
+    """The named flags of a command as one would type them, without those that have their default value."""
+    words: list[str] = []
+    for parameter in ctx.command.params:
+        value = ctx.params.get(parameter.name or "")
+        if parameter.name not in names or value in (None, False):
+            continue
+        if parameter.name in ("fold", "shot") or value != parameter.default:
+            words += [parameter.opts[0]] if value is True else [parameter.opts[0], shlex.quote(str(value))]
+    return " ".join(words)

@@ -6,13 +6,14 @@ from typing import Any
 import click
 from rich.console import Console
 
-from cli.options import BadInput, checkpoint_option, runtime_options
+from cli.options import BadInput, checkpoint_option, config_option, runtime_options
 from cli.progress import Bars
 
 PHOTOGRAPHS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 
 
 @click.command("predict")
+@config_option
 @click.option(
     "--support",
     "supports",
@@ -48,7 +49,7 @@ def command(
     photographs = find_photographs(queries)
     console = Console(stderr=True)
     with console.status("Loading PyTorch"):
-        from srpnet.pictures import check_photograph
+        from srpnet.reading import check_photograph
         from srpnet.segmenter import Segmenter
 
         for photograph in photographs:

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from cli.options import BadInput
 
 if TYPE_CHECKING:
-    from srpnet.training import Progress as Logged
+    from srpnet.logs import Progress as Logged
 
 
 class Bars:
@@ -47,13 +47,13 @@ class TrainingDisplay(Bars):
     def __init__(self, console: Console, tensorboard: Path | None = None) -> None:
         super().__init__(console)
         self._console = console
+        self._folder = tensorboard
         self._writer: Any = None
         if tensorboard is not None:
             try:
-                from torch.utils.tensorboard import SummaryWriter
+                import torch.utils.tensorboard  # noqa: F401
             except ImportError:
                 raise BadInput("TensorBoard is not installed: pip install 'srpnet[tensorboard]'") from None
-            self._writer = SummaryWriter(tensorboard)
 
     def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
         super().__exit__(kind, _, __)
@@ -74,7 +74,10 @@ class TrainingDisplay(Bars):
         if logged.validation is not None:
             line += f"  held-back classes {100 * logged.validation:.1f}"
         self.say(line)
-        if self._writer is not None:
+        if self._folder is not None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._writer = self._writer or SummaryWriter(self._folder)
             for name, value in logged._asdict().items():
                 if name != "step" and value is not None:
                     self._writer.add_scalar(f"{phase}/{name}", value, logged.step)

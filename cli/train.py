@@ -13,6 +13,7 @@ from cli.options import (
     config_option,
     data_options,
     episode_options,
+    given_flags,
     pick,
     runtime_options,
     together,
@@ -37,8 +38,20 @@ network_options = together(
     ),
     click.option("--stages", default="2,3,4", show_default=True, help="Levels of the pyramid."),
     click.option("--width", default=256, show_default=True, help="Channels of the final feature map."),
-    click.option("--output-stride", type=click.Choice(["8", "16", "32"]), default="8", show_default=True),
-    click.option("--similarity", type=click.Choice(["fidelity", "cosine"]), default="fidelity", show_default=True),
+    click.option(
+        "--output-stride",
+        type=click.Choice(["8", "16", "32"]),
+        default="8",
+        show_default=True,
+        help="Pixels from one feature to the next: a smaller stride sees finer, and takes longer.",
+    ),
+    click.option(
+        "--similarity",
+        type=click.Choice(["fidelity", "cosine"]),
+        default="fidelity",
+        show_default=True,
+        help="How a feature is compared with a prototype: fidelity is the squared cosine.",
+    ),
     click.option("--alpha", default=20.0, show_default=True, help="Scale of the similarity before the softmax."),
     click.option(
         "--pooling",
@@ -52,8 +65,16 @@ network_options = together(
 
 inference_options = together(
     click.option("--iqi-rounds", "rounds", default=3, show_default=True, help="Rounds of query inference (IQI)."),
-    click.option("--iqi-foreground", "foreground", default=0.7, show_default=True, help="IQI: confident class pixels."),
-    click.option("--iqi-background", "background", default=0.6, show_default=True, help="IQI: confident background."),
+    click.option(
+        "--iqi-foreground",
+        "foreground",
+        default=0.7,
+        show_default=True,
+        help="IQI: a pixel surer of a class than this is pooled.",
+    ),
+    click.option(
+        "--iqi-background", "background", default=0.6, show_default=True, help="IQI: the same for background."
+    ),
     click.option("--iqi-weight", "weight", default=1.0, show_default=True, help="IQI: weight of query prototypes."),
     click.option("--iqi-soft/--iqi-hard", "soft", default=True, show_default=True, help="IQI: pool by probability."),
 )
@@ -70,16 +91,28 @@ learning_options = together(
         help="Weight of the self-regularization loss, which restores the support masks.",
     ),
     click.option("--train-rounds", default=0, show_default=True, help="Rounds of IQI while training."),
-    click.option("--optimizer", type=click.Choice(["adamw", "sgd"]), default="adamw", show_default=True),
+    click.option(
+        "--optimizer",
+        type=click.Choice(["adamw", "sgd"]),
+        default="adamw",
+        show_default=True,
+        help="How weights follow gradients.",
+    ),
     click.option("--lr", default=1e-3, show_default=True, help="Largest learning rate of the head."),
     click.option("--backbone-lr", default=3e-5, show_default=True, help="The same for the backbone."),
-    click.option("--weight-decay", default=1e-4, show_default=True),
-    click.option("--schedule", type=click.Choice(["cosine", "poly"]), default="cosine", show_default=True),
+    click.option("--weight-decay", default=1e-4, show_default=True, help="Pull of the weights towards zero."),
+    click.option(
+        "--schedule",
+        type=click.Choice(["cosine", "poly"]),
+        default="cosine",
+        show_default=True,
+        help="How the learning rate falls to zero.",
+    ),
     click.option("--warmup", default=20, show_default=True, help="Steps of linear warm-up."),
     click.option("--clip", default=1.0, show_default=True, help="Largest gradient norm; 0 does not clip."),
     click.option("--workers", default=1, show_default=True, help="Processes that load photographs."),
-    click.option("--log-every", default=10, show_default=True, help="Steps."),
-    click.option("--save-every", default=50, show_default=True, help="Steps."),
+    click.option("--log-every", default=10, show_default=True, help="Steps between two lines of the log."),
+    click.option("--save-every", default=50, show_default=True, help="Steps between two saves."),
 )
 
 photograph_options = together(
@@ -107,9 +140,13 @@ validation_options = together(
         help="Base classes to validate on: a number, or names with commas. A first run without them finds the best "
         "number of steps; then all base classes are trained for that many.",
     ),
-    click.option("--validate-every", default=100, show_default=True, help="Steps."),
-    click.option("--validation-episodes", default=200, show_default=True),
+    click.option("--validate-every", default=100, show_default=True, help="Steps between two validations."),
+    click.option("--validation-episodes", default=200, show_default=True, help="Episodes of a validation."),
 )
+
+
+SHARED = ("data", "pairs", "allow_missing", "min_pixels", "fold", "folds", "fold_order", "way", "shot")
+"""Flags that evaluation needs with the same values."""
 
 
 @click.command("train")
@@ -131,19 +168,20 @@ validation_options = together(
 def command(ctx: click.Context, /, out: Path | None, resume: bool, tensorboard: bool, **flags: Any) -> None:
     """Train SRPNet on the base classes of a fold.
 
-    Without any flag it trains a head on the embedded stickers. Ctrl-C saves; --resume goes on.
+    Without any flag it trains a head on the embedded stickers. Ctrl-C saves; --resume goes on. Use --hold-back to find
+    the number of steps on base classes that are kept out.
 
     \b
     Examples:
       srpnet train --fold 0 --shot 1
       srpnet train --fold 1 --shot 1 --data pascal:$PASCAL --hold-back dog,sheep --out runs/fold1
-      srpnet train --config configs/pascal.toml --data pascal:$PASCAL --pairs lists/pascal
+      srpnet train --config configs/pascal-fold1.toml --data pascal:$PASCAL --pairs lists/pascal
     """
     announce_data(ctx, flags["data"])
     console = Console(stderr=True)
     with console.status("Loading PyTorch"):
         from srpnet.experiment import run_training
-        from srpnet.training import Interrupted
+        from srpnet.interrupts import Interrupted
 
         settings = train_settings(flags)
     data, fold, shot = flags["data"].partition(":")[0], flags["fold"], flags["shot"]
@@ -155,11 +193,7 @@ def command(ctx: click.Context, /, out: Path | None, resume: bool, tensorboard: 
             display.say(f"Stopped after step {stopped.step}, and saved. Add --resume to go on.")
             sys.exit(130)
     click.echo(f"Trained: {out}")
-    source = f" --data {flags['data']}" if flags["data"] != "stickers" else ""
-    lists = f" --pairs {flags['pairs']}" if flags["pairs"] else ""
-    click.echo(
-        f"Score it: srpnet eval --fold {fold} --shot {shot}{source}{lists} --checkpoint {out} --out {out}/scores"
-    )
+    click.echo(f"Score it: srpnet eval {given_flags(ctx, SHARED)} --checkpoint {out} --out {out}/scores")
 
 
 def train_settings(flags: dict[str, Any]) -> Any:

@@ -3,8 +3,6 @@
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.table import Column, Table
 
 from srpnet.weights import WEIGHT_SETS, cached_file, get_weights
 
@@ -44,8 +42,10 @@ def command(name: str | None, file: Path | None, listing: bool) -> None:
 
 
 def _print_list() -> None:
-    table = Table("name", "convention", "cached", Column("source", overflow="fold"), box=None)
+    # Blocks, not a table: a name is there to be copied, and a narrow terminal would cut it.
     for known in WEIGHT_SETS.values():
-        cached = "yes" if cached_file(known.name).exists() else "no"
-        table.add_row(known.name, known.convention, cached, known.source)
-    Console().print(table)
+        click.echo(f"name        {known.name}")
+        click.echo(f"convention  {known.convention}")
+        click.echo(f"licence     {known.licence}")
+        click.echo(f"source      {known.source}")
+        click.echo(f"cached      {'yes' if cached_file(known.name).exists() else 'no'}\n")

@@ -46,15 +46,13 @@ class Evaluation:
         queries: The score on the queries.
         supports: The score of the method on its own supports, if it can tell.
         episodes: How many were scored.
-        seconds: Time spent on them, loading of photographs included.
-        matrices: Each episode's confusion counts (N+1, N+1), in order.
+        seconds: Time spent on them, loading of photographs included, `on_episode` not.
     """
 
     queries: Score
     supports: Score | None
     episodes: int
     seconds: float
-    matrices: tuple[Tensor, ...]
 
 
 def evaluate(
@@ -83,8 +81,7 @@ def evaluate(
     queries = Score(names, rules.vanished, rules.absent)
     supports = Score(names, rules.vanished, rules.absent) if isinstance(method, RestoresSupports) else None
     cache = PreparedCache(method, cache_bytes) if isinstance(method, Prepares) else None
-    matrices: list[Tensor] = []
-    start = time.perf_counter()
+    done, seconds, start = 0, 0.0, time.perf_counter()
     for episode in episodes:
         if cache is not None:
             episode = replace(episode, load=cache.wrap(episode.load))
@@ -97,13 +94,14 @@ def evaluate(
         for each in counted:
             queries.add(classes, each)
         matrix = torch.stack(counted).sum(0)
-        matrices.append(matrix)
         if supports is not None and isinstance(method, RestoresSupports):
             restored = zip(method.restore_supports(episode), episode.supports(), strict=True)
             for prediction, photograph in restored:
                 supports.add(classes, confusion(prediction.cpu(), episode.labels(photograph), len(classes)))
+        done, seconds = done + 1, seconds + time.perf_counter() - start
         on_episode(episode, predictions, matrix)
-    return Evaluation(queries, supports, len(matrices), time.perf_counter() - start, tuple(matrices))
+        start = time.perf_counter()
+    return Evaluation(queries, supports, done, seconds)
 
 
 class PreparedCache:

@@ -4,9 +4,11 @@ import json
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+from episodes.errors import InputError
 
 
 def cache_folder() -> Path:
@@ -21,15 +23,33 @@ def atomic_write(path: Path | str) -> Iterator[Path]:
     """A temporary path beside `path`, renamed to it when the block ends well and removed when it does not.
 
     Folders on the way are made. A reader sees the old file or the new one, never a part.
+
+    Raises:
+        InputError: if it cannot be written, for example because the disk is full.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         temporary.replace(path)
+    except (OSError, RuntimeError) as error:  # torch.save reports a full disk as a RuntimeError
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{path} cannot be written ({reason}): make room, or name another folder") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def check_folder(path: Path) -> None:
+    """See whether results can go into a folder, before the work that makes them.
+
+    Raises:
+        InputError: if it, or a folder on the way, is a file.
+    """
+    for folder in (path, *path.parents):
+        if folder.exists() and not folder.is_dir():
+            raise InputError(f"{folder} is a file, not a folder: name another --out")
 
 
 def write_text(path: Path | str, text: str) -> None:

@@ -78,9 +78,16 @@ class Placement:
         return valid
 
     def restore(self, scores: Tensor) -> Tensor:
-        """Scores (B, C, h, w) on any grid over the square -> (B, C, H0, W0) on the original, bilinear."""
-        upsampled = torch.nn.functional.interpolate(scores, self.outer, mode="bilinear", align_corners=False)
-        inner = upsampled[..., : self.inner[0], : self.inner[1]]
+        """Scores (B, C, H, W) of the placed photograph -> (B, C, H0, W0) of the original, bilinear, without padding.
+
+        Raises:
+            ValueError: if the scores are of another size.
+        """
+        if scores.shape[-2:] != self.outer:
+            raise ValueError(
+                f"scores of size {tuple(scores.shape[-2:])} are not of the placed photograph: {self.outer}"
+            )
+        inner = scores[..., : self.inner[0], : self.inner[1]]
         if self.inner == self.original:
             return inner
         return torch.nn.functional.interpolate(inner, self.original, mode="bilinear", align_corners=False)

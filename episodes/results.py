@@ -9,7 +9,7 @@ from typing import Any
 from episodes.evaluation import Evaluation
 
 SCHEMA = 1
-STICKERS_NOTE = "made from the embedded stickers: a first look and a smoke test, not a benchmark"
+STICKERS_NOTE = "Made from the embedded stickers: a first look and a smoke test, not a benchmark"
 
 
 def result(

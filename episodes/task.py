@@ -108,11 +108,18 @@ class Task:
         Raises:
             InputError: if a class has too few images.
         """
-        return Sampler(*self.pools("val", classes), self.source.classes, "novel", **episodes)
+        return self._sampler("novel", classes, **episodes)
 
     def validation_sampler(self, classes: Collection[int], **episodes: Any) -> Sampler:
         """Episodes of base classes held back from training, from the val split: new classes and new photographs."""
-        return Sampler(*self.pools("val", classes), self.source.classes, "base", **episodes)
+        return self._sampler("base", classes, **episodes)
+
+    def _sampler(self, role: Literal["base", "novel"], classes: Collection[int], **episodes: Any) -> Sampler:
+        pools = self.pools("val", classes)
+        # A class without any pair is unknown to the sampler, and would be scored as if nobody had found it.
+        if short := self._short(pools, classes, episodes.get("shot", 1), episodes.get("query_count", 1)):
+            raise InputError(next(iter(short.values())))
+        return Sampler(*pools, self.source.classes, role, **episodes)
 
     def training_sampler(
         self, held_back: Collection[int], novel_pixels: NovelPixels, **episodes: Any
@@ -137,6 +144,12 @@ class Task:
         enough = [label for label in classes if self.source.classes[label - 1] not in short]
         pools = Pools(*(pairs.of(enough) for pairs in pools))
         return Sampler(*pools, self.source.classes, "base", **episodes), short
+
+    def unseen_share(self, sampler: Sampler, held_back: Collection[int]) -> float:
+        """The share of a training sampler's photographs that also show novel or held-back classes, in [0, 1]."""
+        unseen = {*self.novel, *held_back}
+        ids = sampler.supports.ids | sampler.queries.ids
+        return sum(not unseen.isdisjoint(self.source.classes_in(id)) for id in ids) / len(ids)
 
     def hold_back(self, choice: str, shot: int, seed: int) -> tuple[int, ...]:
         """Base classes for validation.

@@ -71,6 +71,9 @@ class Backbone(nn.Module):
         self.output_stride = output_stride
         self.stages = tuple(sorted(set(stages)))
         self.channels = tuple(256 * 2 ** (stage - 1) for stage in self.stages)
+        self.strides = tuple(
+            min(2 ** (stage + 1), output_stride) if stage > 2 else 2 ** (stage + 1) for stage in self.stages
+        )
         self.checkpointing = checkpointing
 
         with torch.random.fork_rng(devices=[]):

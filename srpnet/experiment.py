@@ -5,23 +5,26 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
 from torch import Tensor
 
 from episodes.episode import Episode
 from episodes.errors import InputError
 from episodes.evaluation import evaluate
-from episodes.files import atomic_write, write_json
+from episodes.files import atomic_write, check_folder, write_json
 from episodes.geometry import Geometry
 from episodes.loading import Augmentation, EpisodeList, Loader
 from episodes.metrics import Score
 from episodes.pictures import panel
 from episodes.protocols import PROTOCOLS
 from episodes.results import STICKERS_NOTE, result
+from episodes.sources.base import same_name
 from episodes.task import DataSettings, NovelPixels, Pools, Task
+from srpnet.logs import Progress
 from srpnet.method import SRPNetMethod
 from srpnet.network import NetworkSettings, SRPNet, build, load_network
 from srpnet.runtime import DeviceName, Precision, Runtime, runtime
-from srpnet.training import Progress, TrainingRun, TrainingSettings, best_step
+from srpnet.training import TrainingRun, TrainingSettings, best_step
 
 Say = Callable[[str], None]
 OnLog = Callable[[str, int, Progress], None]
@@ -112,16 +115,24 @@ def run_training(
         InputError: if settings, data or weights are wrong, or `out` holds another run.
         Interrupted: if asked to stop; the state is saved.
     """
+    check_folder(out)
     task = Task(settings.data)
     held_back = task.hold_back(settings.hold_back, settings.shot, settings.seed)
     machine = runtime(settings.device, settings.precision)
-    if not resume and any((folder / "training.pt").exists() for folder in (out, out / "select")):
+    begun = {folder: (folder / "training.pt").exists() for folder in (out, out / "select")}
+    if not resume and any(begun.values()):
         raise InputError(f"{out} already holds a run: go on with --resume, or name another --out")
-    say(f"fold {settings.data.fold} of {settings.data.data}: novel {_named(task, task.novel)}; {machine}")
+    if resume and not any(begun.values()):
+        raise InputError(f"there is no run to resume in {out}: leave out --resume, or name its --out")
+    say(f"fold {settings.data.fold} of {settings.data.data}: novel {_named(task, task.novel)}")
+    if settings.data.data == "stickers":
+        say(STICKERS_NOTE)
     steps = settings.training.steps
     if held_back:
         say(f"Choosing the number of steps on base classes held back: {_named(task, held_back)}")
-        run, episodes = _prepare(settings, task, held_back, out / "select", steps, resume, machine, say)
+        run, episodes = _prepare(settings, task, held_back, out / "select", steps, begun[out / "select"], machine, say)
+        if not begun[out]:
+            run.network.write(out)  # so that the folder holds a network from the first moment on
         run.train(
             episodes,
             lambda progress: on_log("select", steps, progress),
@@ -129,7 +140,7 @@ def run_training(
         )
         steps = best_step(run.validations)
         say(f"Best after {steps} steps: {100 * run.validations[steps]:.1f} mIoU. Training on all base classes.")
-    run, episodes = _prepare(settings, task, (), out, steps, resume, machine, say)
+    run, episodes = _prepare(settings, task, (), out, steps, begun[out], machine, say)
     run.train(episodes, lambda progress: on_log("train", steps, progress))
     return out
 
@@ -151,10 +162,12 @@ def run_evaluation(
     Raises:
         InputError: if settings, data or weights are wrong, or the network was trained on a class to be tested.
     """
+    if out is not None:
+        check_folder(out)
     if settings.protocol not in PROTOCOLS:
         raise InputError(f"there is no protocol {settings.protocol!r}: there are {', '.join(PROTOCOLS)}")
     rules = PROTOCOLS[settings.protocol]
-    geometry = replace(rules.geometry, size=settings.size or rules.geometry.size)
+    geometry = replace(rules.geometry, size=rules.geometry.size if settings.size is None else settings.size)
     count = rules.episodes if settings.episodes is None else settings.episodes
     if count < 1:
         raise InputError(f"cannot score {count} episodes: at least 1")
@@ -170,7 +183,8 @@ def run_evaluation(
         seed=settings.seed,
     )
     network = load_network(settings.checkpoint)
-    if seen := sorted(set(names.values()) & set(network.config.seen)):
+    known = {same_name(name) for name in network.config.seen}
+    if seen := sorted(name for name in names.values() if same_name(name) in known):
         raise InputError(
             f"{settings.checkpoint} was trained on {', '.join(seen)}: it cannot be tested on them as novel classes; "
             "name the checkpoint of this fold, or other --classes"
@@ -182,11 +196,12 @@ def run_evaluation(
     score_at = "original" if settings.original_size else rules.score_at
     episodes = EpisodeList(sampler, Loader(task.source, geometry, score_at=score_at))
     pictures = min(pictures, count)
-    drawn = {place * count // pictures for place in range(pictures)} if out else set()
+    drawn = {place * count // pictures for place in range(pictures)}
+    panels: dict[str, Image.Image] = {}
 
     def after(episode: Episode, predictions: list[Tensor], matrix: Tensor) -> None:
-        if out is not None and episode.spec.index in drawn:
-            draw_episode(episode, predictions, matrix, task, out / "pictures")
+        if episode.spec.index in drawn:
+            panels.update([draw_episode(episode, predictions, matrix, task)])
         on_episode(episode.spec.index + 1, count)
 
     evaluation = evaluate(SRPNetMethod(network, machine, iqi), episodes.first(count), names, rules, on_episode=after)
@@ -197,21 +212,26 @@ def run_evaluation(
     }
     used = asdict(settings) | {"data": settings.data.data, "source": asdict(settings.data)}
     used |= {"episodes": count, "size": geometry.size, "iqi": asdict(iqi), "runtime": str(machine)}
-    content = result(evaluation, used, task.pools("val", classes).record(), weights)
+    content = result(evaluation, used, Pools(sampler.supports, sampler.queries).record(), weights)
     if out is not None:
         write_json(out / "result.json", content)
+        for old in (out / "pictures").glob("[0-9]" * 6 + "-*.png"):  # of an earlier run into the same folder
+            old.unlink()
+        for name, picture in panels.items():
+            with atomic_write(out / "pictures" / name) as temporary:
+                picture.save(temporary, "PNG")
     return content
 
 
-def draw_episode(episode: Episode, predictions: list[Tensor], matrix: Tensor, task: Task, folder: Path) -> None:
-    """Write the panel of an episode as `<index>-<classes>.png`."""
+def draw_episode(episode: Episode, predictions: list[Tensor], matrix: Tensor, task: Task) -> tuple[str, Image.Image]:
+    """The panel of an episode, and a file name for it: `<index>-<classes>.png`."""
     names = [task.source.classes[label - 1] for label in episode.spec.classes]
     score = Score({})
     score.add(episode.spec.classes, matrix)
     ious = [score.classes[label].iou for label in episode.spec.classes]
     note = STICKERS_NOTE if task.source.name == "stickers" else ""
-    with atomic_write(folder / f"{episode.spec.index:06d}-{'-'.join(names)}.png") as temporary:
-        panel(episode, predictions, names, ious, note).save(temporary, "PNG")
+    file = f"{episode.spec.index:06d}-{'-'.join(names)}.png".replace(" ", "_")
+    return file, panel(episode, predictions, names, ious, note)
 
 
 def _prepare(
@@ -226,17 +246,30 @@ def _prepare(
 ) -> tuple[TrainingRun, EpisodeList]:
     """A run that is ready to train in its folder, and its episodes."""
     sampler, short = task.training_sampler(held_back, settings.novel_pixels, **settings.episodes())
+    pairs = Pools(sampler.supports, sampler.queries).record()
     if short:
         say(f"Left out of training for want of images: {', '.join(short)}")
+    share = task.unseen_share(sampler, held_back)
+    say(f"{100 * share:.1f} % of the training photographs also show unseen classes: {settings.novel_pixels}")
+    trained_on = {
+        "data": settings.data.data.partition(":")[0],
+        "fold": settings.data.fold,
+        "novel_pixels": settings.novel_pixels,
+        "unseen_share": share,
+        "pairs": pairs,
+        "left_out": short,
+        "held_back": _named(task, held_back),
+        "steps": steps,
+    }
     seen = tuple(task.names(sampler.classes).values())
     unseen = frozenset(task.novel) | set(held_back) if settings.novel_pixels == "ignore" else frozenset()
     loader = Loader(task.source, Geometry(settings.size), settings.augmentation, settings.seed, unseen)
-    network = build(replace(settings.network, seen=seen), say=say)
+    network = build(replace(settings.network, seen=seen, trained_on=trained_on), say=say)
     network.reset_head(settings.seed)
+    say(f"weights {network.config.backbone} {str(network.config.backbone_sha256)[:12]}; {machine}")
     training = replace(settings.training, steps=steps)
     run = TrainingRun(network, training, folder, machine, settings.training.steps, resume, asdict(settings))
-    record = {"pairs": Pools(sampler.supports, sampler.queries).record(), "classes": seen, "left_out": short}
-    write_json(folder / "settings.json", asdict(settings) | {"drawn_from": record, "steps_taken": steps})
+    write_json(folder / "settings.json", asdict(settings))
     return run, EpisodeList(sampler, loader)
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from episodes.errors import InputError
-from srpnet.prototypes import masked_average_pooling
+from srpnet.prototypes import EPSILON
 from srpnet.similarity import SIMILARITIES, Similarity
 
 
@@ -77,15 +77,9 @@ def infer(
         if valid_Bhw is not None:
             confident_BPhw = confident_BPhw * valid_Bhw[:, None]
         found_BP = confident_BPhw.flatten(2).any(2)
-        own_BPC = masked_average_pooling(
-            features_BChw.repeat_interleave(classes, 0), confident_BPhw.flatten(0, 1)
-        ).reshape(batch, classes, -1)
+        pixels_BP1 = confident_BPhw.sum((2, 3))[..., None]
+        own_BPC = torch.einsum("bchw,bphw->bpc", features_BChw, confident_BPhw) / (pixels_BP1 + EPSILON)
         gain_BP11 = iqi.weight * found_BP[:, :, None, None].to(probability_BPhw.dtype)
         total_BPhw = total_BPhw + gain_BP11 * similar(features_BChw, own_BPC)
         weight_BP11 = weight_BP11 + gain_BP11
     return alpha * total_BPhw / weight_BP11
-
-
-def valid_share(valid_BHW: Tensor, size: tuple[int, int]) -> Tensor:
-    """Share of each feature pixel that is photograph: (B, h, w) in [0, 1], from a bool map at input size."""
-    return torch.nn.functional.interpolate(valid_BHW[:, None].float(), size, mode="area")[:, 0]

@@ -48,7 +48,7 @@ class SRPNetMethod:
         prototypes = self._prototypes(episode)
         supports = episode.supports()
         logits = self.network.segment(self._features(supports), prototypes)
-        return [label_map(logits[s : s + 1], tuple(support.labels.shape)) for s, support in enumerate(supports)]
+        return list(highest(self.network.upsample(logits, supports[0].labels.shape)))
 
     def _features(self, photographs: Sequence[Photograph]) -> Tensor:
         maps = [self.prepare(each) if each.prepared is None else each.prepared for each in photographs]
@@ -64,24 +64,18 @@ class SRPNetMethod:
     def _label_map(self, episode: Episode, query: Photograph, prototypes: Tensor) -> Tensor:
         valid = query.valid[None].to(self.runtime.device)
         logits = self.network.segment(self._features([query]), prototypes, valid, self.iqi)
-        if episode.score_at == "original":
-            return highest(query.placement.restore(logits)[0])
-        return label_map(logits, tuple(query.labels.shape))
+        scores = self.network.upsample(logits, query.labels.shape)
+        return highest(query.placement.restore(scores) if episode.score_at == "original" else scores)[0]
 
 
-def label_map(logits_1Phw: Tensor, size: tuple[int, ...]) -> Tensor:
-    """Logits of one image, upsampled bilinearly to (H, W), to a uint8 label map (H, W)."""
-    upsampled = torch.nn.functional.interpolate(logits_1Phw, size, mode="bilinear", align_corners=False)
-    return highest(upsampled[0])
+def highest(scores_BPHW: Tensor) -> Tensor:
+    """The class with the highest score at each pixel, the first of equal ones: uint8 (B, H, W).
 
-
-def highest(scores_PHW: Tensor) -> Tensor:
-    """The class with the highest score at each pixel, the first of equal ones: uint8 (H, W).
-
-    The same as `argmax(0)`, which on the CPU takes many times as long over so few classes.
+    The same as `argmax(1)`, which on the CPU takes many times as long over so few classes.
     """
-    best, labels = scores_PHW[0], torch.zeros_like(scores_PHW[0], dtype=torch.uint8)
-    for label, score in enumerate(scores_PHW[1:], start=1):
+    best, *others = scores_BPHW.detach().unbind(1)
+    labels = torch.zeros_like(best, dtype=torch.uint8)
+    for label, score in enumerate(others, start=1):
         labels = torch.where(score > best, label, labels)
         best = torch.maximum(score, best)
     return labels

@@ -11,14 +11,14 @@ from typing import Any, Literal, NamedTuple, Self
 
 import torch
 from huggingface_hub import PyTorchModelHubMixin, hf_hub_download
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from episodes.errors import InputError
 from episodes.files import atomic_write, write_json
 from srpnet.backbone import IMAGENET_MEAN, IMAGENET_STD, Backbone
-from srpnet.inference import QueryInference, infer, valid_share
+from srpnet.grid import average, upsample
+from srpnet.inference import QueryInference, infer
 from srpnet.prototypes import Pooling, support_prototypes
 from srpnet.similarity import Similarity
 from srpnet.weights import WEIGHT_SETS, get_weights, load_backbone
@@ -44,6 +44,7 @@ class NetworkSettings:
         iqi: The recipe of iterative query inference (open).
         trained: `head`, or `all` if the backbone was fine-tuned too.
         seen: Names of the classes it was trained on, which must not be tested as novel.
+        trained_on: Where they came from: data, fold, rules, hash of the pairs; for the record alone.
         layers, base_width: Blocks of each stage and channels inside those of stage 1. The defaults are ResNet-50, which
             the named weights are for; smaller ones make quick tests.
         checkpointing: Recompute activations of the backbone in the backward pass: slower, in less memory.
@@ -61,6 +62,7 @@ class NetworkSettings:
     iqi: QueryInference = field(default_factory=QueryInference)
     trained: Trained = "head"
     seen: tuple[str, ...] = ()
+    trained_on: Mapping[str, Any] = field(default_factory=dict)
     layers: tuple[int, ...] = (3, 4, 6, 3)
     base_width: int = 64
     checkpointing: bool = False
@@ -130,6 +132,7 @@ class SRPNet(
             self.backbone.requires_grad_(False)
         self.reduce: nn.Conv2d | None = None
         self.channels = sum(self.backbone.channels)
+        self.stride = self.backbone.strides[0]
         if config.width is not None:
             with torch.random.fork_rng(devices=[]):  # the layer's own initialisation draws from the global state
                 self.reduce = nn.Conv2d(self.channels, config.width, 1)
@@ -151,13 +154,17 @@ class SRPNet(
         The pyramid's levels are brought to the finest one's size, concatenated and reduced (method, 2).
         """
         normalised = ((images_B3HW - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
-        levels = self.backbone(normalised)
-        size = levels[0].shape[-2:]
-        levels = [
-            level if level.shape[-2:] == size else F.interpolate(level, size, mode="bilinear", align_corners=False)
-            for level in levels
-        ]
-        features_BChw = torch.cat(levels, 1)
+        # One by one on the CPU: the activations of several photographs leave its caches, and take a third longer.
+        photographs = normalised.split(1 if normalised.device.type == "cpu" else len(normalised))
+        levels = [torch.cat(maps) for maps in zip(*(self.backbone(each) for each in photographs), strict=True)]
+        size = (levels[0].shape[-2], levels[0].shape[-1])
+        features_BChw = torch.cat(
+            [
+                level if stride == self.stride else upsample(level, size, stride // self.stride)
+                for level, stride in zip(levels, self.backbone.strides, strict=True)
+            ],
+            dim=1,
+        )
         if self.reduce is not None:
             features_BChw = self.reduce(features_BChw)
             if self.config.relu:
@@ -173,7 +180,8 @@ class SRPNet(
     ) -> Tensor:
         """Prototypes (P, C), background first; see `support_prototypes` for arguments and errors."""
         with _exact(features_SChw):
-            return support_prototypes(upcast(features_SChw), labels_SHW, membership_SN, self.config.pooling, ids)
+            features = upcast(features_SChw)
+            return support_prototypes(features, labels_SHW, membership_SN, self.stride, self.config.pooling, ids)
 
     def segment(
         self,
@@ -191,15 +199,39 @@ class SRPNet(
             iqi: Usually `self.config.iqi`.
         """
         with _exact(features_BChw):
-            size = (features_BChw.shape[-2], features_BChw.shape[-1])
+            features = upcast(features_BChw)
+            if valid_BHW is not None:
+                size = (features.shape[-2], features.shape[-1])
+                valid_BHW = average(valid_BHW.to(features.dtype), size, self.stride)
             return infer(
-                upcast(features_BChw),
+                features,
                 prototypes_PC,
-                None if valid_BHW is None else valid_share(valid_BHW, size),
+                valid_BHW,
                 similarity=self.config.similarity,
                 alpha=self.config.alpha,
                 iqi=iqi,
             )
+
+    def upsample(self, logits_BPhw: Tensor, size: tuple[int, ...]) -> Tensor:
+        """Logits on the feature grid -> at the pixels (B, P, H, W) of the photograph that was encoded, bilinear."""
+        with _exact(logits_BPhw):
+            return upsample(logits_BPhw, (size[-2], size[-1]), self.stride)
+
+    def answer(
+        self,
+        support_features_SChw: Tensor,
+        support_labels_SHW: Tensor,
+        membership_SN: Tensor,
+        query_features_QChw: Tensor,
+        query_valid_QHW: Tensor | None = None,
+        iqi: QueryInference | None = None,
+    ) -> Logits:
+        """One episode whose photographs are encoded; see `forward` for the arguments."""
+        prototypes_PC = self.prototypes(support_features_SChw, support_labels_SHW, membership_SN)
+        return Logits(
+            self.segment(query_features_QChw, prototypes_PC, query_valid_QHW, iqi),
+            self.segment(support_features_SChw, prototypes_PC),
+        )
 
     def forward(
         self,
@@ -221,24 +253,15 @@ class SRPNet(
         """
         features_BChw = self.encode(torch.cat([support_images_S3HW, query_images_Q3HW]))
         supports, queries = features_BChw.tensor_split([len(support_images_S3HW)])
-        prototypes_PC = self.prototypes(supports, support_labels_SHW, membership_SN)
-        return Logits(self.segment(queries, prototypes_PC, query_valid_QHW, iqi), self.segment(supports, prototypes_PC))
+        return self.answer(supports, support_labels_SHW, membership_SN, queries, query_valid_QHW, iqi)
 
     def write(self, folder: Path | str) -> None:
-        """Write `config.json` and `model.safetensors`, each atomically.
-
-        Raises:
-            InputError: if only the head would be stored and the backbone's weights have no name to fetch them by.
-        """
-        if self.config.trained == "head" and self.config.backbone == "auto":
-            raise InputError(
-                "a head alone needs named backbone weights to be loaded again: make the network with `build`"
-            )
+        """Write `config.json` and `model.safetensors`, each atomically."""
         kept = ("reduce.",) if self.config.trained == "head" else ("reduce.", "backbone.")
         state = {name: value.contiguous().cpu() for name, value in self.state_dict().items() if name.startswith(kept)}
         write_json(Path(folder) / "config.json", asdict(self.config))
         with atomic_write(Path(folder) / "model.safetensors") as temporary:
-            save_file(state, temporary, {"format": "pt"})
+            temporary.write_bytes(save(state, {"format": "pt"}))
 
     def _save_pretrained(self, save_directory: Path) -> None:
         self.write(save_directory)
@@ -266,6 +289,7 @@ class SRPNet(
             raise InputError(f"{file} does not fit its config.json: {reason}") from None
         if config.trained == "head":
             missing = [name for name in missing if not name.startswith("backbone.")]
+            unexpected += [name for name in state if name.startswith("backbone.")]
         if missing or unexpected:
             wrong = f"lacks {missing[0]}" if missing else f"has an unexpected {unexpected[0]}"
             raise InputError(f"{file} does not fit its config.json: it {wrong}")

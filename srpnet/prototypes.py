@@ -9,41 +9,30 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from episodes.errors import InputError
+from srpnet.grid import average, spread
 
 Pooling = Literal["feature", "mask"]
 EPSILON = 1e-6
 
 
-def pooling_weights(mask_BHW: Tensor, size: tuple[int, int], pooling: Pooling) -> Tensor:
-    """The weight of each feature pixel in the average, (B, h, w), from a mask of any size.
+def pooling_weights(mask_BHW: Tensor, size: tuple[int, int], stride: int, pooling: Pooling) -> Tensor:
+    """The weight of each feature cell in the average, (B, h, w), from a mask at the size of the photograph.
 
     SRPNet does not fix the size at which the average is taken (method, 3):
 
-    - `feature`: the mask is shrunk to the features by area averaging, so that small objects survive.
+    - `feature`: the mask is averaged around each cell, so that small objects survive.
     - `mask`: as if the features were upsampled bilinearly to the mask (PANet, sec. 3.3). Since sum_x (U f)(x) m(x) =
       sum_y f(y) (U' m)(y), it is enough to bring the mask down by the transposed interpolation U'.
 
     Args:
-        mask_BHW: Weights in [0, 1] of a floating type, which the result has too; bool gives float32.
+        mask_BHW: Weights in [0, 1].
         size: (h, w) of the features.
+        stride: Pixels from one cell to the next.
         pooling: One of the two.
     """
-    mask_BHW = mask_BHW if mask_BHW.is_floating_point() else mask_BHW.float()
-    if pooling == "feature":
-        return F.interpolate(mask_BHW[:, None], size, mode="area")[:, 0]
-    rows_hH, columns_wW = (
-        upsampling_matrix(small, large, mask_BHW) for small, large in zip(size, mask_BHW.shape[-2:], strict=True)
-    )
-    return rows_hH @ mask_BHW @ columns_wW.T
-
-
-def upsampling_matrix(small: int, large: int, like: Tensor) -> Tensor:
-    """(small, large): row i is the i-th unit vector of length `small`, upsampled linearly to `large`."""
-    basis = torch.eye(small, dtype=like.dtype, device=like.device)[None]
-    return F.interpolate(basis, large, mode="linear", align_corners=False)[0]
+    return (average if pooling == "feature" else spread)(mask_BHW, size, stride)
 
 
 def masked_average_pooling(features_BChw: Tensor, weights_Bhw: Tensor) -> Tensor:
@@ -56,6 +45,7 @@ def support_prototypes(
     features_SChw: Tensor,
     labels_SHW: Tensor,
     membership_SN: Tensor,
+    stride: int = 8,
     pooling: Pooling = "feature",
     ids: Sequence[str] | None = None,
 ) -> Tensor:
@@ -69,6 +59,7 @@ def support_prototypes(
         features_SChw: Support features.
         labels_SHW: uint8, 0 background, 1..N the way, 255 neither.
         membership_SN: bool, whether support s is a shot of way n. Ways may have unequal numbers of shots.
+        stride: Pixels from one feature cell to the next.
         pooling: See `pooling_weights`.
         ids: Names of the supports, for the error.
 
@@ -89,6 +80,6 @@ def support_prototypes(
         if not filled.any():
             named = ", ".join(id for id, shot in zip(ids, shots.tolist(), strict=True) if shot) or ", ".join(ids)
             raise InputError(f"no pixel of way {label} is left in the support mask of {named}: give another mask")
-        weights = pooling_weights(mask_SHW[filled].to(features_SChw.dtype), size, pooling)
+        weights = pooling_weights(mask_SHW[filled].to(features_SChw.dtype), size, stride, pooling)
         prototypes.append(masked_average_pooling(features_SChw[filled], weights).mean(0))
     return torch.stack(prototypes)

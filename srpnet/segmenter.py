@@ -15,7 +15,7 @@ from episodes.geometry import Geometry, Placement
 from episodes.pictures import overlay
 from episodes.sources.base import Array
 from srpnet.network import SRPNet, load_network
-from srpnet.pictures import Picture, read_mask, read_photograph
+from srpnet.reading import Picture, read_mask, read_photograph
 from srpnet.runtime import DeviceName, Precision, runtime
 
 
@@ -73,7 +73,7 @@ class Segmenter:
                 sizes = [f"{array.shape[1]} x {array.shape[0]}" for array in (labels, photograph)]
                 raise InputError(f"the mask of {name} is {sizes[0]} pixels, the photograph {sizes[1]}: they must agree")
             if not ((labels > 0) & (labels <= classes)).any():
-                raise InputError(f"the mask of {name} is empty: paint the object with a value that is not 0")
+                raise InputError(f"the mask of {name} is empty: paint the object white on black")
         if not any((labels == 0).any() for labels in label_maps):
             raise InputError("the masks leave no background: show at least one photograph with something else in it")
         geometry = Geometry(self.size, "letterbox")
@@ -97,7 +97,8 @@ class Segmenter:
         photograph = read_photograph(image)
         place = Geometry(self.size, "longest").place(*photograph.shape[:2])
         logits = self.network.segment(self._encode(photograph, place), self._prototypes, iqi=self.network.config.iqi)
-        probabilities: NDArray[np.float32] = place.restore(logits)[0].softmax(0).cpu().numpy()
+        scores = place.restore(self.network.upsample(logits, place.outer))
+        probabilities: NDArray[np.float32] = scores[0].softmax(0).cpu().numpy()
         return probabilities
 
     def predict(self, image: Picture) -> Array:

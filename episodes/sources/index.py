@@ -9,6 +9,7 @@ from contextlib import suppress
 
 import numpy as np
 
+from episodes.errors import InputError
 from episodes.files import cache_folder, write_text
 from episodes.sources.base import IGNORE, Array
 
@@ -50,6 +51,6 @@ def class_index(ids: Sequence[str], areas: Callable[[str], Mapping[int, int]], m
         pass  # absent, or not what was written: count again
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         index = dict(zip(ids, map(dict, pool.map(areas, ids)), strict=True))
-    with suppress(OSError):  # a read-only home costs time at the next start, not the run
+    with suppress(InputError):  # a read-only home costs time at the next start, not the run
         write_text(path, json.dumps(index))
     return index

@@ -72,7 +72,7 @@ def pairs_from_areas(
     2048 = 2 * 32 * 32 is PFENet's rule. Order: the source's ids, then the class number.
 
     Raises:
-        InputError: `min_pixels` below 1, or a class that the source does not have.
+        InputError: `min_pixels` below 1, a class that the source does not have, or a photograph that is not there.
     """
     if min_pixels < 1:
         raise InputError(f"min_pixels is {min_pixels}: a pair needs at least 1 pixel of its class")
@@ -84,6 +84,11 @@ def pairs_from_areas(
         for label, pixels in sorted(source.classes_in(id).items())
         if label in classes and pixels >= min_pixels
     )
+    for id in dict(items):
+        if not source.has(id):
+            raise InputError(
+                f"{source.name} lists {id}, but its photograph is not there: complete the folder or the list"
+            )
     return Pairs(items, rule=f"min_pixels={min_pixels}")
 
 

@@ -26,10 +26,10 @@ def read_photograph(picture: Picture) -> Array:
 def read_mask(picture: Picture, classes: int = 1) -> Array:
     """A label map uint8 (H, W): 0 background, 1..N classes, 255 counts neither way.
 
-    With one class the object is what is painted: values above half of the largest, so that 0/1 and 0/255 masks and
-    soft or compressed edges all work. A picture with transparency (a cut-out) is the object where it is opaque. In a
-    palette picture (as in PASCAL VOC) every index is an object, but 255 beside others counts neither way. With more
-    classes the values, or the palette indices, are the labels.
+    With one class the object is what is painted bright: values above half of the largest, so that 0/1 and 0/255 masks
+    and soft or compressed edges all work; a label map of 0, 1 and 255 is taken as it is. A picture with transparency (a
+    cut-out) is the object where it is opaque. In a palette picture (as in PASCAL VOC) every index is an object, but 255
+    beside others counts neither way. With more classes the values, or the palette indices, are the labels.
 
     Raises:
         InputError: if it is no readable picture, or holds labels above N.
@@ -47,6 +47,8 @@ def read_mask(picture: Picture, classes: int = 1) -> Array:
     if image.mode == "P":
         neither = (values == IGNORE) & bool(((values > 0) & (values < IGNORE)).any())
         return np.where(neither, IGNORE, values > 0).astype(np.uint8)
+    if set(np.unique(values).tolist()) == {0, 1, IGNORE}:
+        return values
     return (values > values.max() / 2).astype(np.uint8)
 
 

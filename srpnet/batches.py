@@ -1,0 +1,66 @@
+"""Episodes as tensors, loaded in other processes."""
+
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from episodes.episode import Episode
+from episodes.errors import InputError
+from srpnet.method import membership
+
+
+class EpisodeTensors(NamedTuple):
+    """An episode as the network takes it; see `SRPNet.forward` for the shapes."""
+
+    classes: tuple[int, ...]
+    support_images: Tensor
+    support_labels: Tensor
+    membership: Tensor
+    query_images: Tensor
+    query_labels: Tensor
+    query_valid: Tensor
+
+    @classmethod
+    def of(cls, episode: Episode) -> "EpisodeTensors":
+        """Load an episode's photographs."""
+        supports, queries = episode.supports(), episode.queries()
+        return cls(
+            episode.spec.classes,
+            torch.stack([support.image for support in supports]),
+            torch.stack([episode.labels(support) for support in supports]),
+            membership(episode),
+            torch.stack([query.image for query in queries]),
+            torch.stack([episode.labels(query) for query in queries]),
+            torch.stack([query.valid for query in queries]),
+        )
+
+    def to(self, device: torch.device) -> "EpisodeTensors":
+        """The same on a device."""
+        return EpisodeTensors(self.classes, *(tensor.to(device, non_blocking=True) for tensor in self[1:]))
+
+
+class Indexed(Protocol):
+    """Endless episodes by index, such as `episodes.EpisodeList`."""
+
+    def __getitem__(self, index: int, /) -> Episode: ...
+
+
+class EpisodeDataset(Dataset[EpisodeTensors | InputError]):
+    """Episodes first..first+count-1, for a DataLoader.
+
+    Bad input comes as a value: raised in a worker process it would arrive wrapped in a stack trace.
+    """
+
+    def __init__(self, episodes: Indexed, first: int, count: int) -> None:
+        self.episodes, self.first, self.count = episodes, first, count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> EpisodeTensors | InputError:
+        try:
+            return EpisodeTensors.of(self.episodes[self.first + index])
+        except InputError as error:
+            return error

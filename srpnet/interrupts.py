@@ -1,0 +1,42 @@
+"""Stopping a training run between two steps, when it is asked to."""
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+class Interrupted(Exception):
+    """Training was asked to stop and has saved its state."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__(f"stopped after step {step}")
+        self.step = step
+
+
+def leave_signals_to_the_parent(_: int) -> None:
+    """For a loader's process: a terminal and most job schedulers signal the whole group, and the parent decides."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
+@contextmanager
+def stop_requested() -> Iterator[Callable[[], bool]]:
+    """Within it, the first Ctrl-C or SIGTERM only asks to stop, and a second one interrupts at once."""
+    asked = False
+
+    def ask(number: int, _: Any) -> None:
+        nonlocal asked
+        asked = True
+        signal.signal(number, before[signal.Signals(number)])
+
+    try:
+        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:  # signals belong to the main thread; elsewhere nobody can press Ctrl-C
+        yield lambda: False
+        return
+    try:
+        yield lambda: asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

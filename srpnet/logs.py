@@ -1,0 +1,77 @@
+"""What a training run says of itself: means between two logging steps, one JSON line each."""
+
+import json
+import math
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from episodes.files import write_text
+from episodes.metrics import Score, confusion
+from srpnet.batches import EpisodeTensors
+from srpnet.method import highest
+
+
+class Progress(NamedTuple):
+    """What a logging step says. Losses and IoUs are means since the last one or since resuming; IoUs are fractions.
+
+    The support mIoU is the ceiling of the query mIoU (method, 5). `validation` is None but on validation steps.
+    """
+
+    step: int
+    loss: float
+    query_loss: float
+    support_loss: float
+    query_miou: float
+    support_miou: float
+    lr: float
+    episodes_per_second: float
+    validation: float | None = None
+
+
+class Meter:
+    """Losses and IoUs between two logging steps."""
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter()
+        self._losses: list[Tensor] = []
+        self._queries, self._supports = Score({}, absent="skip"), Score({}, absent="skip")
+
+    @torch.no_grad()
+    def add(self, episode: EpisodeTensors, query_logits: Tensor, support_logits: Tensor, *losses: Tensor) -> None:
+        """Add an episode: its logits, and its query, support and total loss."""
+        self._losses.append(torch.stack(losses).detach())
+        for score, logits, labels in (
+            (self._queries, query_logits, episode.query_labels),
+            (self._supports, support_logits, episode.support_labels),
+        ):
+            score.add(episode.classes, confusion(highest(logits), labels, len(episode.classes)))
+
+    def read(self, step: int, lr: float, validation: float | None) -> Progress:
+        """The means over all that was added."""
+        query_loss, support_loss, loss = torch.stack(self._losses).mean(0).tolist()
+        seconds = time.perf_counter() - self._start
+        queries, supports = _mean_iou(self._queries), _mean_iou(self._supports)
+        rate = len(self._losses) / seconds
+        return Progress(step, loss, query_loss, support_loss, queries, supports, lr, rate, validation)
+
+
+def _mean_iou(score: Score) -> float:
+    ious = [counts.iou for counts in score.classes.values() if not math.isnan(counts.iou)]
+    return sum(ious) / len(ious) if ious else 0.0
+
+
+def append_line(path: Path, progress: Progress) -> None:
+    """Add one JSON line to a log."""
+    with path.open("a", encoding="utf-8") as log:
+        log.write(json.dumps(progress._asdict(), allow_nan=False) + "\n")
+
+
+def keep_lines(path: Path, step: int) -> None:
+    """Drop the lines of a log that lie past a step: they are about to be written again."""
+    if path.exists():
+        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
+        write_text(path, "".join(line + "\n" for line in lines if json.loads(line)["step"] <= step))
