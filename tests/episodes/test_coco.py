@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from episodes.errors import InputError
-from episodes.sources.base import Source
+from episodes.sources.base import COCO_NAMES, PASCAL_CLASSES, Source, same_name
 from episodes.sources.coco import Coco
 
 pytest.importorskip("pycocotools")
@@ -268,3 +268,17 @@ def test_a_photograph_of_another_size(root: Path) -> None:
     Image.new("RGB", (WIDTH + 1, HEIGHT)).save(root / "images" / "000007.jpg")
     with pytest.raises(InputError, match=r"000007\.jpg: the mask is 8 x 6 pixels, its photograph 9 x 6"):
         Coco(root).load("000007")
+
+
+def test_six_classes_have_another_name_in_pascal() -> None:
+    assert len(COCO_NAMES) == 6
+    for name, pascal in COCO_NAMES.items():
+        assert pascal in PASCAL_CLASSES
+        assert name not in PASCAL_CLASSES
+        assert same_name(name) == same_name(pascal) == pascal
+    coco = (
+        *("airplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "dining table", "dog"),
+        *("horse", "motorcycle", "person", "potted plant", "sheep", "couch", "train", "tv"),
+    )
+    assert tuple(map(same_name, coco)) == PASCAL_CLASSES
+    assert same_name("giraffe") == "giraffe"

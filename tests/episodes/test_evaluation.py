@@ -1,5 +1,6 @@
 """Evaluation: scores of simple methods by hand, photographs prepared once, and methods that break their promise."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -12,6 +13,7 @@ from episodes.episode import Episode, EpisodeSpec, Photograph
 from episodes.evaluation import Evaluation, evaluate
 from episodes.geometry import Geometry
 from episodes.loading import Loader
+from episodes.metrics import confusion
 from episodes.protocols import PROTOCOLS
 from tests.episodes.fakes import Fake, label_map
 
@@ -41,6 +43,13 @@ def episodes(specs: Sequence[EpisodeSpec] = SPECS, **fields: Any) -> list[Episod
 
 def run(method: Any, specs: Sequence[EpisodeSpec] = SPECS, **fields: Any) -> Evaluation:
     return evaluate(method, episodes(specs), NAMES, RULES, **fields)
+
+
+def matrices(method: Any, drawn: Sequence[Episode], **fields: Any) -> list[list[list[int]]]:
+    """Each episode's confusion counts, in order."""
+    counted: list[list[list[int]]] = []
+    evaluate(method, drawn, NAMES, RULES, on_episode=lambda *done: counted.append(done[2].tolist()), **fields)
+    return counted
 
 
 def perfect(episode: Episode) -> list[Tensor]:
@@ -103,8 +112,9 @@ def test_a_method_that_sees_background_alone() -> None:
     # Background: va 744, vb 924, vc 512, vd 0 of class bee's view 1000. Foreground missed: 256, 100, 512, 24.
     right, missed = 744 + 924 + 512 + 1000, 256 + 100 + 512 + 24
     assert found.queries.fb_iou == pytest.approx(right / (right + missed) / 2)
-    assert found.matrices[0].tolist() == [[744, 0], [256, 0]]
-    assert torch.stack(found.matrices).sum() == 4 * 1024 - 24
+    counted = matrices(background, episodes())
+    assert counted[0] == [[744, 0], [256, 0]]
+    assert torch.tensor(counted).sum() == 4 * 1024 - 24
 
 
 def test_a_method_may_return_one_tensor() -> None:
@@ -113,16 +123,20 @@ def test_a_method_may_return_one_tensor() -> None:
 
 def test_two_ways_and_two_queries_by_hand() -> None:
     spec = EpisodeSpec(0, (2, 1), (("vc",), ("va",)), ("vb", "vd"))
-    found = run(lambda episode: [torch.full_like(truth, 2) for truth in perfect(episode)], [spec])
+
+    def all_ant(episode: Episode) -> list[Tensor]:
+        return [torch.full_like(truth, 2) for truth in perfect(episode)]
+
+    found = run(all_ant, [spec])
     # Way 2 is ant: 100 of vb and 1000 of vd, all else is taken for it.
-    assert found.matrices[0].tolist() == [[0, 0, 924], [0, 0, 24], [0, 0, 1100]]
+    assert matrices(all_ant, episodes([spec])) == [[[0, 0, 924], [0, 0, 24], [0, 0, 1100]]]
     assert found.queries.per_class == {"ant": 1100 / 2048, "bee": 0}
     assert found.queries.fb_iou == pytest.approx(1124 / 2048 / 2)
 
 
 def test_no_episodes() -> None:
     found = run(perfect, [])
-    assert (found.episodes, found.matrices, found.queries.miou) == (0, (), 0)
+    assert (found.episodes, found.queries.miou, found.seconds) == (0, 0, 0)
 
 
 def test_the_protocol_decides_about_absent_classes() -> None:
@@ -168,7 +182,7 @@ def test_each_photograph_is_prepared_once() -> None:
 def test_scores_do_not_depend_on_the_cache() -> None:
     large, small = Threshold(), Threshold()
     one, two = run(large), run(small, cache_bytes=1)
-    assert [m.tolist() for m in one.matrices] == [m.tolist() for m in two.matrices]
+    assert matrices(Threshold(), episodes()) == matrices(Threshold(), episodes(), cache_bytes=1)
     assert (one.queries, one.supports) == (two.queries, two.supports)
     assert len(small.prepared) > len(large.prepared)
 
@@ -247,12 +261,27 @@ def test_another_number_of_restored_supports() -> None:
 
 def test_on_episode_hears_of_each_in_order() -> None:
     heard: list[tuple[int, list[Tensor], Tensor]] = []
-    found = run(perfect, on_episode=lambda episode, *rest: heard.append((episode.spec.index, *rest)))
+    run(perfect, on_episode=lambda episode, *rest: heard.append((episode.spec.index, *rest)))
     assert [index for index, _, _ in heard] == [0, 1, 2, 3]
-    for (index, predictions, matrix), kept in zip(heard, found.matrices, strict=True):
-        assert torch.equal(matrix, kept)
+    for index, predictions, matrix in heard:
         (truth,) = perfect(episodes()[index])
         assert torch.equal(predictions[0], truth)
+        assert torch.equal(matrix, confusion(truth, truth, 1))
+
+
+def test_the_time_of_on_episode_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock by hand: loading and segmenting take 1 second an episode, drawing a picture takes 100."""
+    now = [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+
+    def slow(episode: Episode) -> list[Tensor]:
+        now[0] += 1
+        return perfect(episode)
+
+    def draw(*_: Any) -> None:
+        now[0] += 100
+
+    assert run(slow, on_episode=draw).seconds == 4
 
 
 def test_episodes_are_taken_one_at_a_time() -> None:
@@ -273,10 +302,11 @@ def test_episodes_are_taken_one_at_a_time() -> None:
 def test_scores_at_the_original_size() -> None:
     spec = EpisodeSpec(0, (1,), (("va",),), ("wide",))
     for score_at, pixels in (("input", 32 * 32), ("original", 40 * 60)):
-        found = evaluate(perfect, episodes([spec], score_at=score_at), NAMES, RULES)
-        assert found.matrices[0].sum() == pixels
-        assert found.queries.per_class["ant"] == 1
-    assert found.matrices[0].tolist() == [[1400, 0], [0, 1000]]
+        drawn = episodes([spec], score_at=score_at)
+        (matrix,) = matrices(perfect, drawn)
+        assert sum(map(sum, matrix)) == pixels
+        assert evaluate(perfect, drawn, NAMES, RULES).queries.per_class["ant"] == 1
+    assert matrix == [[1400, 0], [0, 1000]]
     with pytest.raises(ValueError, match=r"prediction \(32, 32\) and truth \(40, 60\) differ"):
         evaluate(
             lambda episode: [episode.labels(query) for query in episode.queries()],

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from episodes.files import atomic_write, cache_folder, write_json, write_text
+from episodes.errors import InputError
+from episodes.files import atomic_write, cache_folder, check_folder, write_json, write_text
 
 
 @pytest.fixture
@@ -60,9 +61,52 @@ def test_a_block_that_raises_leaves_no_new_file(tmp_path: Path) -> None:
 
 def test_a_folder_in_the_way_leaves_no_part(tmp_path: Path) -> None:
     (tmp_path / "name").mkdir()
-    with pytest.raises(OSError, match="name"):
+    with pytest.raises(InputError, match=r"name cannot be written \(.*directory"):
         write_text(tmp_path / "name", "text")
     assert list(tmp_path.iterdir()) == [tmp_path / "name"]
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(28, "No space left on device"), r"\[Errno 28\] No space left on device"),
+        (RuntimeError("[enforce fail at inline_container.cc:1]\nframe #0: torch"), r"\[enforce fail .*cc:1\]"),
+        (OSError(), "OSError"),
+    ],
+    ids=["the system's", "torch.save's", "without a word"],
+)
+def test_a_full_disk_is_an_input_error_of_one_line(tmp_path: Path, error: Exception, reason: str) -> None:
+    path = tmp_path / "file.txt"
+    path.write_text("old")
+
+    def fill() -> None:
+        with atomic_write(path) as temporary:
+            temporary.write_text("half")
+            raise error
+
+    with pytest.raises(InputError, match=rf"file\.txt cannot be written \({reason}\): make room, or name") as caught:
+        fill()
+    assert "\n" not in str(caught.value)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_where_a_folder_should_be(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("kept")
+    for path in (tmp_path / "file" / "a.txt", tmp_path / "file" / "deep" / "a.txt"):
+        with pytest.raises(InputError, match=r"a\.txt cannot be written"):
+            write_text(path, "text")
+    assert (tmp_path / "file").read_text() == "kept"
+
+
+def test_a_folder_for_results_is_looked_at_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    check_folder(tmp_path)
+    check_folder(tmp_path / "new" / "deeper")
+    assert not (tmp_path / "new").exists()
+    for path in (tmp_path / "file", tmp_path / "file" / "new" / "deeper"):
+        with pytest.raises(InputError, match=r"file is a file, not a folder: name another --out"):
+            check_folder(path)
 
 
 @pytest.mark.usefixtures("usual_umask")

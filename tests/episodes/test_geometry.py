@@ -53,7 +53,7 @@ def test_shapes_of_odd_sizes(resize: Resize, height: int, width: int) -> None:
     assert place.image(noise(3, height, width)).shape == (3, *place.outer)
     assert place.labels(torch.zeros(height, width, dtype=torch.uint8)).shape == place.outer
     assert place.valid().shape == place.outer
-    assert place.restore(noise(2, 3, 6, 6)).shape == (2, 3, height, width)
+    assert place.restore(noise(2, 3, *place.outer)).shape == (2, 3, height, width)
 
 
 @pytest.mark.parametrize("resize", ["stretch", "letterbox", "longest"])
@@ -110,11 +110,18 @@ def test_the_size_itself_changes_nothing() -> None:
 
 @pytest.mark.parametrize(("height", "width"), ODD)
 @pytest.mark.parametrize("resize", ["stretch", "letterbox", "longest"])
-@pytest.mark.parametrize("grid", [1, 6, 45])
-def test_restores_a_constant(resize: Resize, height: int, width: int, grid: int) -> None:
-    scores = torch.tensor([0.25, -3.0])[None, :, None, None].expand(1, 2, grid, grid)
-    restored = Geometry(45, resize).place(height, width).restore(scores)
-    torch.testing.assert_close(restored, scores[:, :, :1, :1].expand(1, 2, height, width))
+def test_restores_a_constant(resize: Resize, height: int, width: int) -> None:
+    place = Geometry(45, resize).place(height, width)
+    scores = torch.tensor([0.25, -3.0])[None, :, None, None].expand(1, 2, *place.outer)
+    torch.testing.assert_close(place.restore(scores), scores[:, :, :1, :1].expand(1, 2, height, width))
+
+
+@pytest.mark.parametrize("size", [(6, 6), (64, 17), (16, 64), (63, 64), (1, 1)])
+def test_scores_of_another_size_are_refused(size: tuple[int, int]) -> None:
+    """On a feature grid cells lie elsewhere than a resize by size alone would put them: see `srpnet.grid`."""
+    place = Geometry(64, "letterbox").place(30, 120)
+    with pytest.raises(ValueError, match=rf"scores of size \({size[0]}, {size[1]}\) .* placed photograph: \(64, 64\)"):
+        place.restore(noise(1, 2, *size))
 
 
 def centres(count: int, span: float) -> Tensor:
@@ -122,21 +129,18 @@ def centres(count: int, span: float) -> Tensor:
     return (torch.arange(count) + 0.5) * span / count
 
 
-@pytest.mark.parametrize("grid", [16, 64])
-@pytest.mark.parametrize("resize", ["letterbox", "stretch"])
+@pytest.mark.parametrize("resize", ["letterbox", "stretch", "longest"])
 @pytest.mark.parametrize(("height", "width"), [(40, 80), (80, 40)])
-def test_restores_a_ramp(resize: Resize, height: int, width: int, grid: int) -> None:
+def test_restores_a_ramp(resize: Resize, height: int, width: int) -> None:
+    """A ramp over the photograph as placed is a ramp over the photograph as it was."""
     place = Geometry(64, resize).place(height, width)
-    # How much of the square's height and width the photograph fills.
-    shares = [inner / 64 for inner in place.inner]
-    down, right = centres(grid, 1.0)[:, None].expand(grid, grid), centres(grid, 1.0).expand(grid, grid)
+    down = centres(place.outer[0], place.outer[0] / place.inner[0])[:, None].expand(place.outer)
+    right = centres(place.outer[1], place.outer[1] / place.inner[1]).expand(place.outer)
     restored = place.restore(torch.stack([down, right])[None])[0]
-    edge = 80 // grid + 1  # beyond the middle of the outermost grid cell there is nothing to interpolate
+    edge = 2  # beyond the middle of the outermost pixel there is nothing to interpolate
     inside = (slice(edge, height - edge), slice(edge, width - edge))
-    expected_down = centres(height, shares[0])[:, None].expand(height, width)
-    expected_right = centres(width, shares[1]).expand(height, width)
-    torch.testing.assert_close(restored[0][inside], expected_down[inside])
-    torch.testing.assert_close(restored[1][inside], expected_right[inside])
+    torch.testing.assert_close(restored[0][inside], centres(height, 1.0)[:, None].expand(height, width)[inside])
+    torch.testing.assert_close(restored[1][inside], centres(width, 1.0).expand(height, width)[inside])
 
 
 def test_padding_does_not_come_back() -> None:

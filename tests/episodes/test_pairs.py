@@ -66,6 +66,18 @@ def test_a_class_that_does_not_exist(label: int) -> None:
         pairs_from_areas(Table(), "train", "query", [1, label])
 
 
+def test_a_photograph_that_is_not_there_ends_it() -> None:
+    """COCO's annotations without its photographs: else the first episode that draws one would end the run."""
+
+    class Half(Table):
+        def has(self, id: str) -> bool:
+            return id != "a"
+
+    assert pairs_from_areas(Half(), "train", "query", [15]).items == (("b", 15),)
+    with pytest.raises(InputError, match="table lists a, but its photograph is not there: complete the folder"):
+        pairs_from_areas(Half(), "train", "query", range(1, 21))
+
+
 def test_hash_is_that_of_the_lines() -> None:
     pairs = Pairs((("b", 2), ("a", 20)), rule="")
     assert pairs.sha256 == hashlib.sha256(b"b__02\na__20\n").hexdigest()

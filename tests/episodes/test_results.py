@@ -35,7 +35,7 @@ def score(absent: Any = "zero") -> Score:
 
 
 def content(queries: Score, supports: Score | None = None, **settings: Any) -> dict[str, Any]:
-    evaluation = Evaluation(queries, supports, 1, 1.23456, ())
+    evaluation = Evaluation(queries, supports, 1, 1.23456)
     return result(evaluation, settings, {"rule": "min_pixels=1", "sha256": "ab"}, {"name": "torchvision-v1.5"})
 
 

@@ -132,6 +132,23 @@ def test_a_novel_class_with_too_few_images() -> None:
         task(without("v2")).novel_sampler((1, 2))
 
 
+@pytest.mark.parametrize("role", ["novel_sampler", "validation_sampler"])
+def test_a_class_without_any_pair_is_refused(role: str) -> None:
+    """It would be scored as one that nobody found."""
+    classes = (1, 2) if role == "novel_sampler" else (3, 4)
+    name = task().source.classes[classes[0] - 1]
+    source = Fake({id: labels for id, labels in MAPS.items() if classes[0] not in labels})
+    with pytest.raises(InputError, match=f"class {name} has 0 support images and needs 1: leave it out or add"):
+        getattr(task(source), role)(classes)
+    assert getattr(task(source), role)(classes[1:]).classes == classes[1:]
+
+
+def test_the_number_of_queries_counts_for_what_a_class_needs() -> None:
+    assert task().novel_sampler((1, 2), shot=2, query_count=4)
+    with pytest.raises(InputError, match="class ant has 7 support images and needs 8"):
+        task().novel_sampler((1, 2), shot=2, query_count=6)
+
+
 def test_validation_shows_base_classes_of_val() -> None:
     sampler = task().validation_sampler((3, 4))
     assert (sampler.classes, sampler.role) == ((3, 4), "base")
@@ -157,6 +174,26 @@ def test_photographs_with_unseen_classes_are_kept_unless_dropped() -> None:
     # t20 shows bee and cat, all of class 8 show hen and ant.
     assert "t20" in ids
     assert "t85" in ids
+
+
+def test_the_share_of_training_photographs_with_unseen_classes() -> None:
+    """Of 36 of cat to hen in train, all 6 of hen show ant, t20 shows bee and cat; all 6 of dog show elk."""
+    whole = task()
+    sampler, _ = whole.training_sampler((), "background")
+    assert len(sampler.queries.ids) == 37
+    assert whole.unseen_share(sampler, ()) == 7 / 37
+    without_elk, _ = whole.training_sampler((5,), "background")
+    # Elk's own leave, but for t50, which shows enough of fox.
+    assert len(without_elk.queries.ids) == 37 - 5
+    assert whole.unseen_share(without_elk, (5,)) == (7 + 6 + 1) / 32
+    assert whole.unseen_share(whole.training_sampler((5,), "drop")[0], (5,)) == 0
+
+
+def test_the_share_counts_supports_and_queries_each_once() -> None:
+    supports = [id for id in MAPS if id[-1] in "0123"]
+    split = task(Fake(MAPS, supports))
+    sampler, _ = split.training_sampler((), "background")
+    assert split.unseen_share(sampler, ()) == 7 / 37
 
 
 def test_dropped_photographs_show_not_one_unseen_pixel() -> None:

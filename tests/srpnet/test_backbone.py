@@ -26,9 +26,16 @@ def test_shapes(convention: str, output_stride: int, strides: tuple[int, ...]) -
     backbone = tiny(convention, output_stride, (4, 1, 3, 2))
     maps = backbone(noise(60, 72))
     assert backbone.channels == (256, 512, 1024, 2048)
+    assert backbone.strides == strides
     for features, channels, stride in zip(maps, backbone.channels, strides, strict=True):
         assert features.shape == (2, channels, -(-60 // stride), -(-72 // stride))
         assert features.min() >= 0
+
+
+def test_strides_are_of_the_chosen_stages() -> None:
+    assert tiny(output_stride=16, stages=(4, 2)).strides == (8, 16)
+    assert tiny(output_stride=32, stages=(1, 4)).strides == (4, 32)
+    assert tiny(output_stride=8, stages=(3,)).strides == (8,)
 
 
 @pytest.mark.parametrize("size", [(64, 64), (72, 57)])

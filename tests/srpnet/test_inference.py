@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from episodes.errors import InputError
-from srpnet.inference import QueryInference, infer, valid_share
+from srpnet.inference import QueryInference, infer
 from srpnet.prototypes import EPSILON
 from srpnet.similarity import Similarity, cosine, fidelity
 
@@ -126,10 +126,18 @@ def test_a_query_that_is_all_padding_adds_nothing(noise: Callable[..., Tensor]) 
     assert (got == infer(features, prototypes, alpha=4)).all()
 
 
-def test_valid_share_counts_pixels() -> None:
-    valid = torch.zeros(1, 16, 16, dtype=torch.bool)
-    valid[:, :12, :8] = True
-    assert valid_share(valid, (2, 2))[0].tolist() == [[1, 0], [0.5, 0]]
+def test_a_cell_that_is_half_padding_weighs_half() -> None:
+    """Two kinds of pixels of class 1, one of them on the edge of the photograph: hard pooling weighs them 2 to 1."""
+    features = torch.zeros(1, 2, 1, 3, dtype=torch.float64)
+    features[0, :, 0] = torch.tensor([[1, 0], [0.9, 0.1], [0, 1]]).T
+    prototypes, valid = torch.tensor([[0.0, 1], [1, 0]]).double(), torch.tensor([[[1, 0.5, 0]]]).double()
+    iqi = QueryInference(rounds=1, background=0.999999, foreground=0.6, soft=False)
+    got = infer(features, prototypes, valid, alpha=1, similarity="cosine", iqi=iqi)
+    # Confident of class 1 are the first two; together they weigh 1.5. A third of (0.9, 0.1) and two of (1, 0).
+    own = torch.tensor([2 / 3 + 0.3, 0.1 / 3], dtype=torch.float64)
+    similar = torch.stack([features[0, :, 0, x] @ own / features[0, :, 0, x].norm() / own.norm() for x in range(3)])
+    plain = infer(features, prototypes, alpha=1, similarity="cosine")
+    torch.testing.assert_close(got[0, 1, 0], (plain[0, 1, 0] + similar) / 2, rtol=0, atol=1e-6)
 
 
 def test_queries_of_a_batch_do_not_see_each_other(noise: Callable[..., Tensor]) -> None:

@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from episodes.evaluation import Prepares, RestoresSupports, evaluate
 from episodes.geometry import Geometry
 from episodes.metrics import confusion
 from episodes.protocols import PROTOCOLS
+from srpnet.grid import upsample
 from srpnet.inference import QueryInference
-from srpnet.method import SRPNetMethod, label_map, membership
+from srpnet.method import SRPNetMethod, highest, membership
 from srpnet.network import SRPNet
 from srpnet.runtime import Runtime
 
@@ -53,12 +55,38 @@ def test_it_equals_the_network_by_hand(method: SRPNetMethod, squares: Callable[.
         labels = torch.stack([episode.labels(support) for support in supports])
         prototypes = method.network.prototypes(features, labels, membership(episode))
         logits = method.network.segment(method.network.encode(query.image[None]), prototypes, iqi=method.iqi)
-    assert torch.equal(method(episode)[0], label_map(logits, (64, 64)))
-    restored = method.restore_supports(episode)
-    assert len(restored) == 4
-    for s, prediction in enumerate(restored):
-        with torch.inference_mode():
-            assert torch.equal(prediction, label_map(method.network.segment(features[s : s + 1], prototypes), (64, 64)))
+        restored = method.network.segment(features, prototypes)
+    assert torch.equal(method(episode)[0], upsample(logits, (64, 64), 8)[0].argmax(0).byte())
+    assert len(method.restore_supports(episode)) == 4
+    for prediction, scores in zip(method.restore_supports(episode), restored, strict=True):
+        assert torch.equal(prediction, upsample(scores[None], (64, 64), 8)[0].argmax(0).byte())
+
+
+def test_at_the_original_size_padding_is_cut_off_before_the_scores_come_back(
+    method: SRPNetMethod, squares: Callable[..., Any]
+) -> None:
+    """Of 48 x 64 in a square of 96, the lower quarter is padding: 72 rows of scores become 48."""
+    episode = replace(squares(Geometry(96, "letterbox"))[1], score_at="original")
+    (query,) = episode.queries()
+    with torch.inference_mode():
+        prototypes = method._prototypes(episode)
+        logits = method.network.segment(method.prepare(query)[None], prototypes, query.valid[None], method.iqi)
+        scores = upsample(logits, (96, 96), 8)[..., :72, :]
+        expected = F.interpolate(scores, (48, 64), mode="bilinear", align_corners=False)[0].argmax(0)
+    assert torch.equal(method(episode)[0], expected.byte())
+
+
+@pytest.mark.parametrize("classes", [1, 2, 5])
+def test_the_highest_score_is_argmax(noise: Callable[..., torch.Tensor], classes: int) -> None:
+    scores = noise(3, classes, 6, 7).requires_grad_()
+    got = highest(scores)
+    assert (got.dtype, got.shape, got.requires_grad) == (torch.uint8, (3, 6, 7), False)
+    assert torch.equal(got, scores.argmax(1).byte())
+
+
+def test_of_equal_scores_the_first_is_the_highest() -> None:
+    scores = torch.tensor([[0.0, 1, 1, 0], [0, 1, 0, 2], [0, 0, 1, 2]]).reshape(1, 3, 2, 2)
+    assert highest(scores).tolist() == [[[0, 0], [0, 1]]]
 
 
 def test_padding_of_a_query_is_told_to_the_network(

@@ -1,6 +1,7 @@
 """The network: shapes, episodes in one pass, precision, and a checkpoint's way to the disk and back."""
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -11,12 +12,13 @@ import torch
 from huggingface_hub import constants, hub_mixin
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from torch.nn import functional as F
 
 from episodes.errors import InputError
 from srpnet import network as network_module
-from srpnet.inference import QueryInference
+from srpnet.grid import average, upsample
+from srpnet.inference import QueryInference, infer
 from srpnet.network import NetworkSettings, SRPNet, build, load_network
+from srpnet.prototypes import support_prototypes
 
 Tiny = Callable[..., NetworkSettings]
 Noise = Callable[..., Tensor]
@@ -54,7 +56,9 @@ def test_shape_of_the_feature_map(
 def test_the_pyramid_is_upsampled_concatenated_and_reduced(tiny: Tiny, noise: Noise, relu: bool) -> None:
     network = SRPNet(tiny(stages=(2, 3, 4), output_stride=32, relu=relu)).eval()
     normalised = (images(noise, 1) - network.mean) / network.std
-    levels = [F.interpolate(each, (8, 8), mode="bilinear") for each in network.backbone(normalised)]
+    maps = network.backbone(normalised)
+    levels = [upsample(each, (8, 8), times) for each, times in zip(maps, (1, 2, 4), strict=True)]
+    assert [each.shape[-1] for each in maps] == [8, 4, 2]
     weight, bias = network.reduce.weight[:, :, 0, 0], network.reduce.bias
     expected = torch.einsum("bchw,dc->bdhw", torch.cat(levels, 1), weight) + bias[:, None, None]
     torch.testing.assert_close(
@@ -67,6 +71,70 @@ def test_the_pyramid_is_upsampled_concatenated_and_reduced(tiny: Tiny, noise: No
 def test_any_image_size(network: SRPNet, noise: Noise, size: tuple[int, int]) -> None:
     maps = network.encode(noise(1, 3, *size, dtype=torch.float32))
     assert maps.shape == (1, 8, -(-size[0] // 8), -(-size[1] // 8))
+
+
+@pytest.mark.parametrize(("stages", "output_stride"), [((2, 3), 8), ((1, 4), 16)])
+def test_photographs_of_a_batch_do_not_see_each_other(
+    tiny: Tiny, noise: Noise, stages: tuple[int, ...], output_stride: Any
+) -> None:
+    """On the CPU they are encoded one by one, which must be what the backbone makes of them at once."""
+    network = SRPNet(tiny(stages=stages, output_stride=output_stride, width=None)).eval()
+    sizes, backbone = [], network.backbone.forward
+    network.backbone.forward = lambda batch: sizes.append(len(batch)) or backbone(batch)  # type: ignore[method-assign]
+    batch = images(noise, 3)
+    together = network.encode(batch)
+    assert sizes == [1, 1, 1]
+    assert torch.equal(together, torch.cat([network.encode(photograph[None]) for photograph in batch]))
+    levels = backbone((batch - network.mean) / network.std)
+    finest = levels[0].shape[1]
+    torch.testing.assert_close(together[:, :finest], levels[0], rtol=1e-4, atol=1e-5)
+    times = network.backbone.strides[1] // network.stride
+    torch.testing.assert_close(
+        together[:, finest:], upsample(levels[1], levels[0].shape[-2:], times), rtol=1e-4, atol=1e-5
+    )
+
+
+def test_a_batch_has_the_gradients_of_its_photographs(tiny: Tiny, noise: Noise) -> None:
+    network = SRPNet(tiny(trained="all")).eval()
+    batch, gradients = images(noise, 2), []
+    for parts in ([batch], batch.split(1)):
+        network.zero_grad()
+        sum(network.encode(part).square().sum() for part in parts).backward()
+        gradients.append(
+            {name: value.grad.clone() for name, value in network.named_parameters() if value.requires_grad}
+        )
+    torch.testing.assert_close(*gradients)
+
+
+def test_answer_is_the_half_of_forward_that_needs_no_photograph(network: SRPNet, noise: Noise) -> None:
+    photographs, labels, membership = supports(noise)
+    queries, valid = images(noise, 2, seed=1), torch.ones(2, 64, 64, dtype=torch.bool)
+    valid[0, :, 30:] = False
+    whole = network(photographs, labels, membership, queries, valid, IQI)
+    half = network.answer(network.encode(photographs), labels, membership, network.encode(queries), valid, IQI)
+    assert torch.equal(half.queries, whole.queries)
+    assert torch.equal(half.supports, whole.supports)
+
+
+@pytest.mark.parametrize(("stages", "output_stride", "stride"), [((1, 3), 8, 4), ((2,), 8, 8), ((3, 4), 16, 16)])
+def test_the_grid_of_the_finest_stage_is_used_throughout(
+    tiny: Tiny, noise: Noise, stages: tuple[int, ...], output_stride: Any, stride: int
+) -> None:
+    """For prototypes, for padding and for the way back to the pixels."""
+    network = SRPNet(tiny(stages=stages, output_stride=output_stride)).eval()
+    assert network.stride == stride
+    photographs, labels, membership = supports(noise)
+    features = network.encode(photographs)
+    size = (features.shape[-2], features.shape[-1])
+    prototypes = network.prototypes(features, labels, membership)
+    torch.testing.assert_close(prototypes, support_prototypes(features, labels, membership, stride))
+    valid = torch.ones(2, 64, 64, dtype=torch.bool)
+    valid[:, 44:] = False
+    expected = infer(features, prototypes, average(valid.float(), size, stride), iqi=IQI)
+    logits = network.segment(features, prototypes, valid, IQI)
+    torch.testing.assert_close(logits, expected)
+    torch.testing.assert_close(network.upsample(logits, torch.Size((2, 64, 64))), upsample(logits, (64, 64), stride))
+    assert (logits - network.segment(features, prototypes, iqi=IQI)).abs().max() > 1e-5
 
 
 def test_forward_equals_encoding_separately(network: SRPNet, noise: Noise) -> None:
@@ -99,8 +167,10 @@ def test_under_bfloat16_prototypes_and_logits_are_float32(network: SRPNet, noise
         features = network.encode(photographs)
         prototypes = network.prototypes(features, labels, membership)
         logits = network.segment(features, prototypes, iqi=IQI)
+        scores = network.upsample(logits, (64, 64))
     assert features.dtype == torch.bfloat16
-    assert prototypes.dtype == logits.dtype == torch.float32
+    assert prototypes.dtype == logits.dtype == scores.dtype == torch.float32
+    torch.testing.assert_close(scores, network.upsample(logits, (64, 64)), rtol=0, atol=0)
     torch.testing.assert_close(prototypes, network.prototypes(features.float(), labels, membership), rtol=0, atol=0)
     torch.testing.assert_close(logits, network.segment(features.float(), prototypes, iqi=IQI), rtol=0, atol=0)
 
@@ -160,7 +230,10 @@ def test_impossible_settings_are_refused(options: dict[str, Any], complaint: str
 
 
 def test_settings_survive_json() -> None:
-    settings = NetworkSettings(stages=(2, 4), seen=("cat", "dog"), iqi=IQI, layers=(1, 1, 1, 1), width=None)
+    trained_on = {"data": "pascal", "fold": 2, "unseen_share": 0.25, "pairs": {"sha256": "ab", "missing": 0}}
+    settings = NetworkSettings(
+        stages=(2, 4), seen=("cat", "dog"), trained_on=trained_on, iqi=IQI, layers=(1, 1, 1, 1), width=None
+    )
     assert NetworkSettings(**json.loads(json.dumps(asdict(settings)))) == settings
 
 
@@ -172,7 +245,7 @@ def trained(tiny: Tiny, shelf: Any) -> Callable[..., SRPNet]:
     """A network on ImageNet weights whose head is not the first one, and with `trained="all"` its backbone neither."""
 
     def make(trained: Any = "head") -> SRPNet:
-        network = build(tiny(trained=trained, seen=("cat",), iqi=IQI))
+        network = build(tiny(trained=trained, seen=("cat",), trained_on={"fold": 3, "pairs": {"rule": "x"}}, iqi=IQI))
         network.reset_head(5)
         if trained == "all":
             with torch.no_grad():
@@ -212,6 +285,7 @@ def test_there_and_back(
     shelf.asked.clear()
     for loaded in (SRPNet.from_pretrained(str(tmp_path / "run")), load_network(tmp_path / "run")):
         assert loaded.config == network.config
+        assert loaded.config.trained_on == {"fold": 3, "pairs": {"rule": "x"}}
         assert isinstance(loaded.config.iqi, QueryInference)
         assert isinstance(loaded.config.stages, tuple)
         assert states_equal(loaded, network)
@@ -226,6 +300,20 @@ def test_only_what_was_trained_is_stored(trained: Any, tmp_path: Path) -> None:
     assert (tmp_path / "head/model.safetensors").stat().st_size < 8 * 1536 * 4 + 1000
     assert set(load_file(tmp_path / "all/model.safetensors")) == set(trained("all").state_dict())
     assert {file.name for file in (tmp_path / "head").iterdir()} == {"config.json", "model.safetensors"}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_files_follow_the_umask(trained: Any, tmp_path: Path) -> None:
+    """safetensors' own `save_file` would let nobody else in a group read them."""
+    before = os.umask(0o027)
+    try:
+        trained().write(tmp_path)
+    finally:
+        os.umask(before)
+    assert {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()} == {
+        "config.json": 0o640,
+        "model.safetensors": 0o640,
+    }
 
 
 def test_a_network_without_head_is_stored_by_name_alone(tiny: Tiny, shelf: Any, tmp_path: Path) -> None:
@@ -254,6 +342,11 @@ def retensor(folder: Path, change: Callable[[dict[str, Tensor]], Any]) -> None:
     save_file(state, folder / "model.safetensors")
 
 
+def fine_tuned() -> dict[str, Tensor]:
+    """A tensor of the backbone, where config.json says that only the head was trained."""
+    return {"backbone.conv1.weight": torch.zeros(64, 3, 7, 7)}
+
+
 @pytest.mark.parametrize(
     ("hurt", "complaint"),
     [
@@ -273,6 +366,7 @@ def retensor(folder: Path, change: Callable[[dict[str, Tensor]], Any]) -> None:
         (lambda f: (f / "model.safetensors").unlink(), "cannot be read"),
         (lambda f: retensor(f, lambda state: state.pop("reduce.bias")), "lacks reduce.bias"),
         (lambda f: retensor(f, lambda state: state.update(new=torch.ones(1))), "has an unexpected new"),
+        (lambda f: retensor(f, lambda state: state.update(fine_tuned())), r"has an unexpected backbone\.conv1\.weight"),
     ],
 )
 def test_a_damaged_checkpoint_is_an_input_error(trained: Any, tmp_path: Path, hurt: Any, complaint: str) -> None:

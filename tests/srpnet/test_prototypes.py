@@ -8,33 +8,34 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from episodes.errors import InputError
+from srpnet.grid import upsample
 from srpnet.prototypes import EPSILON, Pooling, masked_average_pooling, pooling_weights, support_prototypes
 
 POOLINGS = pytest.mark.parametrize("pooling", ["feature", "mask"])
 SIZES = pytest.mark.parametrize(
-    ("small", "large"), [((4, 4), (16, 16)), ((5, 3), (17, 11)), ((4, 6), (4, 6)), ((3, 7), (16, 5))]
+    ("small", "large", "stride"),
+    [((4, 4), (16, 16), 4), ((5, 3), (17, 11), 4), ((4, 6), (4, 6), 1), ((2, 1), (16, 5), 8), ((3, 2), (17, 16), 8)],
 )
 
 
-def area_average(mask_HW: Tensor, size: tuple[int, int]) -> Tensor:
-    """Each feature pixel holds the mean of the mask's pixels that it touches."""
-    (height, width), (rows, columns) = mask_HW.shape, size
-    averages = torch.zeros(size, dtype=torch.float64)
-    for y in range(rows):
-        for x in range(columns):
-            top, bottom = y * height // rows, -(-(y + 1) * height // rows)
-            left, right = x * width // columns, -(-(x + 1) * width // columns)
-            averages[y, x] = mask_HW[top:bottom, left:right].double().mean()
-    return averages
+def shares(mask_HW: Tensor, size: tuple[int, int], stride: int) -> Tensor:
+    """Each feature cell holds the share of the mask among the pixels nearest to it."""
+    inside, pixels = torch.zeros(size, dtype=torch.float64), torch.zeros(size, dtype=torch.float64)
+    for y in range(mask_HW.shape[0]):
+        for x in range(mask_HW.shape[1]):
+            row = min((y + stride // 2) // stride, size[0] - 1)
+            column = min((x + stride // 2) // stride, size[1] - 1)
+            inside[row, column] += mask_HW[y, x]
+            pixels[row, column] += 1
+    return inside / pixels
 
 
-def average(features_Chw: Tensor, mask_HW: Tensor, pooling: Pooling) -> Tensor:
+def average(features_Chw: Tensor, mask_HW: Tensor, stride: int, pooling: Pooling) -> Tensor:
     """One image's masked average, by a loop over pixels at the size at which the pooling says it is taken."""
     if pooling == "feature":
-        weights = area_average(mask_HW, (features_Chw.shape[1], features_Chw.shape[2]))
+        weights = shares(mask_HW, (features_Chw.shape[1], features_Chw.shape[2]), stride)
     else:
-        size = (mask_HW.shape[0], mask_HW.shape[1])
-        features_Chw = F.interpolate(features_Chw[None], size, mode="bilinear", align_corners=False)[0]
+        features_Chw = upsample(features_Chw[None], (mask_HW.shape[0], mask_HW.shape[1]), stride)[0]
         weights = mask_HW.double()
     total = torch.zeros(len(features_Chw), dtype=torch.float64)
     for y in range(weights.shape[0]):
@@ -58,32 +59,41 @@ def label_maps(*rows: list[int], size: int = 16) -> Tensor:
 @POOLINGS
 @SIZES
 def test_pooling_equals_the_loop(
-    noise: Callable[..., Tensor], pooling: Pooling, small: tuple[int, int], large: tuple[int, int]
+    noise: Callable[..., Tensor], pooling: Pooling, small: tuple[int, int], large: tuple[int, int], stride: int
 ) -> None:
     features, mask = noise(2, 5, *small), noise(2, *large, seed=1) > 0.5
-    got = masked_average_pooling(features, pooling_weights(mask.double(), small, pooling))
+    got = masked_average_pooling(features, pooling_weights(mask.double(), small, stride, pooling))
     for image in range(2):
-        torch.testing.assert_close(got[image], average(features[image], mask[image], pooling), rtol=0, atol=1e-10)
+        expected = average(features[image], mask[image], stride, pooling)
+        torch.testing.assert_close(got[image], expected, rtol=0, atol=1e-10)
 
 
 @SIZES
-def test_a_small_object_keeps_its_weight(small: tuple[int, int], large: tuple[int, int]) -> None:
+def test_a_small_object_keeps_its_weight(small: tuple[int, int], large: tuple[int, int], stride: int) -> None:
     """Any single pixel of the mask is seen; plain bilinear shrinking would lose most of them."""
     for pixel in range(large[0] * large[1]):
         mask = torch.zeros(large).flatten()
         mask[pixel] = 1
         for pooling in ("feature", "mask"):
-            assert pooling_weights(mask.reshape(1, *large), small, pooling).sum() > 0
+            assert pooling_weights(mask.reshape(1, *large), small, stride, pooling).sum() > 0
 
 
 def test_mask_pooling_keeps_the_total_weight(noise: Callable[..., Tensor]) -> None:
-    mask = noise(1, 17, 11) > 0
-    torch.testing.assert_close(pooling_weights(mask, (5, 3), "mask").sum(), mask.sum().float())
+    mask = (noise(1, 17, 11) > 0).double()
+    torch.testing.assert_close(pooling_weights(mask, (5, 3), 4, "mask").sum(), mask.sum())
+
+
+def test_pooling_weights_by_hand() -> None:
+    """One pixel, number 3 of 8 at stride 4: three quarters of the way to cell 1, to which pixels 2..7 are nearest."""
+    mask = torch.zeros(1, 1, 8)
+    mask[..., 3] = 1
+    assert pooling_weights(mask, (1, 2), 4, "mask").tolist() == [[[0.25, 0.75]]]
+    assert pooling_weights(mask, (1, 2), 4, "feature")[0, 0].tolist() == pytest.approx([0, 1 / 6])
 
 
 def test_the_two_poolings_differ(noise: Callable[..., Tensor]) -> None:
     features, labels = noise(1, 6, 4, 4).relu(), (noise(1, 16, 16, seed=1) > 0.5).byte()
-    feature, mask = (support_prototypes(features, labels, shots(1), pooling) for pooling in ("feature", "mask"))
+    feature, mask = (support_prototypes(features, labels, shots(1), 4, pooling) for pooling in ("feature", "mask"))
     assert (feature - mask).abs().max() > 1e-3
 
 
@@ -91,31 +101,33 @@ def test_the_two_poolings_differ(noise: Callable[..., Tensor]) -> None:
 def test_prototypes_are_means_of_each_images_average(noise: Callable[..., Tensor], pooling: Pooling) -> None:
     """Two ways with unequal numbers of shots, and objects of unequal size."""
     features, labels = noise(3, 5, 4, 4), label_maps([1, 1, 1, 0], [0, 0, 0, 1], [2, 0, 255, 1])
-    got = support_prototypes(features, labels, shots(2, 1), pooling)
+    got = support_prototypes(features, labels, shots(2, 1), 4, pooling)
     masks = labels == 0, labels == 1, labels == 2
-    averages = [[average(features[s], mask[s], pooling) for s in range(3)] for mask in masks]
+    averages = [[average(features[s], mask[s], 4, pooling) for s in range(3)] for mask in masks]
     expected = [torch.stack(averages[0]).mean(0), torch.stack(averages[1][:2]).mean(0), averages[2][2]]
     torch.testing.assert_close(got, torch.stack(expected), rtol=0, atol=1e-10)
     jointly = (labels[:2] == 1).double().repeat(1, 1, 1)
-    weights = pooling_weights(jointly, (4, 4), pooling)
+    weights = pooling_weights(jointly, (4, 4), 4, pooling)
     pooled_jointly = torch.einsum("schw,shw->c", features[:2], weights) / weights.sum()
     assert (got[1] - pooled_jointly).abs().max() > 1e-3
 
 
 def test_another_ways_object_in_a_photograph_is_not_pooled(noise: Callable[..., Tensor]) -> None:
     """Way 1 is pooled over its own shots, not where it happens to be seen in a shot of way 2."""
-    features, labels = noise(2, 5, 4, 4), label_maps([1, 0, 0, 0], [2, 0, 1, 1])
+    features, labels = noise(2, 5, 4, 4), label_maps([1, 0, 0, 0], [2, 0, 1, 1], size=4)
     changed = features.clone()
     changed[1, :, 2:] += 10
-    before, after = (support_prototypes(each, labels, shots(1, 1)) for each in (features, changed))
+    before, after = (support_prototypes(each, labels, shots(1, 1), 1) for each in (features, changed))
     torch.testing.assert_close(before, after)
 
 
-def test_background_is_of_label_0_in_all_supports(noise: Callable[..., Tensor]) -> None:
-    features, labels = torch.zeros(2, 1, 2, 2, dtype=torch.float64), label_maps([1, 0, 255, 1], [2, 1, 0, 0])
+def test_background_is_of_label_0_in_all_supports() -> None:
+    """As many pixels as cells, so that each pixel has its own."""
+    labels = label_maps([1, 0, 255, 1], [2, 1, 0, 0], size=2)
+    features = torch.zeros(2, 1, 2, 2, dtype=torch.float64)
     features[0, 0] = torch.tensor([[100.0, 1], [1000, 100]])
     features[1, 0] = torch.tensor([[50.0, 70], [4, 6]])
-    background = support_prototypes(features, labels, shots(1, 1))[0]
+    background = support_prototypes(features, labels, shots(1, 1), 1)[0]
     assert background.item() == pytest.approx((1 + 5) / 2, rel=1e-5)
 
 
@@ -124,26 +136,26 @@ def test_ignored_pixels_belong_to_nothing(noise: Callable[..., Tensor], pooling:
     features, labels = noise(1, 5, 16, 16), label_maps([1, 0, 255, 255])
     changed = features.clone()
     changed[:, :, 8:] = 99
-    before, after = (support_prototypes(each, labels, shots(1), pooling) for each in (features, changed))
+    before, after = (support_prototypes(each, labels, shots(1), 1, pooling) for each in (features, changed))
     torch.testing.assert_close(before, after, rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize("empty", [[0, 0, 0, 0], [255, 255, 255, 255], [0, 255, 2, 0]])
 def test_a_shot_without_its_class_leaves_the_mean(noise: Callable[..., Tensor], empty: list[int]) -> None:
     features, labels = noise(2, 5, 4, 4), label_maps([1, 0, 1, 0], empty)
-    got = support_prototypes(features, labels, shots(2))
-    torch.testing.assert_close(got[1], support_prototypes(features[:1], labels[:1], shots(1))[1])
+    got = support_prototypes(features, labels, shots(2), 4)
+    torch.testing.assert_close(got[1], support_prototypes(features[:1], labels[:1], shots(1), 4)[1])
 
 
 def test_a_support_without_background_leaves_its_mean(noise: Callable[..., Tensor]) -> None:
     features, labels = noise(2, 5, 4, 4), label_maps([1, 0, 1, 0], [1, 1, 255, 1])
-    got = support_prototypes(features, labels, shots(2))
-    torch.testing.assert_close(got[0], support_prototypes(features[:1], labels[:1], shots(1))[0])
+    got = support_prototypes(features, labels, shots(2), 4)
+    torch.testing.assert_close(got[0], support_prototypes(features[:1], labels[:1], shots(1), 4)[0])
 
 
 def test_no_background_at_all_resembles_nothing(noise: Callable[..., Tensor]) -> None:
     """A close-up that fills the photograph up to its ignored border, as PASCAL has."""
-    prototypes = support_prototypes(noise(1, 5, 4, 4), label_maps([1, 1, 255, 1]), shots(1))
+    prototypes = support_prototypes(noise(1, 5, 4, 4), label_maps([1, 1, 255, 1]), shots(1), 4)
     assert not prototypes[0].any()
     assert prototypes[1].any()
 
@@ -172,13 +184,12 @@ def test_supports_without_names_are_numbered() -> None:
 @POOLINGS
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_the_type_is_kept(noise: Callable[..., Tensor], pooling: Pooling, dtype: torch.dtype) -> None:
-    assert (
-        support_prototypes(noise(1, 3, 4, 4, dtype=dtype), label_maps([1, 0, 0, 0]), shots(1), pooling).dtype == dtype
-    )
+    features = noise(1, 3, 4, 4, dtype=dtype)
+    assert support_prototypes(features, label_maps([1, 0, 0, 0]), shots(1), 4, pooling).dtype == dtype
 
 
 @POOLINGS
 def test_gradients(noise: Callable[..., Tensor], pooling: Pooling) -> None:
     labels = label_maps([1, 0, 255, 0], [0, 0, 2, 0], [2, 1, 1, 0], size=6)
-    features = noise(3, 2, 4, 5).requires_grad_()
-    assert torch.autograd.gradcheck(lambda maps: support_prototypes(maps, labels, shots(1, 2), pooling), features)
+    features = noise(3, 2, 3, 3).requires_grad_()
+    assert torch.autograd.gradcheck(lambda maps: support_prototypes(maps, labels, shots(1, 2), 2, pooling), features)

@@ -10,7 +10,7 @@ from PIL import Image
 
 from episodes.errors import InputError
 from episodes.sources.base import Array
-from srpnet.pictures import Picture, read_mask, read_photograph
+from srpnet.reading import Picture, check_photograph, read_mask, read_photograph
 
 ROTATED = 6
 """EXIF orientation: turn a quarter clockwise to see it upright."""
@@ -117,6 +117,23 @@ def test_soft_edges_are_cut_at_half() -> None:
     assert read_mask(np.array([[0, 100, 127, 128, 200, 255]], dtype=np.uint8)).tolist() == [[0, 0, 0, 1, 1, 1]]
 
 
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([0, 1, 255, 1], [0, 1, 255, 1]),
+        ([0, 255, 255, 0], [0, 1, 1, 0]),
+        ([0, 1, 1, 0], [0, 1, 1, 0]),
+        ([1, 255, 1, 1], [0, 1, 0, 0]),
+        ([0, 1, 2, 255], [0, 0, 0, 1]),
+    ],
+)
+@pytest.mark.parametrize("kind", ["array", "image", "path"])
+def test_0_1_and_255_are_a_label_map(kind: str, values: list[int], expected: list[int], tmp_path: Path) -> None:
+    """Which of these three it holds decides: as a painted mask, 255 would be the object and 1 not."""
+    row = np.array([values], dtype=np.uint8)
+    assert read_mask(given_as(kind, row, tmp_path)).tolist() == [expected]
+
+
 def test_a_lossy_mask_is_still_one(tmp_path: Path) -> None:
     mask = scene()[1]
     Image.fromarray(mask * 255).save(tmp_path / "mask.jpg", quality=80)
@@ -214,3 +231,15 @@ def test_a_truncated_picture_is_refused(read: Any, what: str, ending: str, tmp_p
         read(path)
     with pytest.raises(InputError, match=f"a {what} cannot be read as a picture"):
         read(Image.open(path))
+
+
+def test_a_photograph_is_looked_at_without_reading_it(tmp_path: Path) -> None:
+    """The head is enough to tell a picture from another file; what lies behind it is read later."""
+    path = tmp_path / "half.png"
+    Image.fromarray(scene()[0]).save(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    check_photograph(path)
+    (tmp_path / "text.png").write_text("no picture")
+    for name in ("text.png", "nowhere.png", "."):
+        with pytest.raises(InputError, match="cannot be read as a picture"):
+            check_photograph(tmp_path / name)

@@ -12,6 +12,7 @@ from PIL import Image
 from episodes.errors import InputError
 from episodes.geometry import Geometry
 from episodes.sources.base import Array
+from srpnet.grid import upsample
 from srpnet.network import SRPNet
 from srpnet.segmenter import Segmenter
 
@@ -96,7 +97,7 @@ def test_it_equals_the_network_by_hand(shown: Segmenter) -> None:
         prototypes = network.prototypes(support, labels, torch.ones(1, 1, dtype=torch.bool))
         place = Geometry(64, "longest").place(48, 64)
         logits = network.segment(network.encode(place.image(pixels(query))[None]), prototypes, iqi=network.config.iqi)
-        expected = place.restore(logits)[0].softmax(0).numpy()
+        expected = place.restore(upsample(logits, (48, 64), 8))[0].softmax(0).numpy()
     np.testing.assert_allclose(shown.probabilities(query), expected, rtol=1e-4, atol=1e-5)
 
 

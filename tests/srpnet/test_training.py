@@ -1,10 +1,12 @@
 """Training: it learns, the batch is one mean however it is cut, and a run that stops goes on as if it had not."""
 
 import json
+import math
 import os
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from multiprocessing import active_children
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -15,21 +17,15 @@ from torch import Tensor
 
 from episodes.errors import InputError
 from episodes.loading import Augmentation
+from srpnet import training
+from srpnet.batches import EpisodeDataset, EpisodeTensors
+from srpnet.grid import upsample
+from srpnet.interrupts import Interrupted, leave_signals_to_the_parent, stop_requested
+from srpnet.logs import Meter, Progress, append_line, keep_lines
 from srpnet.losses import segmentation_loss
 from srpnet.network import SRPNet, load_network
 from srpnet.runtime import Runtime
-from srpnet.training import (
-    EpisodeTensors,
-    Interrupted,
-    Meter,
-    TrainingRun,
-    TrainingSettings,
-    best_step,
-    episode_losses,
-    lr_factor,
-    make_optimizer,
-    stop_requested,
-)
+from srpnet.training import TrainingRun, TrainingSettings, best_step, episode_losses, lr_factor, make_optimizer
 
 FP32 = Runtime(torch.device("cpu"), "fp32")
 QUICK = TrainingSettings(steps=6, batch=1, warmup=2, workers=0, log_every=1, save_every=2)
@@ -169,9 +165,24 @@ def test_the_loss_is_the_mean_over_episodes_of_each_ones_own(network: SRPNet, sq
             episode.query_valid,
             iqi,
         )
-        query = segmentation_loss(logits.queries, episode.query_labels)
-        support = segmentation_loss(logits.supports, episode.support_labels)
+        query = segmentation_loss(upsample(logits.queries, (64, 64), 8), episode.query_labels)
+        support = segmentation_loss(upsample(logits.supports, (64, 64), 8), episode.support_labels)
         torch.testing.assert_close(loss, query + 0.3 * support, rtol=1e-4, atol=1e-5)
+
+
+def test_the_meter_counts_what_is_right() -> None:
+    """One episode of one class: on the query half of the object is found, on the support all of it."""
+    labels = torch.tensor([[[0, 0, 1, 1], [0, 0, 255, 255]]], dtype=torch.uint8)
+    images, member, valid = torch.zeros(1, 3, 2, 4), torch.ones(1, 1, dtype=torch.bool), torch.ones(1, 2, 4).bool()
+    episode = EpisodeTensors((7,), images, labels, member, images, labels, valid)
+    right = torch.stack([labels == 0, labels > 0], 1).float()
+    half = right.clone()
+    half[:, :, :, 2] = torch.tensor([1.0, 0])[None, :, None]
+    meter = Meter()
+    meter.add(episode, half.requires_grad_(), right, *torch.tensor([2.0, 4, 6]))
+    meter.add(episode, half, right, *torch.tensor([4.0, 4, 8]))
+    progress = meter.read(3, 0.1, None)
+    assert progress[:7] == (3, 7, 3, 4, 0.5, 1, 0.1)
 
 
 def test_gradients_are_clipped(begin: Begin, episodes: Any) -> None:
@@ -240,11 +251,104 @@ def test_the_rate_that_is_logged_follows_the_schedule(begin: Begin, episodes: An
         ({"optimizer": "adam"}, "optimizer must be adamw or sgd, not 'adam'"),
         ({"schedule": "step"}, "schedule must be cosine or poly, not 'step'"),
         ({"batch": 4, "accumulate": 3}, "3 backward passes do not divide a batch of 4 episodes"),
+        ({"lr": math.nan}, "lr must be a number, not nan"),
+        ({"lr": math.inf}, "lr must be a number, not inf"),
+        ({"backbone_lr": math.nan}, "backbone lr must be a number, not nan"),
+        ({"weight_decay": math.nan}, "weight decay must be a number, not nan"),
+        ({"support_weight": math.inf}, "support weight must be a number, not inf"),
+        ({"clip": math.nan}, "clip must be a number, not nan"),
     ],
 )
 def test_impossible_settings_are_refused(options: dict[str, Any], complaint: str) -> None:
     with pytest.raises(InputError, match=complaint):
         TrainingSettings(**options)
+
+
+def test_an_infinite_loss_is_an_input_error_that_moves_no_weight(
+    begin: Begin, episodes: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the four episodes of step 3, the last has no number for a loss; the first two have gone backward by then."""
+    run = begin(steps=4, batch=4, accumulate=2, save_every=2)
+    before: dict[str, Tensor] = {}
+    losses = training.episode_losses
+
+    def hurt(*args: Any) -> Tensor:
+        healthy = losses(*args)
+        if run.step == 2 and not before:
+            before.update(weights_of(run))
+            return healthy
+        return healthy * torch.tensor([1.0, math.nan]) if before else healthy
+
+    monkeypatch.setattr(training, "episode_losses", hurt)
+    with pytest.raises(InputError, match="the loss of step 3 is no number: resume from the last save, lower --lr"):
+        run.train(episodes)
+    assert same(weights_of(run), before)
+    assert [line["step"] for line in log_of(run)] == [1, 2]
+    monkeypatch.setattr(training, "episode_losses", losses)
+    resumed = begin(steps=4, batch=4, accumulate=2, save_every=2, resume=True)
+    assert resumed.step == 2
+    assert all(value.isfinite().all() for value in weights_of(resumed).values())
+
+
+# ---------------------------------------------------------------------------------------------- what is loaded
+
+
+class Broken:
+    """Episodes of which one cannot be loaded."""
+
+    def __init__(self, episodes: Any, at: int, error: Exception) -> None:
+        self.episodes, self.at, self.error = episodes, at, error
+
+    def __getitem__(self, index: int) -> Any:
+        if index == self.at:
+            raise self.error
+        return self.episodes[index]
+
+
+def test_an_episode_that_cannot_be_loaded_comes_as_a_value(episodes: Any) -> None:
+    error = InputError("photograph 7 is damaged: fetch it again")
+    dataset = EpisodeDataset(Broken(episodes, 5, error), first=4, count=3)
+    assert len(dataset) == 3
+    assert dataset[1] is error
+    assert dataset[0].classes == episodes[4].spec.classes
+    with pytest.raises(ZeroDivisionError):
+        EpisodeDataset(Broken(episodes, 5, ZeroDivisionError()), first=4, count=3)[1]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_bad_input_keeps_its_words_whoever_loads_it(begin: Begin, episodes: Any, workers: int) -> None:
+    """Raised in a worker it would arrive with that one's stack trace in its message."""
+    run = begin(steps=3, batch=2, workers=workers)
+    with pytest.raises(InputError) as caught:
+        run.train(Broken(episodes, 3, InputError("photograph 7 is damaged: fetch it again")))
+    assert str(caught.value) == "photograph 7 is damaged: fetch it again"
+    assert run.step == 1
+
+
+# -------------------------------------------------------------------------------------------------------- the log
+
+
+PROGRESS = Progress(2, 1.5, 1.0, 0.5, 0.25, 0.5, 0.001, 9.0)
+
+
+def test_a_line_of_the_log_is_json(tmp_path: Path) -> None:
+    append_line(tmp_path / "log.jsonl", PROGRESS)
+    append_line(tmp_path / "log.jsonl", PROGRESS._replace(step=3, validation=0.5))
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert lines == [PROGRESS._asdict(), PROGRESS._asdict() | {"step": 3, "validation": 0.5}]
+    with pytest.raises(ValueError, match="JSON"):
+        append_line(tmp_path / "log.jsonl", PROGRESS._replace(loss=math.nan))
+    assert len((tmp_path / "log.jsonl").read_text().splitlines()) == 2
+
+
+def test_lines_past_a_step_are_dropped(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    keep_lines(log, 3)
+    assert not log.exists()
+    for step in (1, 2, 5):
+        append_line(log, PROGRESS._replace(step=step))
+    keep_lines(log, 2)
+    assert [json.loads(line)["step"] for line in log.read_text().splitlines()] == [1, 2]
 
 
 # ------------------------------------------------------------------------------------------------- validation
@@ -308,6 +412,21 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(
     assert resumed.step == stop
     resumed.train(episodes)
     assert_same_run(resumed, unbroken)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_stop_during_the_last_step_is_not_lost(begin: Begin, episodes: Any, workers: int) -> None:
+    """Whoever asked must not be taken on to a next run, such as the one after the choice of steps."""
+    unbroken = begin("unbroken", steps=3)
+    unbroken.train(episodes)
+    run = begin("broken", steps=3, workers=workers)
+    with pytest.raises(Interrupted) as interrupted:
+        run_until(run, episodes, 3)
+    assert interrupted.value.step == 3
+    again = begin("broken", steps=3, workers=workers, resume=True)
+    assert again.step == 3
+    again.train(episodes)
+    assert_same_run(again, unbroken)
 
 
 def test_a_termination_stops_as_well(begin: Begin, episodes: Any) -> None:
@@ -413,6 +532,12 @@ def test_settings_that_move_no_weight_may_change(begin: Begin) -> None:
     assert begin(resume=True, identity={"device": "cpu"}, workers=2, log_every=9, save_every=9).step == 0
 
 
+def test_where_nothing_was_begun_there_is_nothing_to_resume(begin: Begin, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no run to resume in .*run: leave out --resume, or name its --out"):
+        begin(resume=True)
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04 half an archive"])
 def test_a_damaged_state_is_an_input_error(begin: Begin, content: bytes) -> None:
     (begin().folder / "training.pt").write_bytes(content)
@@ -448,6 +573,45 @@ def test_the_second_interrupt_stops_at_once() -> None:
 def test_training_leaves_no_signal_handler_behind(begin: Begin, episodes: Any) -> None:
     with pytest.raises(Interrupted):
         run_until(begin(), episodes, 1)
+
+
+@pytest.mark.usefixtures("handlers")
+def test_stopping_where_signals_cannot_be_heard() -> None:
+    heard: list[bool] = []
+
+    def elsewhere() -> None:
+        with stop_requested() as stopping:
+            heard.append(stopping())
+
+    thread = Thread(target=elsewhere)
+    thread.start()
+    thread.join()
+    assert heard == [False]
+
+
+def test_a_loaders_process_leaves_signals_to_its_parent() -> None:
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        leave_signals_to_the_parent(0)
+        assert {signal.getsignal(number) for number in before} == {signal.SIG_IGN}
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def test_a_signal_to_the_whole_group_stops_after_a_step(begin: Begin, episodes: Any) -> None:
+    """As a terminal's Ctrl-C and a job scheduler's SIGTERM do: a worker that died of it would end the run at once."""
+    run = begin(workers=1)
+
+    def stop() -> None:
+        for child in active_children():
+            os.kill(child.pid, signal.SIGTERM)
+            child.join(0.2)
+            assert child.is_alive()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(Interrupted, match="stopped after step 2"):
+        run_until(run, episodes, 2, stop)
 
 
 def test_training_works_outside_the_main_thread(begin: Begin, episodes: Any) -> None:

