@@ -124,6 +124,8 @@ def run_training(
         raise InputError(f"{out} already holds a run: go on with --resume, or name another --out")
     if resume and not any(begun.values()):
         raise InputError(f"there is no run to resume in {out}: leave out --resume, or name its --out")
+    if resume and bool(held_back) != begun[out / "select"]:
+        raise InputError(f"{out} was begun with another --hold-back: resume with the same settings")
     say(f"fold {settings.data.fold} of {settings.data.data}: novel {_named(task, task.novel)}")
     if settings.data.data == "stickers":
         say(STICKERS_NOTE)

@@ -44,9 +44,10 @@ def linear_weights(pixels: int, cells: int, stride: int, like: Tensor) -> Tensor
     >>> linear_weights(4, 2, 2, torch.zeros(0)).tolist()
     [[1.0, 0.0], [0.5, 0.5], [0.0, 1.0], [0.0, 1.0]]
     """
-    position = (torch.arange(pixels, device=like.device, dtype=like.dtype) / stride).clamp(max=cells - 1)
-    cell = torch.arange(cells, device=like.device, dtype=like.dtype)
-    return (1 - (position[:, None] - cell).abs()).clamp(min=0)
+    exact = torch.promote_types(like.dtype, torch.float32)  # half precisions do not hold every pixel's number
+    position = (torch.arange(pixels, device=like.device, dtype=exact) / stride).clamp(max=cells - 1)
+    cell = torch.arange(cells, device=like.device, dtype=exact)
+    return (1 - (position[:, None] - cell).abs()).clamp(min=0).to(like.dtype)
 
 
 def nearest_weights(pixels: int, cells: int, stride: int, like: Tensor) -> Tensor:

@@ -65,9 +65,11 @@ def _mean_iou(score: Score) -> float:
 
 
 def append_line(path: Path, progress: Progress) -> None:
-    """Add one JSON line to a log."""
+    """Add one JSON line to a log; NaN becomes null."""
     with path.open("a", encoding="utf-8") as log:
-        log.write(json.dumps(progress._asdict(), allow_nan=False) + "\n")
+        fields = progress._asdict().items()
+        line = {name: None if value is not None and math.isnan(value) else value for name, value in fields}
+        log.write(json.dumps(line, allow_nan=False) + "\n")
 
 
 def keep_lines(path: Path, step: int) -> None:

@@ -235,14 +235,16 @@ class TrainingRun:
             episodes = [episode.to(self.runtime.device) for episode in batch[start : start + part]]
             losses = episode_losses(self.network, episodes, self.settings, self.runtime, meter)
             if not losses.isfinite().all():
-                raise InputError(
-                    f"the loss of step {self.step + 1} is no number: resume from the last save, lower --lr"
-                )
+                raise self._diverged("loss")
             (losses.sum() / len(batch)).backward()
-        if self.settings.clip:
-            torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip)
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip or math.inf)
+        if not norm.isfinite():
+            raise self._diverged("gradient")
         self.optimizer.step()
         return float(self.settings.lr * factor)
+
+    def _diverged(self, what: str) -> InputError:
+        return InputError(f"the {what} of step {self.step + 1} is no number: train again with a lower --lr")
 
 
 def episode_losses(

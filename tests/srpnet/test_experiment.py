@@ -280,6 +280,17 @@ def test_a_file_where_the_folder_should_be_is_noticed_before_the_work(
         run_evaluation(evaluation, tmp_path / out)
 
 
+@pytest.mark.parametrize(("begun", "wanted"), [("none", "bus"), ("bus", "none")])
+def test_resuming_with_another_choice_of_classes_is_an_input_error(
+    training: TrainSettings, tmp_path: Path, begun: str, wanted: str
+) -> None:
+    phase = "train" if begun == "none" else "select"
+    with pytest.raises(Interrupted):
+        run_training(replace(training, hold_back=begun), tmp_path / "run", on_log=interrupt(phase, 1))
+    with pytest.raises(InputError, match="another --hold-back"):
+        run_training(replace(training, hold_back=wanted), tmp_path / "run", resume=True)
+
+
 def test_resuming_with_another_seed_is_an_input_error(
     training: TrainSettings, checkpoint: str, data: DataSettings
 ) -> None:

@@ -261,3 +261,9 @@ def test_a_photograph_moved_by_eight_pixels_moves_its_features_by_a_cell(
     image, backbone = noise(1, 3, 88, 88), tiny(convention, (2,))
     (first,), (moved,) = backbone(image[..., :80, :80]), backbone(image[..., 8:, 8:])
     torch.testing.assert_close(moved[..., 3:6, 3:6], first[..., 4:7, 4:7], rtol=1e-9, atol=1e-9)
+
+
+def test_half_precision_has_the_weights_of_full_precision() -> None:
+    """bfloat16 cannot tell pixel 599 from 600: positions are counted in float32."""
+    exact = linear_weights(600, 300, 2, torch.zeros(0))
+    assert (linear_weights(600, 300, 2, torch.zeros(0, dtype=torch.bfloat16)).float() - exact).abs().max() < 0.01
