@@ -20,13 +20,13 @@ class SRPNetMethod:
     """A network in evaluation mode behind the interface of `episodes.evaluate`.
 
     Args:
-        network: Moved to the runtime's device.
+        network: Copied for inference, and left as it is.
         runtime: Device and precision.
         iqi: The recipe of query inference; None takes the network's own.
     """
 
     def __init__(self, network: SRPNet, runtime: Runtime, iqi: QueryInference | None = None) -> None:
-        self.network = network.to(runtime.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        self.network = network.for_inference(runtime.device)
         self.runtime = runtime
         self.iqi = iqi or network.config.iqi
 

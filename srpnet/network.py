@@ -4,6 +4,7 @@ Letters in names: B images, S supports, Q queries, N ways, P = N + 1 classes wit
 size, h w feature size.
 """
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -254,6 +255,15 @@ class SRPNet(
         features_BChw = self.encode(torch.cat([support_images_S3HW, query_images_Q3HW]))
         supports, queries = features_BChw.tensor_split([len(support_images_S3HW)])
         return self.answer(supports, support_labels_SHW, membership_SN, queries, query_valid_QHW, iqi)
+
+    def for_inference(self, device: torch.device) -> Self:
+        """A copy on a device, in evaluation mode, channels last, with BatchNorm folded into the convolutions.
+
+        Its features equal this network's up to rounding. It cannot be saved or trained.
+        """
+        network = copy.deepcopy(self).eval().requires_grad_(False)
+        network.backbone.fold_batchnorm()
+        return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def write(self, folder: Path | str) -> None:
         """Write `config.json` and `model.safetensors`, each atomically."""

@@ -41,8 +41,8 @@ class Segmenter:
         precision: Precision = "auto",
     ) -> None:
         self.runtime = runtime(device, precision)
-        self.network = network if isinstance(network, SRPNet) else load_network(network)
-        self.network.to(self.runtime.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        network = network if isinstance(network, SRPNet) else load_network(network)
+        self.network = network.for_inference(self.runtime.device)
         self.size = size
         self._prototypes: Tensor | None = None
         self._classes = 1

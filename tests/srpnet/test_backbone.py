@@ -123,3 +123,25 @@ def test_weights_come_from_the_seed_alone() -> None:
 def test_wrong_options_are_named(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         tiny(**options)
+
+
+@pytest.mark.parametrize("convention", ["v1", "v1.5"])
+def test_folding_batchnorm_leaves_the_features(convention: str) -> None:
+    backbone = tiny(convention)
+    generator = torch.Generator().manual_seed(0)
+    for module in backbone.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            for values, low, high in (
+                (module.weight, 0.5, 2.0),
+                (module.bias, -1.0, 1.0),
+                (module.running_mean, -1.0, 1.0),
+                (module.running_var, 0.5, 2.0),
+            ):
+                assert values is not None
+                values.data.uniform_(low, high, generator=generator)
+    images = noise(65, 48)
+    expected = backbone(images)
+    folded = backbone.fold_batchnorm()
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
+    for got, want in zip(folded(images), expected, strict=True):
+        torch.testing.assert_close(got, want, rtol=1e-10, atol=1e-10)
