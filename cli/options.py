@@ -132,7 +132,7 @@ def given_flags(ctx: click.Context, names: Collection[str]) -> str:
     words: list[str] = []
     for parameter in ctx.command.params:
         value = ctx.params.get(parameter.name or "")
-        if parameter.name not in names or value in (None, False):
+        if parameter.name not in names or value is None or value is False:
             continue
         if parameter.name in ("fold", "shot") or value != parameter.default:
             words += [parameter.opts[0]] if value is True else [parameter.opts[0], shlex.quote(str(value))]

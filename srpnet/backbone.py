@@ -118,6 +118,7 @@ class Backbone(nn.Module):
 
         For inference and for a backbone that is not trained; names and shapes of its state change. In place.
         """
+        self.eval()
         parents = [module for module in self.modules() if isinstance(module, Bottleneck | Backbone)]
         pairs = [(parent, f"conv{i}", f"bn{i}") for parent in parents for i in (1, 2, 3) if hasattr(parent, f"conv{i}")]
         pairs += [

@@ -159,7 +159,7 @@ def _from_anywhere(name: str | None, say: Say) -> tuple[Weights, StateDict]:
             try:
                 state_dict = fetch(Path(folder))
                 weights = _check(each, state_dict)
-            except InputError as error:
+            except (InputError, OSError) as error:
                 say(f"{each} could not be fetched: {error}")
             else:
                 _keep(weights, state_dict)

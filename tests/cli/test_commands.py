@@ -67,7 +67,7 @@ def test_train_then_eval_then_predict(tmp_path: Path) -> None:
     trained = srpnet("train", *TINY, "--steps", "2", "--batch", "2", "--workers", "0", "--out", "run")
     assert trained.exit_code == 0, trained.output
     assert "embedded stickers" in trained.output
-    assert "srpnet eval --fold 0 --shot 1 --checkpoint run" in trained.output
+    assert "srpnet eval --data stickers --fold 0 --shot 1 --checkpoint run" in trained.output
 
     scored = srpnet("eval", *TINY, "--episodes", "3", "--checkpoint", "run", "--out", "scores", "--pictures", "2")
     assert scored.exit_code == 0, scored.output
@@ -155,7 +155,10 @@ def test_flags_and_settings_have_the_same_defaults(name: str, settings: type) ->
 def test_the_line_that_says_how_to_score_repeats_the_data_flags() -> None:
     words = ("--steps", "1", "--batch", "1", "--workers", "0", "--min-pixels", "900", "--way", "2", "--out", "run")
     result = srpnet("train", *TINY, *words)
-    assert "srpnet eval --min-pixels 900 --fold 0 --way 2 --shot 1 --checkpoint run --out run/scores" in result.output
+    assert (
+        "srpnet eval --data stickers --min-pixels 900 --fold 0 --way 2 --shot 1 --checkpoint run --out run/scores"
+        in result.output
+    )
 
 
 def test_resuming_where_nothing_was_begun() -> None:
@@ -231,7 +234,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(words: tuple[str, ...], named:
     assert not list(tmp_path.rglob("result.json"))
 
 
-@pytest.mark.parametrize(("text", "named"), [("fold = ", "TOML"), ("colour-of-sky = 1", "colour_of_sky")])
+@pytest.mark.parametrize(("text", "named"), [("fold = ", "TOML"), ("colour-of-sky = 1", "--colour-of-sky")])
 def test_a_bad_config_file_is_named(text: str, named: str) -> None:
     Path("settings.toml").write_text(text)
     message = refused(srpnet("train", "--config", "settings.toml"))
