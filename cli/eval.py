@@ -66,7 +66,8 @@ def print_result(result: dict[str, Any], console: Console) -> None:
     """The scores as a table, in percent."""
     settings = result["settings"]
     title = f"{settings['data']} fold {settings['source']['fold']}, {settings['way']}-way {settings['shot']}-shot"
-    table = Table(title=title, title_justify="left")
+    console.print(title, highlight=False, soft_wrap=True)
+    table = Table()
     table.add_column("novel class")
     table.add_column("IoU", justify="right")
     for name, iou in result["per_class"].items():
@@ -74,7 +75,7 @@ def print_result(result: dict[str, Any], console: Console) -> None:
     table.add_section()
     table.add_row("mIoU", percent(result["miou"]), style="bold")
     table.add_row("FB-IoU", percent(result["fb_iou"]))
-    table.add_row("support mIoU (ceiling)", percent(result["support_miou"]))
+    table.add_row("support mIoU", percent(result["support_miou"]))
     console.print(table)
     if note := result.get("note"):
         console.print(note, highlight=False)

@@ -39,14 +39,17 @@ def command(
 ) -> None:
     """Segment your own photographs by example.
 
-    Each QUERY is a photograph or a folder of them. For each, OUT receives NAME-mask.png (255 is the object, at the
-    photograph's own size) and NAME-overlay.png.
+    Each QUERY is a photograph, or a folder of them, in which *-mask and *-overlay are passed over. For each, OUT
+    receives NAME-mask.png (255 is the object, at the photograph's own size) and NAME-overlay.png.
 
     \b
     Example:
       srpnet predict --support cup1.jpg cup1-mask.png kitchen/ --out found
     """
     photographs = find_photographs(queries)
+    own = {file.parent.resolve() for file in (*photographs, *(file for pair in supports for file in pair))}
+    if out.resolve() in own:
+        raise BadInput(f"{out} holds your own photographs or masks, which could be overwritten: name another --out")
     console = Console(stderr=True)
     with console.status("Loading PyTorch"):
         from srpnet.reading import check_photograph
@@ -57,11 +60,15 @@ def command(
         segmenter = Segmenter(checkpoint, size=size, **flags)
     images, masks = zip(*supports, strict=True)
     segmenter.set_support(images, masks)
+    empty: list[str] = []
     with Bars(console) as bars:
         for done, photograph in enumerate(photographs, start=1):
-            segmenter.write(photograph, out)
+            if not segmenter.write(photograph, out).any():
+                empty.append(photograph.name)
             bars.update("Segmenting", done, len(photographs))
-    click.echo(f"{len(photographs)} masks and overlays: {out}")
+    if empty:
+        click.echo(f"Nothing was found in {', '.join(empty)}")
+    click.echo(f"Masks and overlays of {len(photographs)} photographs: {out}")
 
 
 def find_photographs(queries: tuple[Path, ...]) -> list[Path]:
@@ -76,6 +83,7 @@ def find_photographs(queries: tuple[Path, ...]) -> list[Path]:
             found.append(query)
             continue
         inside = sorted(file for file in query.iterdir() if file.suffix.lower() in PHOTOGRAPHS)
+        inside = [file for file in inside if not file.stem.endswith(("-mask", "-overlay"))]
         if not inside:
             raise BadInput(f"{query} holds no photographs ({', '.join(sorted(PHOTOGRAPHS))})")
         found += inside

@@ -190,7 +190,7 @@ def command(ctx: click.Context, /, out: Path | None, resume: bool, tensorboard: 
         try:
             run_training(settings, out, resume, display.say, display.log)
         except Interrupted as stopped:
-            display.say(f"Stopped after step {stopped.step}, and saved. Add --resume to go on.")
+            display.say(f"Stopped after step {stopped.step}, and saved. The same command with --resume goes on.")
             sys.exit(130)
     click.echo(f"Trained: {out}")
     click.echo(f"Score it: srpnet eval {given_flags(ctx, SHARED)} --checkpoint {out} --out {out}/scores")

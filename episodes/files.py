@@ -45,11 +45,13 @@ def check_folder(path: Path) -> None:
     """See whether results can go into a folder, before the work that makes them.
 
     Raises:
-        InputError: if it, or a folder on the way, is a file.
+        InputError: if it, or a folder on the way, is a file or may not be written to.
     """
-    for folder in (path, *path.parents):
-        if folder.exists() and not folder.is_dir():
-            raise InputError(f"{folder} is a file, not a folder: name another --out")
+    nearest = next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
+    if not nearest.is_dir():
+        raise InputError(f"{nearest} is a file, not a folder: name another --out")
+    if not os.access(nearest, os.W_OK):
+        raise InputError(f"{nearest} cannot be written to: name another --out")
 
 
 def write_text(path: Path | str, text: str) -> None:

@@ -23,9 +23,9 @@ TILE, GAP, CAPTION = 240, 8, 22
 
 
 def overlay(image: Array, labels: Array, opacity: float = 0.5) -> Array:
-    """A photograph (H, W, 3) with its label map (H, W) painted over it, and all that is no object turned grey."""
+    """A photograph (H, W, 3) with its label map (H, W) painted over it, and all else turned grey."""
     grey = image.mean(2, keepdims=True).repeat(3, 2)
-    painted = np.where(labels[..., None] == 0, 0.25 * image + 0.6 * grey, image.astype(np.float32))
+    painted = np.where(np.isin(labels, (0, IGNORE))[..., None], 0.25 * image + 0.6 * grey, image.astype(np.float32))
     for label in np.unique(labels[(labels > 0) & (labels < IGNORE)]):
         inside = labels == label
         colour = np.array(COLOURS[(int(label) - 1) % len(COLOURS)], np.float32)

@@ -90,7 +90,8 @@ def shortage(name: str, label: int, supports: Pairs, queries: Pairs, shot: int, 
     needed = shot + min(query_count, len(own_supports & queries.ids))
     for what, found, least in (("support", own_supports, needed), ("query", own_queries, query_count)):
         if len(found) < least:
-            return f"class {name} has {len(found)} {what} images and needs {least}: leave it out or add images"
+            images = "image" if len(found) == 1 else "images"
+            return f"class {name} has {len(found)} {what} {images} and needs {least}: leave it out or add images"
     return None
 
 

@@ -118,7 +118,9 @@ class Task:
         pools = self.pools("val", classes)
         # A class without any pair is unknown to the sampler, and would be scored as if nobody had found it.
         if short := self._short(pools, classes, episodes.get("shot", 1), episodes.get("query_count", 1)):
-            raise InputError(next(iter(short.values())))
+            enough = [name for name in self.names(classes).values() if name not in short]
+            mend = f" (with enough: --classes {','.join(enough)})" if enough else ""
+            raise InputError(next(iter(short.values())) + mend)
         return Sampler(*pools, self.source.classes, role, **episodes)
 
     def training_sampler(

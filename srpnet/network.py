@@ -345,7 +345,7 @@ def load_network(checkpoint: str | Path | None) -> SRPNet:
     if folder.is_dir():
         if not (folder / "config.json").is_file():
             raise InputError(f"{folder} holds no config.json: name a folder that `srpnet train` wrote")
-    elif str(checkpoint).count("/") != 1 or str(checkpoint).startswith(("/", ".", "~")):
+    elif str(checkpoint).count("/") != 1 or str(checkpoint).startswith(("/", ".", "~")) or folder.parent.is_dir():
         raise InputError(f"there is no checkpoint folder {checkpoint}: name one that `srpnet train` wrote")
     try:
         return SRPNet.from_pretrained(str(checkpoint))

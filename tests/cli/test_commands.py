@@ -6,6 +6,7 @@ from enum import Enum
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
@@ -240,6 +241,26 @@ def test_a_bad_config_file_is_named(text: str, named: str) -> None:
     message = refused(srpnet("train", "--config", "settings.toml"))
     assert "settings.toml" in message
     assert named in message
+
+
+def test_predict_passes_over_masks_and_says_where_nothing_was_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("photos").mkdir()
+    Image.new("RGB", (40, 40), "red").save("photos/one.png")
+    mask = Image.new("L", (40, 40))
+    mask.paste(255, (5, 5, 20, 20))
+    mask.save("photos/one-mask.png")
+    monkeypatch.setattr("srpnet.segmenter.Segmenter.predict", lambda *_: np.zeros((40, 40), np.uint8))
+    words = ("predict", "--support", "photos/one.png", "photos/one-mask.png", "photos", *TINY)
+    result = srpnet(*words, "--out", "found")
+    assert result.exit_code == 0, result.output
+    assert "Nothing was found in one.png" in result.output
+    assert sorted(file.name for file in Path("found").iterdir()) == ["one-mask.png", "one-overlay.png"]
+    assert "overwritten" in refused(srpnet(*words, "--out", "./photos"))
+
+
+def test_a_mistyped_folder_is_not_looked_for_on_the_internet() -> None:
+    Path("runs").mkdir()
+    assert "there is no checkpoint folder runs/dmo" in refused(srpnet("eval", "--checkpoint", "runs/dmo"))
 
 
 def test_predict_refuses_photographs_of_one_name() -> None:

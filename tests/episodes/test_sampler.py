@@ -171,7 +171,7 @@ def test_just_enough_images(drawing: str, way: int, shot: int, query_count: int)
     fields = {"drawing": drawing, "way": way, "shot": shot, "query_count": query_count}
     assert len(specs(sampler(enough, **fields), 200)) == 200
     one_less = pairs_of(*each_with(1, ids), *each_with(2, ids[:-1]))
-    with pytest.raises(InputError, match=f"class bee has {len(ids) - 1} support images and needs {len(ids)}"):
+    with pytest.raises(InputError, match=f"class bee has {len(ids) - 1} support images? and needs {len(ids)}"):
         sampler(one_less, **fields)
 
 
@@ -190,7 +190,7 @@ def test_pools_that_share_one_photograph_need_one_more() -> None:
 
 
 def test_too_few_queries() -> None:
-    with pytest.raises(InputError, match="class ant has 1 query images and needs 2: leave it out"):
+    with pytest.raises(InputError, match="class ant has 1 query image and needs 2: leave it out"):
         sampler(pairs_of(*each_with(1, "abc")), pairs_of(("x", 1)), query_count=2)
 
 

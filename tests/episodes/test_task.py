@@ -128,7 +128,7 @@ def test_novel_episodes_show_novel_classes_of_val() -> None:
 
 
 def test_a_novel_class_with_too_few_images() -> None:
-    with pytest.raises(InputError, match="class bee has 1 support images and needs 2"):
+    with pytest.raises(InputError, match="class bee has 1 support image and needs 2"):
         task(without("v2")).novel_sampler((1, 2))
 
 
@@ -202,7 +202,7 @@ def test_dropped_photographs_show_not_one_unseen_pixel() -> None:
     # Dog is left in one photograph, of cat: its own also show elk. Hen is left in one of its own and one of gnu.
     assert sampler.classes == (3, 6, 7, 8)
     assert list(short) == ["dog"]
-    assert "1 support images and needs 2" in short["dog"]
+    assert "1 support image and needs 2" in short["dog"]
     for id, _ in (*sampler.queries.items, *sampler.supports.items):
         assert not set(source.classes_in(id)) & {1, 2, 5}
     assert sampler.queries.rule == "min_pixels=10, photographs with unseen classes dropped"
@@ -220,7 +220,7 @@ def test_classes_without_enough_images_are_left_out_and_reported() -> None:
     sampler, short = task(without("t6", "t5")).training_sampler((), "background")
     assert sampler.classes == (3, 4, 7, 8)
     assert list(short) == ["elk", "fox"]
-    assert "class elk has 1 support images and needs 2" in short["elk"]
+    assert "class elk has 1 support image and needs 2" in short["elk"]
     assert "class fox has 0 support images" in short["fox"]
 
 
