@@ -4,14 +4,21 @@ import os
 import shlex
 import tomllib
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import click
 
 F = TypeVar("F", bound=Callable[..., Any])
-S = TypeVar("S")
+
+
+class Settings(Protocol):
+    """A dataclass of settings."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+
+S = TypeVar("S", bound=Settings)
 
 
 class BadInput(click.ClickException):
@@ -33,8 +40,8 @@ def together(*options: Callable[[F], F]) -> Callable[[F], F]:
 
 def pick(settings: type[S], flags: Mapping[str, Any], **more: Any) -> S:
     """A dataclass of settings from the flags that bear its fields' names."""
-    names = {field.name for field in fields(settings)}  # type: ignore[arg-type]
-    return settings(**{name: value for name, value in flags.items() if name in names} | more)
+    known = settings.__dataclass_fields__
+    return settings(**{name: value for name, value in flags.items() if name in known} | more)
 
 
 def _read_config(ctx: click.Context, _: click.Parameter, file: Path | None) -> None:

@@ -1,5 +1,6 @@
 """What training and evaluation look like while they run."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -49,11 +50,8 @@ class TrainingDisplay(Bars):
         self._console = console
         self._folder = tensorboard
         self._writer: Any = None
-        if tensorboard is not None:
-            try:
-                import torch.utils.tensorboard  # noqa: F401
-            except ImportError:
-                raise BadInput("TensorBoard is not installed: pip install 'srpnet[tensorboard]'") from None
+        if tensorboard is not None and find_spec("tensorboard") is None:
+            raise BadInput("TensorBoard is not installed: pip install tensorboard")
 
     def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
         super().__exit__(kind, _, __)

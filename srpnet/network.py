@@ -147,7 +147,8 @@ class SRPNet(
         if self.reduce is not None:
             generator = torch.Generator().manual_seed(seed)
             nn.init.kaiming_normal_(self.reduce.weight, nonlinearity="relu", generator=generator)
-            nn.init.zeros_(self.reduce.bias)  # type: ignore[arg-type]
+            assert self.reduce.bias is not None
+            nn.init.zeros_(self.reduce.bias)
 
     def encode(self, images_B3HW: Tensor) -> Tensor:
         """Images, RGB in [0, 1] -> the final feature map (B, C, h, w).
@@ -263,7 +264,11 @@ class SRPNet(
         """
         network = copy.deepcopy(self).eval().requires_grad_(False)
         network.backbone.fold_batchnorm()
-        return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return network.place(device)
+
+    def place(self, device: torch.device) -> Self:
+        """Move to a device, with weights channels last, as convolutions like them there."""
+        return self.to(device).to(memory_format=torch.channels_last)
 
     def write(self, folder: Path | str) -> None:
         """Write `config.json` and `model.safetensors`, each atomically."""

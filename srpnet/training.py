@@ -110,7 +110,7 @@ class TrainingRun:
         resume: bool = False,
         identity: Mapping[str, Any] | None = None,
     ) -> None:
-        self.network = network.to(runtime.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = network.place(runtime.device)
         self.settings, self.folder, self.runtime = settings, folder, runtime
         self.schedule_steps = schedule_steps or settings.steps
         self.identity = flat({**(identity or {}), "network": asdict(network.config), "training": asdict(settings)})

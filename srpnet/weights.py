@@ -220,7 +220,7 @@ def _read(file: Path) -> tuple[StateDict, dict[str, str]]:
     try:
         if file.suffix == ".safetensors":
             with safe_open(file, framework="pt") as opened:
-                content = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+                content = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (it cannot be iterated over)
                 metadata = opened.metadata() or {}
         else:
             content, metadata = torch.load(file, map_location="cpu", weights_only=True), {}

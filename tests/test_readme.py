@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -21,10 +22,10 @@ def test_segmenter(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("cup1", "cup2", "kitchen"):
         Image.new("RGB", (64, 48), "teal").save(f"{name}.jpg")
         mask.save(f"{name}-mask.png")
-    found: dict[str, object] = {}
+    found: dict[str, Any] = {}
     exec(BLOCKS[0].replace("Segmenter()", "Segmenter(size=64)"), found)
-    assert found["mask"].shape == (48, 64)  # type: ignore[attr-defined]
-    assert found["chance"].shape == (2, 48, 64)  # type: ignore[attr-defined]
+    assert found["mask"].shape == (48, 64)
+    assert found["chance"].shape == (2, 48, 64)
 
 
 def test_any_method(capsys: pytest.CaptureFixture[str]) -> None:
