@@ -80,6 +80,8 @@ class NetworkSettings:
             raise InputError(f"pyramid stages must be different and ascending, of 1..4, not {self.stages}")
         if self.width is not None and self.width < 1:
             raise InputError(f"the pyramid's width must be positive, not {self.width}")
+        if self.checkpointing and self.trained == "head":
+            raise InputError("checkpointing saves memory of a backbone that is trained: use it with --train all")
         if self.alpha <= 0:
             raise InputError(f"alpha must be positive, not {self.alpha}")
         choices = {"pooling": ("feature", "mask"), "similarity": ("fidelity", "cosine"), "trained": ("head", "all")}
@@ -156,7 +158,7 @@ class SRPNet(
         The pyramid's levels are brought to the finest one's size, concatenated and reduced (method, 2).
         """
         normalised = ((images_B3HW - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
-        # One by one on the CPU: the activations of several photographs leave its caches, and take a third longer.
+        # One by one on the CPU, whose caches hold the activations of one photograph (benchmarks/speed.py).
         photographs = normalised.split(1 if normalised.device.type == "cpu" else len(normalised))
         levels = [torch.cat(maps) for maps in zip(*(self.backbone(each) for each in photographs), strict=True)]
         size = (levels[0].shape[-2], levels[0].shape[-1])

@@ -206,6 +206,7 @@ def test_shipped_configs_hold_known_settings() -> None:
         (("eval", "--shot", "500"), "500"),
         (("eval", "--shot", "0"), "shot"),
         (("train", "--lr", "nan"), "lr"),
+        (("train", "--checkpointing"), "--train all"),
         (("eval", "--size", "0"), "size 0"),
         (("eval", "--way", "6"), "6-way"),
         (("eval", "--size", "8"), "size 8"),
