@@ -7,7 +7,7 @@ import platform
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from importlib.metadata import version
@@ -79,6 +79,12 @@ def machine() -> dict[str, Any]:
     }
 
 
+def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
 @dataclass
 class Report:
     """A table of results, printed as Markdown and kept as JSON in `benchmarks/results/NAME.json`.
@@ -103,15 +109,10 @@ class Report:
         }
         print("  ".join(cells), file=sys.stderr, flush=True)
 
-    def markdown(self) -> str:
-        """The table."""
-        lines = [self.columns, tuple("---" for _ in self.columns), *self.rows]
-        return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
-
     def finish(self, arguments: argparse.Namespace) -> None:
         """Print the table with the machine, and write the JSON file. Paths given on the command line are left out."""
         facts = machine()
-        print(self.markdown())
+        print(markdown(self.columns, self.rows))
         print(", ".join(f"{name} {value}" for name, value in facts.items()))
         given = {name: value for name, value in vars(arguments).items() if name not in ("json", "data", "pairs")}
         content = {

@@ -7,9 +7,10 @@ import json
 import re
 from pathlib import Path
 
+from harness import RESULTS, markdown
+
 from episodes.files import write_text
 
-RESULTS = Path(__file__).parent / "results"
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 TABLE = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -17,13 +18,12 @@ TABLE = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 def table(name: str) -> str:
     """The Markdown of one result, and the machine that it is of."""
     result = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
-    lines = [result["columns"], ["---"] * len(result["columns"]), *result["rows"]]
     facts = result["machine"]
     where = (
         f"{facts['processor']}, {facts['cores']} cores ({facts['bfloat16']}), {facts['threads']} threads, "
         f"accelerator {facts['accelerator']}; Python {facts['python']}, torch {facts['torch']}; {result['date']}"
     )
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines) + f"\n*{where}*\n"
+    return markdown(result["columns"], result["rows"]) + f"\n*{where}*\n"
 
 
 def render(page: str) -> str:
