@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
@@ -12,6 +13,7 @@ from episodes.episode import Episode, Photograph
 from episodes.metrics import Score, confusion
 from episodes.protocols import Protocol as Rules
 from episodes.shelf import Prepare, Shelf
+from episodes.world import ALONE, World
 
 
 class Method(Protocol):
@@ -88,6 +90,7 @@ def evaluate(
     *,
     cache_bytes: int = 2 << 30,
     batch: int = 8,
+    world: World = ALONE,
     on_episode: Callable[[Episode, list[Tensor], Tensor], None] = lambda *_: None,
 ) -> Evaluation:
     """Score a method. Photographs are read ahead in threads, whatever the method offers.
@@ -101,16 +104,20 @@ def evaluate(
         cache_bytes: How much of prepared photographs is kept, the least recently used going first. The scores do not
             depend on it.
         batch: Episodes that are worked on together.
-        on_episode: Called after each episode with the episode, its predictions and its confusion counts.
+        world: The processes that share the episodes: this one takes every `world.size`-th, and all get the same scores.
+        on_episode: Called after each of this process's episodes with the episode, its predictions and its confusion
+            counts.
 
     Raises:
+        InputError: if a photograph cannot be loaded; with several processes, on all of them.
         ValueError: if the method returns another number of maps than queries, or maps of another size.
     """
     queries, supports = (Score(names, rules.vanished, rules.absent) for _ in range(2))
     restores = isinstance(method, RestoresSupports)
     done, paused, start = 0, 0.0, time.perf_counter()
-    with Shelf(_preparation(method), cache_bytes) as shelf:
-        for together in shelf.batches(episodes, batch):
+    own = islice(episodes, world.rank, None, world.size)
+    with world.together(), Shelf(_preparation(method), cache_bytes) as shelf:
+        for together in shelf.batches(own, batch):
             answers = _answers(method, [shelved for _, shelved in together])
             for (episode, shelved), answer in zip(together, answers, strict=True):
                 classes, predictions = episode.spec.classes, [prediction.cpu() for prediction in answer.queries]
@@ -126,6 +133,9 @@ def evaluate(
                 done, pause = done + 1, time.perf_counter()
                 on_episode(episode, predictions, torch.stack(counted).sum(0))
                 paused += time.perf_counter() - pause
+    for score in (queries, supports):
+        score.sum(world)
+    done = int(world.sum(torch.tensor(done)))
     return Evaluation(queries, supports if restores else None, done, time.perf_counter() - start - paused)
 
 

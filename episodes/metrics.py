@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from episodes.sources.base import IGNORE
+from episodes.world import World
 
 Vanished = Literal["count", "skip"]
 Absent = Literal["zero", "nan", "skip"]
@@ -98,6 +99,13 @@ class Score:
         binary = torch.stack([binary[:, 0], binary[:, 1:].sum(1)], dim=1)
         self.background.add(binary, 0, self.vanished)
         self.foreground.add(binary, 1, self.vanished)
+
+    def sum(self, world: World) -> None:
+        """Add what the other processes counted. All must know the same names, and have met no class beyond them."""
+        parts = [*(self.classes.setdefault(label, Counts()) for label in self.names), self.foreground, self.background]
+        total = world.sum(torch.tensor([[part.tp, part.fp, part.fn] for part in parts]))
+        for part, counts in zip(parts, total.tolist(), strict=True):
+            part.tp, part.fp, part.fn = counts
 
     @property
     def per_class(self) -> dict[str, float]:

@@ -17,7 +17,9 @@ from episodes.geometry import Geometry
 from episodes.loading import Loader
 from episodes.metrics import confusion
 from episodes.protocols import PROTOCOLS
+from episodes.world import joined
 from tests.episodes.fakes import Fake, label_map
+from tests.processes import run as run_processes
 
 NAMES = {1: "ant", 2: "bee"}
 RULES = PROTOCOLS["hsnet"]
@@ -363,3 +365,37 @@ def test_scores_at_the_original_size() -> None:
             NAMES,
             RULES,
         )
+
+
+def in_one_of_several(count: int) -> Any:
+    """The scores of the first episodes, and which of them this process was told of."""
+    heard: list[int] = []
+    with joined() as world:
+        drawn = episodes([replace(SPECS[index % 4], index=index) for index in range(count)])
+        found = evaluate(
+            Threshold(), drawn, NAMES, RULES, batch=2, world=world, on_episode=lambda *e: heard.append(e[0].spec.index)
+        )
+    return found.queries, found.episodes, heard
+
+
+def with_a_photograph_missing() -> None:
+    with joined() as world:
+        evaluate(perfect, episodes([SPECS[0], EpisodeSpec(1, (1,), (("va",),), ("gone",))]), NAMES, RULES, world=world)
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_several_processes_share_the_episodes_and_count_the_same(size: int) -> None:
+    alone, _, _ = in_one_of_several(10)
+    for rank, (queries, done, heard) in enumerate(run_processes(size, in_one_of_several, 10)):
+        assert queries == alone
+        assert done == 10
+        assert heard == list(range(rank, 10, size))
+
+
+def test_more_processes_than_episodes() -> None:
+    assert [found[0] for found in run_processes(3, in_one_of_several, 1)] == [in_one_of_several(1)[0]] * 3
+
+
+def test_an_error_of_one_process_ends_all() -> None:
+    errors = run_processes(2, with_a_photograph_missing)
+    assert [str(error) for error in errors] == ["gone is not there"] * 2
