@@ -13,6 +13,7 @@ from episodes.sources import open_source
 from episodes.sources.base import Source
 from episodes.sources.pairs import Pairs
 from episodes.task import DataSettings, Task
+from episodes.world import World, joined
 
 __all__ = [
     "PROTOCOLS",
@@ -33,9 +34,11 @@ __all__ = [
     "Score",
     "Source",
     "Task",
+    "World",
     "confusion",
     "evaluate",
     "folds",
+    "joined",
     "novel_and_base",
     "open_source",
 ]

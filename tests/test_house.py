@@ -56,9 +56,11 @@ def test_public_api_of_episodes() -> None:
         "Score",
         "Source",
         "Task",
+        "World",
         "confusion",
         "evaluate",
         "folds",
+        "joined",
         "novel_and_base",
         "open_source",
     }
