@@ -18,7 +18,9 @@ from episodes.sources.base import Array
 from srpnet import network as network_module
 from srpnet.backbone import Backbone
 from srpnet.network import NetworkSettings, SRPNet
+from srpnet.training import TrainingRun
 from srpnet.weights import WEIGHT_SETS, StateDict, Weights, content_hash
+from tests.srpnet.runs import FP32, QUICK, Begin
 
 Noise = Callable[..., Tensor]
 TinySettings = Callable[..., NetworkSettings]
@@ -133,3 +135,20 @@ class SquareEpisodes:
 def squares() -> Callable[..., SquareEpisodes]:
     """`squares(way=2)[5]`: episode 5 of coloured squares."""
     return SquareEpisodes
+
+
+@pytest.fixture
+def begin(tiny: Callable[..., Any], tmp_path: Path) -> Begin:
+    """`begin("a", steps=3)`: a run in the folder `a`, of a fresh tiny network."""
+
+    def run(name: str = "run", resume: bool = False, trained: str = "all", **options: Any) -> TrainingRun:
+        own = {key: options.pop(key) for key in ("schedule_steps", "identity") if key in options}
+        network = SRPNet(tiny(trained=trained, **options.pop("network", {})))
+        return TrainingRun(network, replace(QUICK, **options), tmp_path / name, FP32, resume=resume, **own)
+
+    return run
+
+
+@pytest.fixture
+def episodes(squares: Callable[..., Any]) -> Any:
+    return squares(augmentation=Augmentation(colour=0.2, scale=0.8))
