@@ -203,7 +203,7 @@ def train_settings(flags: dict[str, Any]) -> Any:
     from srpnet.experiment import TrainSettings
     from srpnet.inference import QueryInference
     from srpnet.network import NetworkSettings
-    from srpnet.training import TrainingSettings
+    from srpnet.recipe import TrainingSettings
 
     try:
         stages = tuple(int(stage) for stage in str(flags["stages"]).split(","))

@@ -23,8 +23,9 @@ from episodes.task import DataSettings, NovelPixels, Pools, Task
 from srpnet.logs import Progress
 from srpnet.method import SRPNetMethod
 from srpnet.network import NetworkSettings, SRPNet, build, load_network
+from srpnet.recipe import TrainingSettings
 from srpnet.runtime import DeviceName, Precision, Runtime, runtime
-from srpnet.training import TrainingRun, TrainingSettings, best_step
+from srpnet.training import TrainingRun, best_step
 
 Say = Callable[[str], None]
 OnLog = Callable[[str, int, Progress], None]

@@ -9,14 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from srpnet.recipe import TrainingSettings
 from srpnet.runtime import Runtime
-from srpnet.training import TrainingRun, TrainingSettings
+from srpnet.training import TrainingRun
 
 FP32 = Runtime(torch.device("cpu"), "fp32")
-
-
 QUICK = TrainingSettings(steps=6, batch=1, warmup=2, workers=0, log_every=1, save_every=2)
-
 
 Begin = Callable[..., TrainingRun]
 

@@ -28,7 +28,8 @@ from srpnet.inference import QueryInference
 from srpnet.interrupts import Interrupted
 from srpnet.logs import Progress
 from srpnet.network import NetworkSettings, SRPNet, load_network
-from srpnet.training import TrainingSettings, best_step
+from srpnet.recipe import TrainingSettings
+from srpnet.training import best_step
 from tests.episodes.fakes import Fake, label_map
 
 CONTRACT = {

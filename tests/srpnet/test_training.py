@@ -16,7 +16,8 @@ from srpnet.grid import upsample
 from srpnet.logs import Meter
 from srpnet.losses import segmentation_loss
 from srpnet.network import SRPNet
-from srpnet.training import TrainingSettings, best_step, episode_losses, lr_factor, make_optimizer
+from srpnet.recipe import TrainingSettings, lr_factor, make_optimizer
+from srpnet.training import best_step, episode_losses
 from tests.srpnet.runs import FP32, Begin, assert_same_run, log_of, same, weights_of
 
 # --------------------------------------------------------------------------------------------------- learning
