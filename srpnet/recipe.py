@@ -16,8 +16,9 @@ class TrainingSettings:
 
     Attributes:
         steps: Optimizer steps.
-        batch: Episodes a step; the loss is the mean over episodes of each episode's mean.
-        accumulate: Backward passes a step; divides `batch`. More need less memory and give the same loss.
+        batch: Episodes a step, over all processes together; the loss is the mean over episodes of each episode's mean.
+        accumulate: Backward passes of each process in a step; divides its share of `batch`. More need less memory and
+            give the same loss.
         support_weight: lambda, the weight of the self-regularization loss (open).
         train_rounds: Rounds of query inference while training (open).
         optimizer: `adamw` or `sgd` (momentum 0.9).
@@ -27,7 +28,7 @@ class TrainingSettings:
         schedule: After the warm-up, `cosine` to zero, or `poly` with power 0.9.
         warmup: Steps of linear warm-up.
         clip: Largest norm of the gradient; 0 does not clip.
-        workers: Processes that load photographs; 0 loads in this one.
+        workers: Processes that load photographs, for each process that trains; 0 loads in that one.
         log_every, save_every, validate_every: In steps.
     """
 
@@ -65,6 +66,21 @@ class TrainingSettings:
                 raise InputError(f"{name} must be {' or '.join(known)}, not {getattr(self, name)!r}")
         if self.batch % self.accumulate:
             raise InputError(f"{self.accumulate} backward passes do not divide a batch of {self.batch} episodes")
+
+    def share(self, size: int) -> int:
+        """Episodes of a step for each of `size` processes.
+
+        Raises:
+            InputError: if the batch cannot be cut into equal passes of all of them.
+        """
+        parts = size * self.accumulate
+        if self.batch % parts:
+            passes = f" with {self.accumulate} backward passes each" if self.accumulate > 1 else ""
+            enough = -(-self.batch // parts) * parts
+            raise InputError(
+                f"{size} processes{passes} do not divide a batch of {self.batch} episodes: use --batch {enough}"
+            )
+        return self.batch // size
 
 
 def make_optimizer(network: SRPNet, settings: TrainingSettings) -> torch.optim.Optimizer:
