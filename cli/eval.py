@@ -15,6 +15,7 @@ from cli.options import (
     data_options,
     episode_options,
     pick,
+    rank,
     runtime_options,
 )
 from cli.progress import Bars
@@ -59,14 +60,17 @@ def command(ctx: click.Context, /, out: Path | None, pictures: int, **flags: Any
     announce_data(ctx, flags["data"])
     if pictures and out is None:
         raise BadInput("--pictures needs --out, the folder to draw them into")
-    console = Console(stderr=True)
+    console = Console(stderr=True, quiet=rank() > 0)
     with console.status("Loading PyTorch"):
         from episodes.task import DataSettings
+        from episodes.world import joined
         from srpnet.experiment import EvalSettings, run_evaluation
 
     classes = tuple(name.strip() for name in flags["classes"].split(",") if name.strip())
     settings = pick(EvalSettings, flags | {"classes": classes}, data=pick(DataSettings, flags))
-    with Bars(console) as bars:
+    with joined() as world, Bars(console) as bars:
+        if not world.first:
+            return  # one process scores all episodes
         result = run_evaluation(settings, out, pictures, lambda done, total: bars.update("Evaluating", done, total))
     print_result(result, Console())
     if out is not None:

@@ -26,6 +26,14 @@ class BadInput(click.ClickException):
 
     exit_code = 2
 
+    def format_message(self) -> str:
+        return f"rank {rank()}: {self.message}" if rank() else self.message
+
+
+def rank() -> int:
+    """The number of this process among those that torchrun started. Only 0 prints more than its own errors."""
+    return int(os.environ.get("RANK", "0")) if "LOCAL_RANK" in os.environ else 0
+
 
 def together(*options: Callable[[F], F]) -> Callable[[F], F]:
     """Several options as one decorator, in the order of the help text."""
@@ -130,7 +138,7 @@ checkpoint_option = click.option(
 def announce_data(ctx: click.Context, data: str) -> None:
     """Say so when nobody chose the data."""
     chosen = ctx.get_parameter_source("data") is not click.core.ParameterSource.DEFAULT
-    if not chosen and not os.environ.get("SRPNET_DATA"):
+    if not chosen and not os.environ.get("SRPNET_DATA") and rank() == 0:
         click.echo(f"No --data and no SRPNET_DATA: using the embedded {data}, a first look and no benchmark.")
 
 

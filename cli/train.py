@@ -15,6 +15,7 @@ from cli.options import (
     episode_options,
     given_flags,
     pick,
+    rank,
     runtime_options,
     together,
 )
@@ -81,8 +82,13 @@ inference_options = together(
 
 learning_options = together(
     click.option("--steps", default=500, show_default=True, help="Optimizer steps."),
-    click.option("--batch", default=4, show_default=True, help="Episodes a step."),
-    click.option("--accumulate", default=1, show_default=True, help="Backward passes a step; must divide --batch."),
+    click.option("--batch", default=4, show_default=True, help="Episodes a step, of all processes together."),
+    click.option(
+        "--accumulate",
+        default=1,
+        show_default=True,
+        help="Backward passes of a process in a step; must divide its share of --batch.",
+    ),
     click.option(
         "--lambda",
         "support_weight",
@@ -169,29 +175,33 @@ def command(ctx: click.Context, /, out: Path | None, resume: bool, tensorboard: 
     """Train SRPNet on the base classes of a fold.
 
     Without any flag it trains a head on the embedded stickers. Ctrl-C saves; --resume goes on. Use --hold-back to find
-    the number of steps on base classes that are kept out.
+    the number of steps on base classes that are kept out. With torchrun, several processes share each batch.
 
     \b
     Examples:
       srpnet train --fold 0 --shot 1
       srpnet train --fold 1 --shot 1 --data pascal:$PASCAL --hold-back dog,sheep --out runs/fold1
       srpnet train --config configs/pascal-fold1.toml --data pascal:$PASCAL --pairs lists/pascal
+      torchrun --standalone --nproc-per-node 4 --no-python srpnet train --train all --batch 8
     """
     announce_data(ctx, flags["data"])
-    console = Console(stderr=True)
+    console = Console(stderr=True, quiet=rank() > 0)
     with console.status("Loading PyTorch"):
+        from episodes.world import joined
         from srpnet.experiment import run_training
         from srpnet.interrupts import Interrupted
 
         settings = train_settings(flags)
     data, fold, shot = flags["data"].partition(":")[0], flags["fold"], flags["shot"]
     out = out or Path(f"runs/{data}-fold{fold}-{shot}shot")
-    with TrainingDisplay(console, out / "tensorboard" if tensorboard else None) as display:
+    with joined() as world, TrainingDisplay(console, out / "tensorboard" if tensorboard else None) as display:
         try:
-            run_training(settings, out, resume, display.say, display.log)
+            run_training(settings, out, resume, display.say, display.log, world)
         except Interrupted as stopped:
             display.say(f"Stopped after step {stopped.step}, and saved. The same command with --resume goes on.")
             sys.exit(130)
+    if not world.first:
+        return
     click.echo(f"Trained: {out}")
     click.echo(f"Score it: srpnet eval {given_flags(ctx, SHARED)} --checkpoint {out} --out {out}/scores")
 
@@ -203,7 +213,7 @@ def train_settings(flags: dict[str, Any]) -> Any:
     from srpnet.experiment import TrainSettings
     from srpnet.inference import QueryInference
     from srpnet.network import NetworkSettings
-    from srpnet.training import TrainingSettings
+    from srpnet.recipe import TrainingSettings
 
     try:
         stages = tuple(int(stage) for stage in str(flags["stages"]).split(","))

@@ -15,10 +15,11 @@ from srpnet.losses import segmentation_loss
 from srpnet.method import SRPNetMethod
 from srpnet.network import TRAINING_FREE, NetworkSettings, SRPNet, build, load_network
 from srpnet.prototypes import masked_average_pooling, support_prototypes
+from srpnet.recipe import TrainingSettings
 from srpnet.runtime import runtime
 from srpnet.segmenter import Segmenter
 from srpnet.similarity import cosine, fidelity
-from srpnet.training import TrainingRun, TrainingSettings
+from srpnet.training import TrainingRun
 from srpnet.version import __version__
 from srpnet.weights import WEIGHT_SETS, get_weights
 

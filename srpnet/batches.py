@@ -1,5 +1,6 @@
 """Episodes as tensors, loaded in other processes."""
 
+from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
 import torch
@@ -8,6 +9,7 @@ from torch.utils.data import Dataset
 
 from episodes.episode import Episode
 from episodes.errors import InputError
+from episodes.world import World
 from srpnet.method import membership
 
 
@@ -64,3 +66,14 @@ class EpisodeDataset(Dataset[EpisodeTensors | InputError]):
             return EpisodeTensors.of(self.episodes[self.first + index])
         except InputError as error:
             return error
+
+
+def shares(steps: Iterable[int], batch: int, world: World) -> list[list[int]]:
+    """For each step, the episodes of this process: its part of episodes step * batch .. (step + 1) * batch - 1.
+
+    >>> shares(range(2, 4), batch=6, world=World(rank=1, size=3))
+    [[14, 15], [20, 21]]
+    """
+    share = batch // world.size
+    firsts = (step * batch + world.rank * share for step in steps)
+    return [list(range(first, first + share)) for first in firsts]

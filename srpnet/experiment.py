@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from PIL import Image
 from torch import Tensor
 
@@ -20,11 +21,14 @@ from episodes.protocols import PROTOCOLS
 from episodes.results import STICKERS_NOTE, result
 from episodes.sources.base import same_name
 from episodes.task import DataSettings, NovelPixels, Pools, Task
+from episodes.world import ALONE, World
+from srpnet import launch
 from srpnet.logs import Progress
 from srpnet.method import ENGINES, Engine, SRPNetMethod
 from srpnet.network import NetworkSettings, SRPNet, build, load_network
+from srpnet.recipe import TrainingSettings
 from srpnet.runtime import DeviceName, Precision, Runtime, runtime
-from srpnet.training import TrainingRun, TrainingSettings, best_step
+from srpnet.training import TrainingRun, best_step
 
 Say = Callable[[str], None]
 OnLog = Callable[[str, int, Progress], None]
@@ -120,21 +124,31 @@ def run_training(
     resume: bool = False,
     say: Say = print,
     on_log: OnLog = lambda *_: None,
+    world: World = ALONE,
 ) -> Path:
     """Train a network on the base classes of a fold; the folder that holds it is returned.
 
     With classes held back, a first run in `out/select` trains without them and is validated on them; the step with the
     best score then ends the final run, which trains on all base classes under the same learning-rate schedule.
 
+    Every process of a `world` calls this alike; `say` and `on_log` are called in the first one, which also writes. If
+    torchrun restarted them, they go on with the run that the same launch began.
+
     Raises:
         InputError: if settings, data or weights are wrong, or `out` holds another run.
         Interrupted: if asked to stop; the state is saved.
     """
-    check_folder(out)
-    task = Task(settings.data)
-    held_back = task.hold_back(settings.hold_back, settings.shot, settings.seed)
-    machine = runtime(settings.device, settings.precision)
-    begun = {folder: (folder / "training.pt").exists() for folder in (out, out / "select")}
+    if not world.first:
+        say = _silence
+    with world.first_alone():
+        settings.training.share(world.size)
+        check_folder(out)
+        task = Task(settings.data)
+        held_back = task.hold_back(settings.hold_back, settings.shot, settings.seed)
+        machine = runtime(settings.device, settings.precision, world)
+    # As the first process sees it, who is about to change it.
+    begun = {folder: world.any(world.first and (folder / "training.pt").exists()) for folder in (out, out / "select")}
+    resume = resume or (any(begun.values()) and launch.restarted(out, world))
     if not resume and any(begun.values()):
         raise InputError(f"{out} already holds a run: go on with --resume, or name another --out")
     if resume and not any(begun.values()):
@@ -144,20 +158,24 @@ def run_training(
     say(f"fold {settings.data.fold} of {settings.data.data}: novel {_named(task, task.novel)}")
     if settings.data.data == "stickers":
         say(STICKERS_NOTE)
+    if not resume:
+        launch.begin(out, world)
     steps = settings.training.steps
     if held_back:
         say(f"Choosing the number of steps on base classes held back: {_named(task, held_back)}")
-        run, episodes = _prepare(settings, task, held_back, out / "select", steps, begun[out / "select"], machine, say)
-        if not begun[out]:
-            run.network.write(out)  # so that the folder holds a network from the first moment on
+        select = out / "select"
+        run, episodes = _prepare(settings, task, held_back, select, steps, begun[select], machine, say, world)
+        with world.together():
+            if world.first and not begun[out]:
+                run.network.write(out)  # so that the folder holds a network from the first moment on
         run.train(
             episodes,
             lambda progress: on_log("select", steps, progress),
-            _validator(settings, task, held_back, machine),
+            _validator(settings, task, held_back, machine, world),
         )
         steps = best_step(run.validations)
         say(f"Best after {steps} steps: {100 * run.validations[steps]:.1f} mIoU. Training on all base classes.")
-    run, episodes = _prepare(settings, task, (), out, steps, begun[out], machine, say)
+    run, episodes = _prepare(settings, task, (), out, steps, begun[out], machine, say, world)
     run.train(episodes, lambda progress: on_log("train", steps, progress))
     return out
 
@@ -262,48 +280,59 @@ def _prepare(
     resume: bool,
     machine: Runtime,
     say: Say,
+    world: World,
 ) -> tuple[TrainingRun, EpisodeList]:
     """A run that is ready to train in its folder, and its episodes."""
-    sampler, short = task.training_sampler(held_back, settings.novel_pixels, **settings.episodes())
-    pairs = Pools(sampler.supports, sampler.queries).record()
-    if short:
-        say(f"Left out of training for want of images: {', '.join(short)}")
-    share = task.unseen_share(sampler, held_back)
-    say(f"{100 * share:.1f} % of the training photographs also show unseen classes: {settings.novel_pixels}")
-    trained_on = {
-        "data": settings.data.data.partition(":")[0],
-        "fold": settings.data.fold,
-        "novel_pixels": settings.novel_pixels,
-        "unseen_share": share,
-        "pairs": pairs,
-        "left_out": short,
-        "held_back": _named(task, held_back),
-        "steps": steps,
-    }
-    seen = tuple(task.names(sampler.classes).values())
-    unseen = frozenset(task.novel) | set(held_back) if settings.novel_pixels == "ignore" else frozenset()
-    loader = Loader(task.source, Geometry(settings.size), settings.augmentation, settings.seed, unseen)
-    network = build(replace(settings.network, seen=seen, trained_on=trained_on), say=say)
-    network.reset_head(settings.seed)
-    say(f"weights {network.config.backbone} {str(network.config.backbone_sha256)[:12]}; {machine}")
+    with world.first_alone():  # counts classes and fetches weights, which the others then find in the cache
+        sampler, short = task.training_sampler(held_back, settings.novel_pixels, **settings.episodes())
+        pairs = Pools(sampler.supports, sampler.queries).record()
+        if short:
+            say(f"Left out of training for want of images: {', '.join(short)}")
+        share = task.unseen_share(sampler, held_back)
+        say(f"{100 * share:.1f} % of the training photographs also show unseen classes: {settings.novel_pixels}")
+        trained_on = {
+            "data": settings.data.data.partition(":")[0],
+            "fold": settings.data.fold,
+            "novel_pixels": settings.novel_pixels,
+            "unseen_share": share,
+            "pairs": pairs,
+            "left_out": short,
+            "held_back": _named(task, held_back),
+            "steps": steps,
+        }
+        seen = tuple(task.names(sampler.classes).values())
+        unseen = frozenset(task.novel) | set(held_back) if settings.novel_pixels == "ignore" else frozenset()
+        loader = Loader(task.source, Geometry(settings.size), settings.augmentation, settings.seed, unseen)
+        network = build(replace(settings.network, seen=seen, trained_on=trained_on), say=say)
+        network.reset_head(settings.seed)
+        say(f"weights {network.config.backbone} {str(network.config.backbone_sha256)[:12]}; {machine}")
     training = replace(settings.training, steps=steps)
-    run = TrainingRun(network, training, folder, machine, settings.training.steps, resume, asdict(settings))
-    write_json(folder / "settings.json", asdict(settings))
+    run = TrainingRun(network, training, folder, machine, settings.training.steps, resume, asdict(settings), world)
+    with world.together():
+        if world.first:
+            write_json(folder / "settings.json", asdict(settings))
     return run, EpisodeList(sampler, loader)
 
 
 def _validator(
-    settings: TrainSettings, task: Task, classes: tuple[int, ...], machine: Runtime
+    settings: TrainSettings, task: Task, classes: tuple[int, ...], machine: Runtime, world: World
 ) -> Callable[[SRPNet], float]:
     sampler = task.validation_sampler(classes, **settings.episodes())
     episodes = EpisodeList(sampler, Loader(task.source, Geometry(settings.size)))
 
     def validate(network: SRPNet) -> float:
-        method = SRPNetMethod(network, machine)
-        scored = episodes.first(settings.validation_episodes)
-        return evaluate(method, scored, task.names(classes), PROTOCOLS["hsnet"]).queries.miou
+        score = 0.0
+        if world.first:  # one process scores for all
+            method = SRPNetMethod(network, machine)
+            scored = episodes.first(settings.validation_episodes)
+            score = evaluate(method, scored, task.names(classes), PROTOCOLS["hsnet"]).queries.miou
+        return float(world.sum(torch.tensor(score, dtype=torch.float64)))
 
     return validate
+
+
+def _silence(_: str) -> None:
+    """What the processes but the first say."""
 
 
 def _named(task: Task, classes: tuple[int, ...]) -> str:

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from torch.distributed import is_torchelastic_launched
+
 
 class Interrupted(Exception):
     """Training was asked to stop and has saved its state."""
@@ -22,13 +24,18 @@ def leave_signals_to_the_parent(_: int) -> None:
 
 @contextmanager
 def stop_requested() -> Iterator[Callable[[], bool]]:
-    """Within it, the first Ctrl-C or SIGTERM only asks to stop, and a second one interrupts at once."""
+    """Within it, the first Ctrl-C or SIGTERM only asks to stop, and a second one interrupts at once.
+
+    Under torchrun every signal only asks: it passes on what it hears itself, so that one signal to all processes of a
+    job comes twice. It also ends whoever takes longer than its --shutdown-timeout.
+    """
     asked = False
 
     def ask(number: int, _: Any) -> None:
         nonlocal asked
         asked = True
-        signal.signal(number, before[signal.Signals(number)])
+        if not is_torchelastic_launched():
+            signal.signal(number, before[signal.Signals(number)])
 
     try:
         before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -10,9 +10,13 @@ import torch
 from torch import Tensor
 
 from episodes.files import write_text
-from episodes.metrics import Score, confusion
+from episodes.metrics import Counts, Score, confusion
+from episodes.world import ALONE, World
 from srpnet.batches import EpisodeTensors
 from srpnet.method import highest
+
+LABELS = 256
+"""Labels that a source can have: its label maps are uint8."""
 
 
 class Progress(NamedTuple):
@@ -33,9 +37,10 @@ class Progress(NamedTuple):
 
 
 class Meter:
-    """Losses and IoUs between two logging steps."""
+    """Losses and IoUs between two logging steps: each process adds its own episodes, and all read together."""
 
-    def __init__(self) -> None:
+    def __init__(self, world: World = ALONE) -> None:
+        self._world = world
         self._start = time.perf_counter()
         self._losses: list[Tensor] = []
         self._queries, self._supports = Score({}, absent="skip"), Score({}, absent="skip")
@@ -51,17 +56,21 @@ class Meter:
             score.add(episode.classes, confusion(highest(logits), labels, len(episode.classes)))
 
     def read(self, step: int, lr: float, validation: float | None) -> Progress:
-        """The means over all that was added."""
-        query_loss, support_loss, loss = torch.stack(self._losses).mean(0).tolist()
-        seconds = time.perf_counter() - self._start
-        queries, supports = _mean_iou(self._queries), _mean_iou(self._supports)
-        rate = len(self._losses) / seconds
+        """The means over all that was added, in any process."""
+        episodes = len(self._losses) * self._world.size  # all add alike
+        losses = self._world.sum(torch.stack(self._losses).cpu().double().sum(0)) / episodes
+        queries, supports = (self._mean_iou(score) for score in (self._queries, self._supports))
+        query_loss, support_loss, loss = losses.tolist()
+        rate = episodes / (time.perf_counter() - self._start)
         return Progress(step, loss, query_loss, support_loss, queries, supports, lr, rate, validation)
 
-
-def _mean_iou(score: Score) -> float:
-    ious = [counts.iou for counts in score.classes.values() if not math.isnan(counts.iou)]
-    return sum(ious) / len(ious) if ious else 0.0
+    def _mean_iou(self, score: Score) -> float:
+        counts = torch.zeros(LABELS, 3, dtype=torch.int64)
+        for label, own in score.classes.items():
+            counts[label] = torch.tensor([own.tp, own.fp, own.fn])
+        ious = [Counts(*row).iou for row in self._world.sum(counts).tolist()]
+        known = [iou for iou in ious if not math.isnan(iou)]
+        return sum(known) / len(known) if known else 0.0
 
 
 def append_line(path: Path, progress: Progress) -> None:

@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 
 from episodes.errors import InputError
+from episodes.world import ALONE, World
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "fp32", "bf16"]
@@ -27,24 +28,39 @@ class Runtime:
         return f"{self.device.type}, {self.precision}"
 
 
-def runtime(device: DeviceName = "auto", precision: Precision = "auto") -> Runtime:
+def runtime(device: DeviceName = "auto", precision: Precision = "auto", world: World = ALONE) -> Runtime:
     """Choose what the machine is good at, or take what is asked for.
 
     Args:
-        device: `auto` takes CUDA, then MPS, then the processor.
+        device: `auto` takes CUDA, then MPS, then the processor. Of several processes on a machine each takes a CUDA
+            device of its own, and MPS is for one process.
         precision: `auto` takes bfloat16 where the hardware multiplies in it, else float32.
+        world: This process among those that run the network.
 
     Raises:
         InputError: if a device is asked for that is not there.
     """
-    present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    mps = torch.backends.mps.is_available() and world.size == 1  # gloo and NCCL know no MPS
+    present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": mps}
     if device == "auto":
         device = "cuda" if present["cuda"] else "mps" if present["mps"] else "cpu"
     elif not present[device]:
         raise InputError(f"device {device} is not available here: use --device auto")
     if precision == "auto":
         precision = "bf16" if _multiplies_bfloat16(device) else "fp32"
+    if device == "cuda" and world.size > 1:
+        return Runtime(_own_gpu(world), precision)
     return Runtime(torch.device(device), precision)
+
+
+def _own_gpu(world: World) -> torch.device:
+    """The GPU of this process, also made the current one, which NCCL and allocations without a device go by."""
+    if world.local_rank >= (count := torch.cuda.device_count()):
+        raise InputError(
+            f"there is no GPU for process {world.local_rank} of this machine: use --nproc-per-node {count}"
+        )
+    torch.cuda.set_device(world.local_rank)
+    return torch.device("cuda", world.local_rank)
 
 
 def _multiplies_bfloat16(device: str) -> bool:

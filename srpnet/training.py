@@ -2,82 +2,29 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
 from episodes.errors import InputError
 from episodes.files import atomic_write
-from srpnet.batches import EpisodeDataset, EpisodeTensors, Indexed
+from episodes.world import ALONE, World
+from srpnet.batches import EpisodeDataset, EpisodeTensors, Indexed, shares
 from srpnet.interrupts import Interrupted, leave_signals_to_the_parent, stop_requested
 from srpnet.logs import Meter, Progress, append_line, keep_lines
 from srpnet.losses import segmentation_loss
 from srpnet.network import SRPNet
+from srpnet.recipe import TrainingSettings, lr_factor, make_optimizer
 from srpnet.runtime import Runtime
 
 FREE = {"device", "training.workers", "training.log_every", "training.save_every"}
 """Settings that may differ when a run is resumed, since they do not move its weights."""
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """How to train. An option that the paper leaves open says so.
-
-    Attributes:
-        steps: Optimizer steps.
-        batch: Episodes a step; the loss is the mean over episodes of each episode's mean.
-        accumulate: Backward passes a step; divides `batch`. More need less memory and give the same loss.
-        support_weight: lambda, the weight of the self-regularization loss (open).
-        train_rounds: Rounds of query inference while training (open).
-        optimizer: `adamw` or `sgd` (momentum 0.9).
-        lr: Largest learning rate of the head.
-        backbone_lr: The same for the backbone, if it is trained.
-        weight_decay: As the optimizer defines it.
-        schedule: After the warm-up, `cosine` to zero, or `poly` with power 0.9.
-        warmup: Steps of linear warm-up.
-        clip: Largest norm of the gradient; 0 does not clip.
-        workers: Processes that load photographs; 0 loads in this one.
-        log_every, save_every, validate_every: In steps.
-    """
-
-    steps: int = 500
-    batch: int = 4
-    accumulate: int = 1
-    support_weight: float = 1.0
-    train_rounds: int = 0
-    optimizer: Literal["adamw", "sgd"] = "adamw"
-    lr: float = 1e-3
-    backbone_lr: float = 3e-5
-    weight_decay: float = 1e-4
-    schedule: Literal["cosine", "poly"] = "cosine"
-    warmup: int = 20
-    clip: float = 1.0
-    workers: int = 1
-    log_every: int = 10
-    save_every: int = 50
-    validate_every: int = 100
-
-    def __post_init__(self) -> None:
-        for name in ("steps", "batch", "accumulate", "log_every", "save_every", "validate_every"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name.replace('_', ' ')} must be at least 1, not {getattr(self, name)}")
-        for name in ("support_weight", "train_rounds", "weight_decay", "warmup", "clip", "workers"):
-            if getattr(self, name) < 0:
-                raise InputError(f"{name.replace('_', ' ')} must not be negative, and is {getattr(self, name)}")
-        for name in ("support_weight", "lr", "backbone_lr", "weight_decay", "clip"):
-            if not math.isfinite(getattr(self, name)):
-                raise InputError(f"{name.replace('_', ' ')} must be a number, not {getattr(self, name)}")
-        if min(self.lr, self.backbone_lr) <= 0:
-            raise InputError("learning rates must be positive")
-        for name, known in (("optimizer", ("adamw", "sgd")), ("schedule", ("cosine", "poly"))):
-            if getattr(self, name) not in known:
-                raise InputError(f"{name} must be {' or '.join(known)}, not {getattr(self, name)!r}")
-        if self.batch % self.accumulate:
-            raise InputError(f"{self.accumulate} backward passes do not divide a batch of {self.batch} episodes")
 
 
 class TrainingRun:
@@ -87,6 +34,9 @@ class TrainingRun:
     optimizer and step, for resuming) and `log.jsonl`. Each is written atomically, so that a kill at any moment leaves
     a folder that loads; the first are written before step 1.
 
+    Several processes train one network: each learns from its share of every batch, and a failure or a wish to stop is
+    shared by all. Only the first writes, into a folder that all must be able to read to resume.
+
     Args:
         network: Trained in place.
         settings: How.
@@ -95,9 +45,11 @@ class TrainingRun:
         schedule_steps: Length of the learning-rate schedule; `settings.steps` if None. A run may stop before its end.
         resume: Go on from `training.pt`.
         identity: What else, beside the settings of network and training, must be the same to resume: the episodes'.
+        world: The processes that train; a run may be resumed with another number of them.
 
     Raises:
-        InputError: if nothing is trainable, or `training.pt` cannot be read or is of another run.
+        InputError: if nothing is trainable, `training.pt` cannot be read or is of another run, or the processes do
+            not divide the batch.
     """
 
     def __init__(
@@ -109,20 +61,26 @@ class TrainingRun:
         schedule_steps: int | None = None,
         resume: bool = False,
         identity: Mapping[str, Any] | None = None,
+        world: World = ALONE,
     ) -> None:
+        settings.share(world.size)
         self.network = network.place(runtime.device)
-        self.settings, self.folder, self.runtime = settings, folder, runtime
+        self.settings, self.folder, self.runtime, self.world = settings, folder, runtime, world
         self.schedule_steps = schedule_steps or settings.steps
         self.identity = flat({**(identity or {}), "network": asdict(network.config), "training": asdict(settings)})
         self.identity["schedule_steps"] = self.schedule_steps
+        self._compare_processes()
         self.step = 0
         self.validations: dict[int, float] = {}
         self.optimizer = make_optimizer(network, settings)
         if resume:
-            self._load()
+            with world.together():
+                self._load()
         else:
-            (folder / "log.jsonl").unlink(missing_ok=True)
             self.save()
+        losses = EpisodeLosses(network, settings, runtime)
+        # It starts all processes from the first one's weights. Buffers are BatchNorm's, which are frozen.
+        self.losses = DistributedDataParallel(losses, broadcast_buffers=False) if world.size > 1 else losses
 
     def train(
         self,
@@ -134,14 +92,16 @@ class TrainingRun:
 
         Args:
             episodes: Step s takes episodes s * batch .. (s + 1) * batch - 1, whatever was done before.
-            on_log: Called every `log_every` steps, and on validation steps.
-            validate: Scores the network on base classes that are held back; its results are kept in `validations`.
+            on_log: Called every `log_every` steps, and on validation steps, in the first process.
+            validate: Scores the network on base classes that are held back; its results are kept in `validations`. It
+                must say the same in all processes.
 
         Raises:
-            Interrupted: after Ctrl-C or SIGTERM, when the step is done and saved.
+            InputError: if an episode cannot be loaded or learned from, or training diverges.
+            Interrupted: after Ctrl-C or SIGTERM to any process, when the step is done and saved.
         """
         settings = self.settings
-        meter = Meter()
+        meter = Meter(self.world)
         with stop_requested() as stopping:
             for batch in self._batches(episodes):
                 lr = self._learn(batch, meter)
@@ -154,17 +114,25 @@ class TrainingRun:
                 # The log first: its lines past the saved step are dropped on resuming, and then written again.
                 if last or score is not None or self.step % settings.log_every == 0:
                     progress = meter.read(self.step, lr, score)
-                    append_line(self.folder / "log.jsonl", progress)
-                    on_log(progress)
-                    meter = Meter()
-                stop = stopping()
+                    if self.world.first:
+                        append_line(self.folder / "log.jsonl", progress)
+                        on_log(progress)
+                    meter = Meter(self.world)
+                stop = self.world.any(stopping())
                 if last or stop or score is not None or self.step % settings.save_every == 0:
                     self.save()
                 if stop:
                     raise Interrupted(self.step)
 
     def save(self) -> None:
-        """Write the network, then the training state."""
+        """Write the network, then the training state, and begin the log with step 1; the first process does."""
+        with self.world.together():
+            if self.world.first:
+                self._write()
+
+    def _write(self) -> None:
+        if self.step == 0:
+            (self.folder / "log.jsonl").unlink(missing_ok=True)
         self.network.write(self.folder)
         state = {
             "step": self.step,
@@ -188,29 +156,42 @@ class TrainingRun:
         except Exception as error:  # torch raises many kinds for a damaged file
             reason = next(iter(str(error).splitlines()), type(error).__name__)
             raise InputError(f"{file} cannot be read ({reason}): start again without --resume") from None
-        for name, value in self.identity.items():
-            if name not in FREE and (before := begun.get(name)) != value:
-                raise InputError(
-                    f"{self.folder} was begun with {name} = {before}, not {value}: "
-                    "resume with the same settings, or train in another folder"
-                )
+        if name := difference(self.identity, begun):
+            raise InputError(
+                f"{self.folder} was begun with {name} = {begun.get(name)}, not {self.identity[name]}: "
+                "resume with the same settings, or train in another folder"
+            )
         self.network.load_state_dict(state["network"], strict=False)
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.validations = state["step"], state["validations"]
-        keep_lines(self.folder / "log.jsonl", self.step)
+        if self.world.first:
+            keep_lines(self.folder / "log.jsonl", self.step)
 
-    def _batches(self, episodes: Indexed) -> Iterator[list[EpisodeTensors]]:
-        """The batches of the steps that are left.
+    def _compare_processes(self) -> None:
+        """See that all processes train one network on one set of episodes: machines may hold other data or weights.
 
         Raises:
-            InputError: if an episode cannot be loaded.
+            InputError: in all of them, if not.
+        """
+        error = None
+        for rank, other in enumerate(self.world.gather(self.identity) or []):
+            if name := difference(self.identity, other):
+                error = InputError(
+                    f"process {rank} has {name} = {other.get(name)}, and the first one {self.identity[name]}: "
+                    "give all the same data, weights and settings"
+                )
+        self.world.agree(error)
+
+    def _batches(self, episodes: Indexed) -> Iterator[list[EpisodeTensors]]:
+        """This process's share of the batches of the steps that are left.
+
+        Raises:
+            InputError: if an episode of any process cannot be loaded.
         """
         settings = self.settings
-        first = self.step * settings.batch
-        dataset = EpisodeDataset(episodes, first, settings.steps * settings.batch - first)
         loader: DataLoader[EpisodeTensors | InputError] = DataLoader(
-            dataset,
-            batch_size=settings.batch,
+            EpisodeDataset(episodes, 0, settings.steps * settings.batch),
+            batch_sampler=shares(range(self.step, settings.steps), settings.batch, self.world),
             collate_fn=list,
             num_workers=settings.workers,
             worker_init_fn=leave_signals_to_the_parent,
@@ -219,13 +200,11 @@ class TrainingRun:
         )
         self.network.train()
         for batch in loader:
-            for episode in batch:
-                if isinstance(episode, InputError):
-                    raise episode
+            self.world.agree(next((bad for bad in batch if isinstance(bad, InputError)), None))
             yield batch
 
     def _learn(self, batch: Sequence[EpisodeTensors], meter: Meter) -> float:
-        """One optimizer step over a batch; returns the head's learning rate."""
+        """One optimizer step over this process's share of a batch; returns the head's learning rate."""
         factor = lr_factor(self.step, self.settings, self.schedule_steps)
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * factor
@@ -233,18 +212,39 @@ class TrainingRun:
         self.optimizer.zero_grad(set_to_none=True)
         for start in range(0, len(batch), part):
             episodes = [episode.to(self.runtime.device) for episode in batch[start : start + part]]
-            losses = episode_losses(self.network, episodes, self.settings, self.runtime, meter)
-            if not losses.isfinite().all():
-                raise self._diverged("loss")
-            (losses.sum() / len(batch)).backward()
+            with self._exchange(last=start + part == len(batch)):
+                with self.world.together():
+                    losses = self.losses(episodes, meter)
+                    if not losses.isfinite().all():
+                        raise self._diverged("loss")
+                (losses.sum() / len(batch)).backward()
+        # Gradients are now the mean over all processes, whose shares are equal: what follows is the same in each.
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip or math.inf)
         if not norm.isfinite():
             raise self._diverged("gradient")
         self.optimizer.step()
         return float(self.settings.lr * factor)
 
+    def _exchange(self, last: bool) -> AbstractContextManager[None]:
+        """Gradients travel between processes once a step, in its last backward pass."""
+        if last or not isinstance(self.losses, DistributedDataParallel):
+            return nullcontext()
+        return self.losses.no_sync()
+
     def _diverged(self, what: str) -> InputError:
         return InputError(f"the {what} of step {self.step + 1} is no number: train again with a lower --lr")
+
+
+class EpisodeLosses(nn.Module):
+    """`episode_losses` as the forward pass of a module, to which DistributedDataParallel adds its exchange."""
+
+    def __init__(self, network: SRPNet, settings: TrainingSettings, runtime: Runtime) -> None:
+        super().__init__()
+        self.network, self.settings, self.runtime = network, settings, runtime
+
+    def forward(self, episodes: Sequence[EpisodeTensors], meter: Meter) -> Tensor:
+        """(E,), on the way to a backward pass."""
+        return episode_losses(self.network, episodes, self.settings, self.runtime, meter)
 
 
 def episode_losses(
@@ -273,38 +273,6 @@ def episode_losses(
     return torch.stack(losses)
 
 
-def make_optimizer(network: SRPNet, settings: TrainingSettings) -> torch.optim.Optimizer:
-    """AdamW or SGD over the trainable parameters: head and backbone with a learning rate each.
-
-    Raises:
-        InputError: if the network has nothing to train.
-    """
-    groups = [
-        {"params": [weights for weights in module.parameters() if weights.requires_grad], "peak": lr}
-        for module, lr in ((network.reduce, settings.lr), (network.backbone, settings.backbone_lr))
-        if module is not None
-    ]
-    groups = [group for group in groups if group["params"]]
-    if not groups:
-        raise InputError("this network has nothing to train: give it a head (--width) or use --train all")
-    if settings.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=settings.lr, momentum=0.9, weight_decay=settings.weight_decay)
-    return torch.optim.AdamW(groups, lr=settings.lr, weight_decay=settings.weight_decay)
-
-
-def lr_factor(step: int, settings: TrainingSettings, schedule_steps: int) -> float:
-    """Share of the largest learning rate at a step (0-based): linear warm-up, then cosine or poly to zero.
-
-    >>> settings = TrainingSettings(warmup=10)
-    >>> [round(lr_factor(step, settings, 110), 3) for step in (0, 9, 10, 60, 109)]
-    [0.1, 1.0, 1.0, 0.5, 0.0]
-    """
-    if step < settings.warmup:
-        return (step + 1) / settings.warmup
-    done = min(1.0, (step - settings.warmup) / max(1, schedule_steps - settings.warmup))
-    return float((1 - done) ** 0.9) if settings.schedule == "poly" else 0.5 * (1 + math.cos(math.pi * done))
-
-
 def trainable_state(network: SRPNet) -> dict[str, Tensor]:
     """Name -> value of the parameters that training changes (BatchNorm is frozen)."""
     return {name: value.detach() for name, value in network.named_parameters() if value.requires_grad}
@@ -323,6 +291,11 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             plain[prefix + name] = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
     return plain
+
+
+def difference(own: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
+    """The first setting of a run that moves its weights and is not the same in another."""
+    return next((name for name, value in own.items() if name not in FREE and other.get(name) != value), None)
 
 
 def best_step(validations: Mapping[int, float]) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 from episodes.episode import Episode, EpisodeSpec
@@ -15,10 +16,15 @@ from episodes.errors import InputError
 from episodes.geometry import Geometry
 from episodes.loading import Augmentation, Loader
 from episodes.sources.base import Array
+from episodes.task import DataSettings
 from srpnet import network as network_module
 from srpnet.backbone import Backbone
+from srpnet.experiment import TrainSettings
 from srpnet.network import NetworkSettings, SRPNet
+from srpnet.recipe import TrainingSettings
+from srpnet.training import TrainingRun
 from srpnet.weights import WEIGHT_SETS, StateDict, Weights, content_hash
+from tests.srpnet.runs import FP32, QUICK, Begin
 
 Noise = Callable[..., Tensor]
 TinySettings = Callable[..., NetworkSettings]
@@ -133,3 +139,53 @@ class SquareEpisodes:
 def squares() -> Callable[..., SquareEpisodes]:
     """`squares(way=2)[5]`: episode 5 of coloured squares."""
     return SquareEpisodes
+
+
+@pytest.fixture
+def begin(tiny: Callable[..., Any], tmp_path: Path) -> Begin:
+    """`begin("a", steps=3)`: a run in the folder `a`, of a fresh tiny network."""
+
+    def run(name: str = "run", resume: bool = False, trained: str = "all", **options: Any) -> TrainingRun:
+        own = {key: options.pop(key) for key in ("schedule_steps", "identity") if key in options}
+        network = SRPNet(tiny(trained=trained, **options.pop("network", {})))
+        return TrainingRun(network, replace(QUICK, **options), tmp_path / name, FP32, resume=resume, **own)
+
+    return run
+
+
+@pytest.fixture
+def episodes(squares: Callable[..., Any]) -> Any:
+    return squares(augmentation=Augmentation(colour=0.2, scale=0.8))
+
+
+SPLITS = {"train": (6, 7, 8), "val": (1, 2, 3, 4, 5, 6, 7, 8)}
+"""Fold 0: aeroplane to bottle are novel; bus, car and cat are for training."""
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> DataSettings:
+    """A VOC folder, four photographs of each class in each split."""
+    root = tmp_path / "voc"
+    for folder in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation"):
+        (root / folder).mkdir(parents=True)
+    for split, classes in SPLITS.items():
+        ids = [f"{split}_{label}_{number}" for label in classes for number in range(4)]
+        (root / "ImageSets/Segmentation" / f"{split}.txt").write_text("\n".join(ids))
+        for seed, id in enumerate(ids):
+            label, random = int(id.split("_")[1]), np.random.default_rng(seed)
+            photograph = random.integers(0, 60, (48, 64, 3), dtype=np.uint8)
+            mask = np.zeros((48, 64), dtype=np.uint8)
+            top, left = random.integers(0, 18), random.integers(0, 34)
+            mask[top : top + 30, left : left + 30] = label
+            photograph[mask > 0] += np.array([label * 20, 170 - label * 20, 100], dtype=np.uint8)
+            Image.fromarray(photograph).save(root / "JPEGImages" / f"{id}.jpg")
+            Image.fromarray(mask).save(root / "SegmentationClass" / f"{id}.png")
+    return DataSettings(f"pascal:{root}", min_pixels=100)
+
+
+@pytest.fixture
+def training(data: DataSettings, tiny: Callable[..., NetworkSettings], shelf: Any) -> TrainSettings:
+    quick = TrainingSettings(steps=4, batch=1, warmup=1, workers=0, log_every=1, save_every=2, validate_every=2)
+    return TrainSettings(
+        data, tiny(), quick, size=64, hold_back="cat", validation_episodes=2, device="cpu", precision="fp32"
+    )

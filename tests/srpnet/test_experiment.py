@@ -28,45 +28,14 @@ from srpnet.inference import QueryInference
 from srpnet.interrupts import Interrupted
 from srpnet.logs import Progress
 from srpnet.network import NetworkSettings, SRPNet, load_network
-from srpnet.training import TrainingSettings, best_step
+from srpnet.training import best_step
 from tests.episodes.fakes import Fake, label_map
 
 CONTRACT = {
     *("schema", "miou", "fb_iou", "per_class", "support_miou", "support_fb_iou", "episodes", "seconds"),
     *("settings", "pairs", "weights", "versions"),
 }
-SPLITS = {"train": (6, 7, 8), "val": (1, 2, 3, 4, 5, 6, 7, 8)}
-"""Fold 0: aeroplane to bottle are novel; bus, car and cat are for training."""
 NOVEL = ("aeroplane", "bicycle", "bird", "boat", "bottle")
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> DataSettings:
-    """A VOC folder, four photographs of each class in each split."""
-    root = tmp_path / "voc"
-    for folder in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation"):
-        (root / folder).mkdir(parents=True)
-    for split, classes in SPLITS.items():
-        ids = [f"{split}_{label}_{number}" for label in classes for number in range(4)]
-        (root / "ImageSets/Segmentation" / f"{split}.txt").write_text("\n".join(ids))
-        for seed, id in enumerate(ids):
-            label, random = int(id.split("_")[1]), np.random.default_rng(seed)
-            photograph = random.integers(0, 60, (48, 64, 3), dtype=np.uint8)
-            mask = np.zeros((48, 64), dtype=np.uint8)
-            top, left = random.integers(0, 18), random.integers(0, 34)
-            mask[top : top + 30, left : left + 30] = label
-            photograph[mask > 0] += np.array([label * 20, 170 - label * 20, 100], dtype=np.uint8)
-            Image.fromarray(photograph).save(root / "JPEGImages" / f"{id}.jpg")
-            Image.fromarray(mask).save(root / "SegmentationClass" / f"{id}.png")
-    return DataSettings(f"pascal:{root}", min_pixels=100)
-
-
-@pytest.fixture
-def training(data: DataSettings, tiny: Callable[..., NetworkSettings], shelf: Any) -> TrainSettings:
-    quick = TrainingSettings(steps=4, batch=1, warmup=1, workers=0, log_every=1, save_every=2, validate_every=2)
-    return TrainSettings(
-        data, tiny(), quick, size=64, hold_back="cat", validation_episodes=2, device="cpu", precision="fp32"
-    )
 
 
 @pytest.fixture

@@ -1,0 +1,115 @@
+"""How to train: the settings, and the optimizer and learning rates that follow from them."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from episodes.errors import InputError
+from srpnet.network import SRPNet
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How to train. An option that the paper leaves open says so.
+
+    Attributes:
+        steps: Optimizer steps.
+        batch: Episodes a step, over all processes together; the loss is the mean over episodes of each episode's mean.
+        accumulate: Backward passes of each process in a step; divides its share of `batch`. More need less memory and
+            give the same loss.
+        support_weight: lambda, the weight of the self-regularization loss (open).
+        train_rounds: Rounds of query inference while training (open).
+        optimizer: `adamw` or `sgd` (momentum 0.9).
+        lr: Largest learning rate of the head.
+        backbone_lr: The same for the backbone, if it is trained.
+        weight_decay: As the optimizer defines it.
+        schedule: After the warm-up, `cosine` to zero, or `poly` with power 0.9.
+        warmup: Steps of linear warm-up.
+        clip: Largest norm of the gradient; 0 does not clip.
+        workers: Processes that load photographs, for each process that trains; 0 loads in that one.
+        log_every, save_every, validate_every: In steps.
+    """
+
+    steps: int = 500
+    batch: int = 4
+    accumulate: int = 1
+    support_weight: float = 1.0
+    train_rounds: int = 0
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    lr: float = 1e-3
+    backbone_lr: float = 3e-5
+    weight_decay: float = 1e-4
+    schedule: Literal["cosine", "poly"] = "cosine"
+    warmup: int = 20
+    clip: float = 1.0
+    workers: int = 1
+    log_every: int = 10
+    save_every: int = 50
+    validate_every: int = 100
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch", "accumulate", "log_every", "save_every", "validate_every"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name.replace('_', ' ')} must be at least 1, not {getattr(self, name)}")
+        for name in ("support_weight", "train_rounds", "weight_decay", "warmup", "clip", "workers"):
+            if getattr(self, name) < 0:
+                raise InputError(f"{name.replace('_', ' ')} must not be negative, and is {getattr(self, name)}")
+        for name in ("support_weight", "lr", "backbone_lr", "weight_decay", "clip"):
+            if not math.isfinite(getattr(self, name)):
+                raise InputError(f"{name.replace('_', ' ')} must be a number, not {getattr(self, name)}")
+        if min(self.lr, self.backbone_lr) <= 0:
+            raise InputError("learning rates must be positive")
+        for name, known in (("optimizer", ("adamw", "sgd")), ("schedule", ("cosine", "poly"))):
+            if getattr(self, name) not in known:
+                raise InputError(f"{name} must be {' or '.join(known)}, not {getattr(self, name)!r}")
+        if self.batch % self.accumulate:
+            raise InputError(f"{self.accumulate} backward passes do not divide a batch of {self.batch} episodes")
+
+    def share(self, size: int) -> int:
+        """Episodes of a step for each of `size` processes.
+
+        Raises:
+            InputError: if the batch cannot be cut into equal passes of all of them.
+        """
+        parts = size * self.accumulate
+        if self.batch % parts:
+            passes = f" with {self.accumulate} backward passes each" if self.accumulate > 1 else ""
+            enough = -(-self.batch // parts) * parts
+            raise InputError(
+                f"{size} processes{passes} do not divide a batch of {self.batch} episodes: use --batch {enough}"
+            )
+        return self.batch // size
+
+
+def make_optimizer(network: SRPNet, settings: TrainingSettings) -> torch.optim.Optimizer:
+    """AdamW or SGD over the trainable parameters: head and backbone with a learning rate each.
+
+    Raises:
+        InputError: if the network has nothing to train.
+    """
+    groups = [
+        {"params": [weights for weights in module.parameters() if weights.requires_grad], "peak": lr}
+        for module, lr in ((network.reduce, settings.lr), (network.backbone, settings.backbone_lr))
+        if module is not None
+    ]
+    groups = [group for group in groups if group["params"]]
+    if not groups:
+        raise InputError("this network has nothing to train: give it a head (--width) or use --train all")
+    if settings.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=settings.lr, momentum=0.9, weight_decay=settings.weight_decay)
+    return torch.optim.AdamW(groups, lr=settings.lr, weight_decay=settings.weight_decay)
+
+
+def lr_factor(step: int, settings: TrainingSettings, schedule_steps: int) -> float:
+    """Share of the largest learning rate at a step (0-based): linear warm-up, then cosine or poly to zero.
+
+    >>> settings = TrainingSettings(warmup=10)
+    >>> [round(lr_factor(step, settings, 110), 3) for step in (0, 9, 10, 60, 109)]
+    [0.1, 1.0, 1.0, 0.5, 0.0]
+    """
+    if step < settings.warmup:
+        return (step + 1) / settings.warmup
+    done = min(1.0, (step - settings.warmup) / max(1, schedule_steps - settings.warmup))
+    return float((1 - done) ** 0.9) if settings.schedule == "poly" else 0.5 * (1 + math.cos(math.pi * done))
