@@ -158,7 +158,7 @@ class SRPNet(
         The pyramid's levels are brought to the finest one's size, concatenated and reduced (method, 2).
         """
         normalised = ((images_B3HW - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
-        # One by one on the CPU, whose caches hold the activations of one photograph (benchmarks/speed.py).
+        # One by one on the CPU, whose caches hold the activations of one photograph (benchmarks/inference.py).
         photographs = normalised.split(1 if normalised.device.type == "cpu" else len(normalised))
         levels = [torch.cat(maps) for maps in zip(*(self.backbone(each) for each in photographs), strict=True)]
         size = (levels[0].shape[-2], levels[0].shape[-1])
