@@ -136,7 +136,7 @@ class Segmenter:
         While one is segmented, the next are read and the last are written in threads, a few at a time.
 
         Args:
-            photographs: Their paths; of two with one stem the later is kept.
+            photographs: Their paths, no two with the same stem, which names the files.
             folder: Where the files go.
             on_unreadable: Told of a photograph that cannot be read, which is then passed over. By default that is an
                 error, raised once all before it are written.
