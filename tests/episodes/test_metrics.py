@@ -33,6 +33,17 @@ def test_confusion_against_sets_of_pixels() -> None:
         assert confusion(prediction, truth, ways).tolist() == expected
 
 
+@pytest.mark.parametrize("ways", [1, 2, 13, 14, 15, 20])
+def test_bytes_and_integers_count_alike(ways: int) -> None:
+    """Up to 14 ways are counted in bytes, in which 255 must land behind all pairs of labels."""
+    rng = np.random.default_rng(ways)
+    prediction = torch.from_numpy(rng.integers(0, ways + 1, (40, 40)).astype(np.uint8))
+    truth = torch.from_numpy(rng.integers(0, ways + 1, (40, 40)).astype(np.uint8))
+    truth[:10] = 255
+    assert torch.equal(confusion(prediction, truth, ways), confusion(prediction.long(), truth.long(), ways))
+    assert confusion(prediction, truth, ways).sum() == 30 * 40
+
+
 def test_iou_against_sets_of_pixels() -> None:
     for seed in range(200):
         prediction, truth, ways = random_maps(seed)
@@ -63,6 +74,8 @@ def test_a_prediction_is_not_read_where_the_truth_is_255() -> None:
 def test_labels_out_of_range(predicted: int, true: int) -> None:
     with pytest.raises(ValueError, match=r"labels must lie in 0\.\.1, or be 255 in the truth"):
         confusion(torch.tensor([[predicted]]), torch.tensor([[true]]), 1)
+    with pytest.raises(ValueError, match=r"labels must lie in 0\.\.1, or be 255 in the truth"):
+        confusion(torch.tensor([[predicted]]).byte(), torch.tensor([[true]]).byte(), 1)
 
 
 def test_labels_below_zero() -> None:
