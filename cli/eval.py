@@ -32,6 +32,17 @@ from cli.progress import Bars
 @click.option("--original-size", is_flag=True, help="Compare label maps at the photographs' own sizes.")
 @click.option("--classes", default="", help="Only these novel classes, with commas between.")
 @click.option("--iqi-rounds", type=int, help="Rounds of query inference.  [default: the checkpoint's]")
+@click.option(
+    "--engine",
+    type=click.Choice(["shared", "plain"]),
+    default="shared",
+    show_default=True,
+    help="shared encodes each photograph once for all episodes; plain encodes every episode's anew, as published code "
+    "does. The scores are the same.",
+)
+@click.option(
+    "--cache-limit", default=2.0, show_default=True, help="Gigabytes of encoded photographs kept in memory (shared)."
+)
 @runtime_options
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for result.json and pictures.")
 @click.option("--pictures", default=0, show_default=True, help="Episodes to draw into --out, evenly spread.")

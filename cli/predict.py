@@ -40,7 +40,7 @@ def command(
     """Segment your own photographs by example.
 
     Each QUERY is a photograph, or a folder of them, in which *-mask and *-overlay are passed over. For each, OUT
-    receives NAME-mask.png (255 is the object, at the photograph's own size) and NAME-overlay.png.
+    receives NAME-mask.png (255 is the object) and NAME-overlay.jpg, at the photograph's own size.
 
     \b
     Example:
@@ -60,15 +60,19 @@ def command(
         segmenter = Segmenter(checkpoint, size=size, **flags)
     images, masks = zip(*supports, strict=True)
     segmenter.set_support(images, masks)
-    empty: list[str] = []
+    done, empty, unreadable = 0, list[str](), list[str]()
     with Bars(console) as bars:
-        for done, photograph in enumerate(photographs, start=1):
-            if not segmenter.write(photograph, out).any():
+        for photograph, labels in segmenter.write_all(photographs, out, lambda error: unreadable.append(str(error))):
+            done += 1
+            if not labels.any():
                 empty.append(photograph.name)
-            bars.update("Segmenting", done, len(photographs))
+            bars.update("Segmenting", done + len(unreadable), len(photographs))
     if empty:
         click.echo(f"Nothing was found in {', '.join(empty)}")
-    click.echo(f"Masks and overlays of {len(photographs)} photographs: {out}")
+    if done:
+        click.echo(f"Masks and overlays of {done} photographs: {out}")
+    if unreadable:
+        raise BadInput(f"passed over: {'; '.join(unreadable)}")
 
 
 def find_photographs(queries: tuple[Path, ...]) -> list[Path]:

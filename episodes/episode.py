@@ -77,11 +77,11 @@ def episode_labels(labels: Tensor, classes: tuple[int, ...], ignored: frozenset[
     >>> episode_labels(torch.tensor([[0, 7, 3, 255, 5]], dtype=torch.uint8), (3, 7), frozenset({5})).tolist()
     [[0, 2, 1, 255, 255]]
     """
-    table = torch.zeros(256, dtype=torch.uint8)
-    table[[IGNORE, *ignored]] = IGNORE
-    for way, label in enumerate(classes):
-        table[label] = way + 1
-    return table[labels.long()]
+    values = dict.fromkeys(ignored, IGNORE) | {label: way for way, label in enumerate(classes, 1)} | {IGNORE: IGNORE}
+    mapped = torch.zeros_like(labels)
+    for label, value in values.items():  # comparing is several times as fast as looking each pixel up in a table
+        mapped = torch.where(labels == label, value, mapped)
+    return mapped
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,10 @@
 """Score a method over episodes: any callable that maps an Episode to label maps."""
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Any, Protocol, runtime_checkable
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -12,6 +12,8 @@ from torch import Tensor
 from episodes.episode import Episode, Photograph
 from episodes.metrics import Score, confusion
 from episodes.protocols import Protocol as Rules
+from episodes.shelf import Prepare, Shelf
+from episodes.world import ALONE, World
 
 
 class Method(Protocol):
@@ -25,7 +27,16 @@ class Prepares(Protocol):
     """A method that computes something for a photograph alone, which the evaluator then keeps for other episodes."""
 
     def prepare(self, photograph: Photograph, /) -> Any:
-        """What the method will find in `photograph.prepared`."""
+        """What the method will find in `photograph.prepared`. The pixels are not there any more by then."""
+        ...
+
+
+@runtime_checkable
+class PreparesMany(Protocol):
+    """The same for several photographs at once, which a GPU likes better."""
+
+    def prepare_many(self, photographs: Sequence[Photograph], /) -> Sequence[Any]:
+        """What `prepare` would return, for each."""
         ...
 
 
@@ -35,6 +46,22 @@ class RestoresSupports(Protocol):
 
     def restore_supports(self, episode: Episode, /) -> Sequence[Tensor]:
         """One label map for each support, at the network's input size."""
+        ...
+
+
+class Answer(NamedTuple):
+    """The label maps of one episode: of its queries, and of its supports if the method restores them."""
+
+    queries: Sequence[Tensor]
+    supports: Sequence[Tensor] = ()
+
+
+@runtime_checkable
+class AnswersMany(Protocol):
+    """A method that takes several episodes at once."""
+
+    def answer_many(self, episodes: Sequence[Episode], /) -> Sequence[Answer]:
+        """What the method and its `restore_supports` would return, for each."""
         ...
 
 
@@ -62,87 +89,67 @@ def evaluate(
     rules: Rules,
     *,
     cache_bytes: int = 2 << 30,
+    batch: int = 8,
+    world: World = ALONE,
     on_episode: Callable[[Episode, list[Tensor], Tensor], None] = lambda *_: None,
 ) -> Evaluation:
-    """Score a method.
+    """Score a method. Photographs are read ahead in threads, whatever the method offers.
 
     Args:
-        method: The callable; `Prepares` and `RestoresSupports` are used if it offers them.
+        method: The callable; `Prepares`, `PreparesMany`, `RestoresSupports` and `AnswersMany` are used if it offers
+            them.
         episodes: What to segment.
         names: Label of the source -> name, for every class that is tested.
         rules: The protocol's rules for counting.
         cache_bytes: How much of prepared photographs is kept, the least recently used going first. The scores do not
             depend on it.
-        on_episode: Called after each episode with the episode, its predictions and its confusion counts.
+        batch: Episodes that are worked on together.
+        world: The processes that share the episodes: this one takes every `world.size`-th, and all get the same scores.
+        on_episode: Called after each of this process's episodes with the episode, its predictions and its confusion
+            counts.
 
     Raises:
+        InputError: if a photograph cannot be loaded; with several processes, on all of them.
         ValueError: if the method returns another number of maps than queries, or maps of another size.
     """
-    queries = Score(names, rules.vanished, rules.absent)
-    supports = Score(names, rules.vanished, rules.absent) if isinstance(method, RestoresSupports) else None
-    cache = PreparedCache(method, cache_bytes) if isinstance(method, Prepares) else None
-    done, seconds, start = 0, 0.0, time.perf_counter()
-    for episode in episodes:
-        if cache is not None:
-            episode = replace(episode, load=cache.wrap(episode.load))
-        classes = episode.spec.classes
-        truths = [episode.truth(photograph) for photograph in episode.queries()]
-        predictions = [prediction.cpu() for prediction in method(episode)]
-        if len(predictions) != len(truths):
-            raise ValueError(f"the method returned {len(predictions)} label maps for {len(truths)} queries")
-        counted = [confusion(*pair, len(classes)) for pair in zip(predictions, truths, strict=True)]
-        for each in counted:
-            queries.add(classes, each)
-        matrix = torch.stack(counted).sum(0)
-        if supports is not None and isinstance(method, RestoresSupports):
-            restored = zip(method.restore_supports(episode), episode.supports(), strict=True)
-            for prediction, photograph in restored:
-                supports.add(classes, confusion(prediction.cpu(), episode.labels(photograph), len(classes)))
-        done, seconds = done + 1, seconds + time.perf_counter() - start
-        on_episode(episode, predictions, matrix)
-        start = time.perf_counter()
-    return Evaluation(queries, supports, done, seconds)
+    queries, supports = (Score(names, rules.vanished, rules.absent) for _ in range(2))
+    restores = isinstance(method, RestoresSupports)
+    done, paused, start = 0, 0.0, time.perf_counter()
+    own = islice(episodes, world.rank, None, world.size)
+    with world.together(), Shelf(_preparation(method), cache_bytes) as shelf:
+        for together in shelf.batches(own, batch):
+            answers = _answers(method, [shelved for _, shelved in together])
+            for (episode, shelved), answer in zip(together, answers, strict=True):
+                classes, predictions = episode.spec.classes, [prediction.cpu() for prediction in answer.queries]
+                truths = [shelved.truth(photograph) for photograph in shelved.queries()]
+                if len(predictions) != len(truths):
+                    raise ValueError(f"the method returned {len(predictions)} label maps for {len(truths)} queries")
+                counted = [confusion(*pair, len(classes)) for pair in zip(predictions, truths, strict=True)]
+                for each in counted:
+                    queries.add(classes, each)
+                if restores:
+                    for restored, support in zip(answer.supports, shelved.supports(), strict=True):
+                        supports.add(classes, confusion(restored.cpu(), shelved.labels(support), len(classes)))
+                done, pause = done + 1, time.perf_counter()
+                on_episode(episode, predictions, torch.stack(counted).sum(0))
+                paused += time.perf_counter() - pause
+    for score in (queries, supports):
+        score.sum(world)
+    done = int(world.sum(torch.tensor(done)))
+    return Evaluation(queries, supports if restores else None, done, time.perf_counter() - start - paused)
 
 
-class PreparedCache:
-    """Photographs by id with what the method prepared, the least recently used leaving first.
-
-    It serves one evaluation, in which the geometry is fixed, so an id is enough for a key.
-    """
-
-    def __init__(self, method: Prepares, limit: int) -> None:
-        self._method, self._limit, self._bytes = method, limit, 0
-        self._kept: OrderedDict[str, tuple[Photograph, int]] = OrderedDict()
-
-    def wrap(self, load: Callable[[str, int], Photograph]) -> Callable[[str, int], Photograph]:
-        """The same loader, but each photograph comes prepared."""
-
-        def prepared(id: str, slot: int) -> Photograph:
-            if id in self._kept:
-                self._kept.move_to_end(id)
-                return self._kept[id][0]
-            photograph = load(id, slot)
-            photograph = replace(photograph, prepared=self._method.prepare(photograph))
-            self._keep(photograph)
-            return photograph
-
-        return prepared
-
-    def _keep(self, photograph: Photograph) -> None:
-        size = bytes_of([getattr(photograph, field.name) for field in fields(photograph)])
-        self._kept[photograph.id] = (photograph, size)
-        self._bytes += size
-        while self._bytes > self._limit and len(self._kept) > 1:
-            _, (_, freed) = self._kept.popitem(last=False)
-            self._bytes -= freed
+def _preparation(method: Method) -> Prepare | None:
+    if isinstance(method, PreparesMany):
+        return method.prepare_many
+    if isinstance(method, Prepares):
+        prepare = method.prepare
+        return lambda photographs: [prepare(photograph) for photograph in photographs]
+    return None
 
 
-def bytes_of(content: Any) -> int:
-    """Bytes of the tensors in a value, also inside lists, tuples and dicts."""
-    if isinstance(content, Tensor):
-        return content.nbytes
-    if isinstance(content, Mapping):
-        content = content.values()
-    elif not isinstance(content, list | tuple):
-        return 0
-    return sum(bytes_of(part) for part in content)
+def _answers(method: Method, episodes: Sequence[Episode]) -> Sequence[Answer]:
+    if isinstance(method, AnswersMany):
+        return method.answer_many(episodes)
+    restore = method.restore_supports if isinstance(method, RestoresSupports) else None
+    return [Answer(list(method(episode)), restore(episode) if restore else ()) for episode in episodes]

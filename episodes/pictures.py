@@ -19,19 +19,23 @@ COLOURS = (
     (213, 94, 0),
     (204, 121, 167),
 )
+# A quarter of each channel and 0.6 of the mean of all three, in the way of `Image.convert`: what shows no class.
+GREYED = (0.45, 0.2, 0.2, 0, 0.2, 0.45, 0.2, 0, 0.2, 0.2, 0.45, 0)
 TILE, GAP, CAPTION = 240, 8, 22
 
 
-def overlay(image: Array, labels: Array, opacity: float = 0.5) -> Array:
-    """A photograph (H, W, 3) with its label map (H, W) painted over it, and all else turned grey."""
-    grey = image.mean(2, keepdims=True).repeat(3, 2)
-    painted = np.where(np.isin(labels, (0, IGNORE))[..., None], 0.25 * image + 0.6 * grey, image.astype(np.float32))
-    for label in np.unique(labels[(labels > 0) & (labels < IGNORE)]):
+def overlay(photograph: Image.Image, labels: Array) -> Image.Image:
+    """An RGB photograph with its label map (H, W) painted over it, and all else turned dark and grey."""
+    painted = photograph.convert("RGB", GREYED)
+    for label, pixels in enumerate(Image.fromarray(labels).histogram()):
+        if not pixels or label in (0, IGNORE):
+            continue
         inside = labels == label
-        colour = np.array(COLOURS[(int(label) - 1) % len(COLOURS)], np.float32)
-        painted[inside] = (1 - opacity) * painted[inside] + opacity * colour
-        painted[_border(inside)] = 255
-    return painted.round().astype(np.uint8)
+        colour = COLOURS[(label - 1) % len(COLOURS)]
+        tinted = photograph.point([(value + tone + 1) // 2 for tone in colour for value in range(256)])
+        painted.paste(tinted, mask=Image.fromarray(inside))
+        painted.paste("white", mask=Image.fromarray(_border(inside)))
+    return painted
 
 
 def panel(
@@ -50,34 +54,33 @@ def panel(
         ious: IoU of each way in this episode, as a fraction.
         note: A line below, for example where the data come from.
     """
-    tiles: list[tuple[str, Array]] = []
+    tiles: list[tuple[str, Image.Image]] = []
     shots = [name for name, way in zip(names, episode.spec.supports, strict=True) for _ in way]
     for name, support in zip(shots, episode.supports(), strict=True):
-        tiles.append((f"support: {name}", overlay(_pixels(support), episode.labels(support).numpy())))
+        tiles.append((f"support: {name}", overlay(_picture(support), episode.labels(support).numpy())))
     score = ", ".join(f"{name} {100 * iou:.0f}" for name, iou in zip(names, ious, strict=True))
     for query, prediction in zip(episode.queries(), predictions, strict=True):
-        pixels, truth = _pixels(query), episode.truth(query).numpy()
+        photograph, truth = _picture(query), episode.truth(query).numpy()
         if episode.score_at == "original":  # which has no padding
-            pixels = pixels[: query.placement.inner[0], : query.placement.inner[1]]
-        sized = np.array(Image.fromarray(pixels).resize((truth.shape[1], truth.shape[0])))
-        tiles.append(("query", pixels))
+            photograph = photograph.crop((0, 0, query.placement.inner[1], query.placement.inner[0]))
+        sized = photograph.resize((truth.shape[1], truth.shape[0]))
+        tiles.append(("query", photograph))
         tiles.append((f"prediction, IoU {score}", overlay(sized, prediction.numpy())))
         tiles.append(("truth", overlay(sized, truth)))
     width = GAP + len(tiles) * (TILE + GAP)
     sheet = Image.new("RGB", (width, TILE + CAPTION + GAP + (CAPTION if note else 0)), "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(14)
-    for place, (caption, pixels) in enumerate(tiles):
+    for place, (caption, tile) in enumerate(tiles):
         left = GAP + place * (TILE + GAP)
         draw.text((left, 3), caption, "black", font)
-        sheet.paste(Image.fromarray(pixels).resize((TILE, TILE), Image.Resampling.LANCZOS), (left, CAPTION))
+        sheet.paste(tile.resize((TILE, TILE), Image.Resampling.LANCZOS), (left, CAPTION))
     if note:
         draw.text((GAP, CAPTION + TILE + 4), note, "#555555", font)
     return sheet
 
 
-def _pixels(photograph: Photograph) -> Array:
-    pixels: Array = (photograph.image.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
-    return pixels
+def _picture(photograph: Photograph) -> Image.Image:
+    return Image.fromarray((photograph.image.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy())
 
 
 def _border(

@@ -7,8 +7,13 @@ up to half a cell, some 4 pixels at stride 8.
 Letters: B images, C channels, h w cells, H W pixels.
 """
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
+from torch.nn import functional as F
+
+from episodes.geometry import Placement
 
 
 def upsample(maps_BChw: Tensor, size: tuple[int, int], stride: int) -> Tensor:
@@ -36,6 +41,56 @@ def average(values_BHW: Tensor, size: tuple[int, int], stride: int) -> Tensor:
         for pixels, cells in zip(values_BHW.shape[-2:], size, strict=True)
     )
     return rows_hH @ values_BHW @ columns_wW.T
+
+
+def label_maps(logits_BPhw: Tensor, rows_Hh: Tensor, columns_Ww: Tensor) -> Tensor:
+    """The class with the highest logit at each pixel, the first of equal ones: uint8 (B, H, W).
+
+    Equals `argmax(1)` of the upsampled logits. As upsampling is linear it is enough to upsample each class's lead over
+    the background, one class at a time, so that no float map of all classes ever exists at full size.
+
+    Args:
+        logits_BPhw: At the cells, background first.
+        rows_Hh, columns_Ww: From `pixel_weights`: the weight of each cell at each pixel, along either side.
+    """
+    background, *others = logits_BPhw.unbind(1)
+    leads = (rows_Hh @ (other - background) @ columns_Ww.mT for other in others)
+    best = next(leads)
+    labels = (best > 0).to(torch.uint8)
+    for label, lead in enumerate(leads, start=2):
+        best = best.clamp(min=0) if label == 2 else best
+        labels = torch.where(lead > best, label, labels)
+        best = torch.maximum(lead, best)
+    return labels
+
+
+def pixel_weights(size: tuple[int, int], stride: int, placement: Placement, original: bool) -> tuple[Tensor, Tensor]:
+    """The weight of each cell at each pixel, along the rows (H, h) and along the columns (W, w): float64.
+
+    Args:
+        size: (h, w) of the feature map.
+        stride: Pixels from one cell to the next.
+        placement: Of the photograph that was encoded.
+        original: Pixels of the photograph itself, as `Placement.restore` makes them, instead of those of the network's
+            input.
+    """
+    rows, columns = (
+        _side_weights(cells, stride, *lengths) if original else _side_weights(cells, stride, lengths[0])
+        for cells, lengths in zip(
+            size, zip(placement.outer, placement.inner, placement.original, strict=True), strict=True
+        )
+    )
+    return rows, columns
+
+
+@lru_cache(maxsize=1024)
+def _side_weights(cells: int, stride: int, outer: int, inner: int | None = None, original: int | None = None) -> Tensor:
+    """`linear_weights` of the input's pixels; with the other lengths, cropped to `inner` and resized to `original`."""
+    weights = linear_weights(outer, cells, stride, torch.zeros(0, dtype=torch.float64))
+    if inner is None or original is None:
+        return weights
+    # Resizing is linear too: what it makes of each column of the weights are the weights of the resized pixels.
+    return F.interpolate(weights[:inner].T[None], original, mode="linear", align_corners=False)[0].T
 
 
 def linear_weights(pixels: int, cells: int, stride: int, like: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Iterative query inference (IQI): the query adds prototypes of its own to those of the supports.
 
-Letters: B queries, P = N + 1 classes (background first), C channels, h w feature size.
+Letters: B queries, P = N + 1 classes (background first), C channels, h w feature size, x = h * w cells.
 """
 
 from dataclasses import dataclass
@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from episodes.errors import InputError
-from srpnet.prototypes import EPSILON
-from srpnet.similarity import SIMILARITIES, Similarity
+from srpnet.similarity import TINY, Similarity, from_cosine
 
 
 @dataclass(frozen=True)
@@ -57,29 +56,36 @@ def infer(
 
     Args:
         features_BChw: Query features, float32.
-        prototypes_PC: From `support_prototypes`.
+        prototypes_PC: From `support_prototypes`; (B, P, C) where each query has its own.
         valid_Bhw: Share of each feature pixel that is photograph, not padding; None means all.
         similarity: `fidelity` or `cosine`.
         alpha: Scale of the similarities before the softmax.
         iqi: The recipe; None is no rounds.
     """
-    similar = SIMILARITIES[similarity]
     iqi = iqi or QueryInference(rounds=0)
-    batch, classes = features_BChw.shape[0], prototypes_PC.shape[0]
-    total_BPhw = similar(features_BChw, prototypes_PC.expand(batch, -1, -1))
-    weight_BP11 = features_BChw.new_ones(batch, classes, 1, 1)
-    threshold_P11 = features_BChw.new_tensor([iqi.background] + [iqi.foreground] * (classes - 1))[:, None, None]
+    (batch, _, height, width), classes = features_BChw.shape, prototypes_PC.shape[-2]
+    # The features are divided by their lengths once. Pooling multiplies by them again; the length of what is pooled
+    # does not matter.
+    cells_BxC = features_BChw.flatten(2).mT
+    length_Bx = torch.linalg.vector_norm(cells_BxC, dim=2)
+    unit_BxC = cells_BxC / length_Bx.clamp(min=TINY)[..., None]
+
+    def similar(prototypes_BPC: Tensor) -> Tensor:
+        unit_BPC = torch.nn.functional.normalize(prototypes_BPC, dim=2, eps=TINY)
+        return from_cosine(unit_BPC @ unit_BxC.mT, similarity)
+
+    total_BPx = similar(prototypes_PC.expand(batch, -1, -1))
+    weight_BP1 = features_BChw.new_ones(batch, classes, 1)
+    threshold_P1 = features_BChw.new_tensor([iqi.background] + [iqi.foreground] * (classes - 1))[:, None]
     for _ in range(iqi.rounds):
-        probability_BPhw = (alpha * total_BPhw / weight_BP11).softmax(1).detach()
-        confident_BPhw = (probability_BPhw > threshold_P11).to(probability_BPhw.dtype)
+        probability_BPx = (alpha * total_BPx / weight_BP1).softmax(1).detach()
+        confident_BPx = (probability_BPx > threshold_P1).to(probability_BPx.dtype)
         if iqi.soft:
-            confident_BPhw = confident_BPhw * probability_BPhw
+            confident_BPx = confident_BPx * probability_BPx
         if valid_Bhw is not None:
-            confident_BPhw = confident_BPhw * valid_Bhw[:, None]
-        found_BP = confident_BPhw.flatten(2).any(2)
-        pixels_BP1 = confident_BPhw.sum((2, 3))[..., None]
-        own_BPC = torch.einsum("bchw,bphw->bpc", features_BChw, confident_BPhw) / (pixels_BP1 + EPSILON)
-        gain_BP11 = iqi.weight * found_BP[:, :, None, None].to(probability_BPhw.dtype)
-        total_BPhw = total_BPhw + gain_BP11 * similar(features_BChw, own_BPC)
-        weight_BP11 = weight_BP11 + gain_BP11
-    return alpha * total_BPhw / weight_BP11
+            confident_BPx = confident_BPx * valid_Bhw.flatten(1)[:, None]
+        gain_BP1 = iqi.weight * confident_BPx.any(2, keepdim=True).to(probability_BPx.dtype)
+        own_BPC = (confident_BPx * length_Bx[:, None]) @ unit_BxC
+        total_BPx = total_BPx + gain_BP1 * similar(own_BPC)
+        weight_BP1 = weight_BP1 + gain_BP1
+    return (alpha * total_BPx / weight_BP1).unflatten(2, (height, width))

@@ -20,7 +20,7 @@ from episodes.files import atomic_write, write_json
 from srpnet.backbone import IMAGENET_MEAN, IMAGENET_STD, Backbone
 from srpnet.grid import average, upsample
 from srpnet.inference import QueryInference, infer
-from srpnet.prototypes import Pooling, support_prototypes
+from srpnet.prototypes import Pooled, Pooling, mean_prototypes, pool_supports
 from srpnet.similarity import Similarity
 from srpnet.weights import WEIGHT_SETS, get_weights, load_backbone
 
@@ -157,10 +157,14 @@ class SRPNet(
 
         The pyramid's levels are brought to the finest one's size, concatenated and reduced (method, 2).
         """
+        # One by one on the CPU, whose caches hold the activations of one photograph (benchmarks/inference.py). So what
+        # becomes of a photograph there does not depend on those beside it, to the last bit.
+        together = 1 if images_B3HW.device.type == "cpu" else len(images_B3HW)
+        return torch.cat([self._encode(some_B3HW) for some_B3HW in images_B3HW.split(together)])
+
+    def _encode(self, images_B3HW: Tensor) -> Tensor:
         normalised = ((images_B3HW - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
-        # One by one on the CPU, whose caches hold the activations of one photograph (benchmarks/speed.py).
-        photographs = normalised.split(1 if normalised.device.type == "cpu" else len(normalised))
-        levels = [torch.cat(maps) for maps in zip(*(self.backbone(each) for each in photographs), strict=True)]
+        levels = self.backbone(normalised)
         size = (levels[0].shape[-2], levels[0].shape[-1])
         features_BChw = torch.cat(
             [
@@ -183,9 +187,13 @@ class SRPNet(
         ids: Sequence[str] | None = None,
     ) -> Tensor:
         """Prototypes (P, C), background first; see `support_prototypes` for arguments and errors."""
+        pooled = self.pool(features_SChw, labels_SHW, membership_SN.shape[1])
+        return mean_prototypes(pooled, membership_SN, ids)
+
+    def pool(self, features_SChw: Tensor, labels_SHW: Tensor, ways: int) -> Pooled:
+        """What each support says of each class: the first half of `prototypes`, which needs no other support."""
         with _exact(features_SChw):
-            features = upcast(features_SChw)
-            return support_prototypes(features, labels_SHW, membership_SN, self.stride, self.config.pooling, ids)
+            return pool_supports(upcast(features_SChw), labels_SHW, ways, self.stride, self.config.pooling)
 
     def segment(
         self,
@@ -198,7 +206,7 @@ class SRPNet(
 
         Args:
             features_BChw: From `encode`.
-            prototypes_PC: From `prototypes`.
+            prototypes_PC: From `prototypes`; (B, P, C) where each image has its own.
             valid_BHW: bool at input size, False on padding; None if there is none.
             iqi: Usually `self.config.iqi`.
         """

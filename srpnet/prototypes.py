@@ -5,7 +5,7 @@ H W mask size.
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,8 +17,8 @@ Pooling = Literal["feature", "mask"]
 EPSILON = 1e-6
 
 
-def pooling_weights(mask_BHW: Tensor, size: tuple[int, int], stride: int, pooling: Pooling) -> Tensor:
-    """The weight of each feature cell in the average, (B, h, w), from a mask at the size of the photograph.
+def pooling_weights(masks_HW: Tensor, size: tuple[int, int], stride: int, pooling: Pooling) -> Tensor:
+    """The weight of each feature cell in the average, (..., h, w), from masks at the size of the photograph.
 
     SRPNet does not fix the size at which the average is taken (method, 3):
 
@@ -27,18 +27,55 @@ def pooling_weights(mask_BHW: Tensor, size: tuple[int, int], stride: int, poolin
       sum_y f(y) (U' m)(y), it is enough to bring the mask down by the transposed interpolation U'.
 
     Args:
-        mask_BHW: Weights in [0, 1].
+        masks_HW: (..., H, W), weights in [0, 1].
         size: (h, w) of the features.
         stride: Pixels from one cell to the next.
         pooling: One of the two.
     """
-    return (average if pooling == "feature" else spread)(mask_BHW, size, stride)
+    return (average if pooling == "feature" else spread)(masks_HW, size, stride)
 
 
 def masked_average_pooling(features_BChw: Tensor, weights_Bhw: Tensor) -> Tensor:
-    """sum_x F(x) m(x) / (sum_x m(x) + eps) for each image: (B, C). An all-zero mask gives zeros."""
-    total_B1 = weights_Bhw.sum((1, 2))[:, None]
-    return torch.einsum("bchw,bhw->bc", features_BChw, weights_Bhw) / (total_B1 + EPSILON)
+    """sum_x F(x) m(x) / (sum_x m(x) + eps) for each image: (B, C). An all-zero mask gives zeros.
+
+    With several masks an image, (B, P, h, w), the result is (B, P, C).
+    """
+    total = weights_Bhw.sum((-2, -1))[..., None]
+    return torch.einsum("bchw,b...hw->b...c", features_BChw, weights_Bhw) / (total + EPSILON)
+
+
+class Pooled(NamedTuple):
+    """What each support says of each class: masked averages (S, P, C), and whether it shows the class at all (S, P)."""
+
+    averages_SPC: Tensor
+    shows_SP: Tensor
+
+
+def pool_supports(features_SChw: Tensor, labels_SHW: Tensor, ways: int, stride: int, pooling: Pooling) -> Pooled:
+    """The masked averages of each support alone; see `support_prototypes` for the arguments."""
+    size = (features_SChw.shape[-2], features_SChw.shape[-1])
+    masks_SPHW = labels_SHW[:, None] == torch.arange(ways + 1, device=labels_SHW.device)[:, None, None]
+    weights_SPhw = pooling_weights(masks_SPHW.to(features_SChw.dtype), size, stride, pooling)
+    return Pooled(masked_average_pooling(features_SChw, weights_SPhw), masks_SPHW.flatten(2).any(2))
+
+
+def mean_prototypes(pooled: Pooled, membership_SN: Tensor, ids: Sequence[str] | None = None) -> Tensor:
+    """The prototypes of an episode from what its supports say; see `support_prototypes`.
+
+    Raises:
+        InputError: if a way has no pixel in any of its shots.
+    """
+    counts_SP = pooled.shows_SP & torch.nn.functional.pad(membership_SN, (1, 0), value=True)
+    shots_P = counts_SP.sum(0)
+    if not shots_P[1:].all():
+        way = int((shots_P[1:] == 0).nonzero()[0])
+        ids = ids or [f"support {s + 1}" for s in range(len(membership_SN))]
+        named = ", ".join(id for id, shot in zip(ids, membership_SN[:, way].tolist(), strict=True) if shot)
+        raise InputError(
+            f"no pixel of way {way + 1} is left in the support mask of {named or ', '.join(ids)}: give another mask"
+        )
+    total_PC = torch.where(counts_SP[..., None], pooled.averages_SPC, 0).sum(0)
+    return total_PC / shots_P.clamp(min=1)[:, None]
 
 
 def support_prototypes(
@@ -66,20 +103,5 @@ def support_prototypes(
     Raises:
         InputError: if a way has no pixel in any of its shots.
     """
-    size = (features_SChw.shape[-2], features_SChw.shape[-1])
-    supports, ways = membership_SN.shape
-    ids = ids or [f"support {s + 1}" for s in range(supports)]
-    prototypes = []
-    for label in range(ways + 1):
-        shots = membership_SN[:, label - 1] if label else torch.ones_like(membership_SN[:, 0])
-        mask_SHW = (labels_SHW == label) & shots[:, None, None]
-        filled = mask_SHW.flatten(1).any(1)
-        if not filled.any() and not label:
-            prototypes.append(features_SChw.new_zeros(features_SChw.shape[1]))
-            continue
-        if not filled.any():
-            named = ", ".join(id for id, shot in zip(ids, shots.tolist(), strict=True) if shot) or ", ".join(ids)
-            raise InputError(f"no pixel of way {label} is left in the support mask of {named}: give another mask")
-        weights = pooling_weights(mask_SHW[filled].to(features_SChw.dtype), size, stride, pooling)
-        prototypes.append(masked_average_pooling(features_SChw[filled], weights).mean(0))
-    return torch.stack(prototypes)
+    pooled = pool_supports(features_SChw, labels_SHW, membership_SN.shape[1], stride, pooling)
+    return mean_prototypes(pooled, membership_SN, ids)

@@ -11,8 +11,8 @@ from episodes.sources.base import IGNORE, Array
 Picture = str | Path | Image.Image | Array
 
 
-def read_photograph(picture: Picture) -> Array:
-    """RGB uint8 (H, W, 3), turned upright as its EXIF data say.
+def read_photograph(picture: Picture) -> Image.Image:
+    """A picture in RGB, turned upright as its EXIF data say.
 
     Raises:
         InputError: if it is no readable picture.
@@ -20,7 +20,7 @@ def read_photograph(picture: Picture) -> Array:
     image = _open(picture, "photograph")
     if image.mode.startswith("I"):  # 16-bit grey, which `convert` would cut off at 255
         image = Image.fromarray((np.asarray(image) / 257).clip(0, 255).astype(np.uint8))
-    return np.array(image.convert("RGB"))
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def read_mask(picture: Picture, classes: int = 1) -> Array:
@@ -79,8 +79,9 @@ def _open(picture: Picture, what: str) -> Image.Image:
         if isinstance(picture, Image.Image):
             return ImageOps.exif_transpose(picture)  # which reads it, if nobody has yet
         with Image.open(picture) as image:
-            upright: Image.Image = ImageOps.exif_transpose(image)
-            return upright
+            image.load()
+            ImageOps.exif_transpose(image, in_place=True)  # of a large photograph every copy counts
+            return image
     except FileNotFoundError:
         raise InputError(f"there is no {what} {picture}") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:

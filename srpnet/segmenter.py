@@ -1,7 +1,8 @@
 """Show it one to five photographs with a mask, and it segments that class in any other: the call from Python."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,9 +15,19 @@ from episodes.files import atomic_write
 from episodes.geometry import Geometry, Placement
 from episodes.pictures import overlay
 from episodes.sources.base import Array
+from srpnet.ahead import ahead
+from srpnet.method import highest
 from srpnet.network import SRPNet, load_network
 from srpnet.reading import Picture, read_mask, read_photograph
 from srpnet.runtime import DeviceName, Precision, runtime
+
+
+class _Placed(NamedTuple):
+    """A photograph, where it lands, and what lands there: (3, H, W) in [0, 1]."""
+
+    photograph: Image.Image
+    place: Placement
+    image: Tensor
 
 
 class Segmenter:
@@ -69,8 +80,8 @@ class Segmenter:
         photographs = [read_photograph(image) for image in images]
         label_maps = [read_mask(mask, classes) for mask in masks]
         for name, photograph, labels in zip(names, photographs, label_maps, strict=True):
-            if photograph.shape[:2] != labels.shape:
-                sizes = [f"{array.shape[1]} x {array.shape[0]}" for array in (labels, photograph)]
+            if photograph.size != (size := labels.shape[::-1]):
+                sizes = [f"{width} x {height}" for width, height in (size, photograph.size)]
                 raise InputError(f"the mask of {name} is {sizes[0]} pixels, the photograph {sizes[1]}: they must agree")
             if not ((labels > 0) & (labels <= classes)).any():
                 raise InputError(f"the mask of {name} is empty: paint the object white on black")
@@ -81,24 +92,18 @@ class Segmenter:
         placed = [place.labels(torch.from_numpy(labels)) for place, labels in zip(places, label_maps, strict=True)]
         labels_SHW = torch.stack(placed).to(self.runtime.device)
         membership_SN = torch.stack([(labels_SHW == way + 1).flatten(1).any(1) for way in range(classes)], dim=1)
-        features = torch.cat([self._encode(*each) for each in zip(photographs, places, strict=True)])
+        shrunk = [_shrink(photograph, place) for photograph, place in zip(photographs, places, strict=True)]
+        features = torch.cat([self._encode(each) for each in shrunk])
         self._prototypes = self.network.prototypes(features, labels_SHW, membership_SN, names)
         self._classes = classes
 
-    @torch.inference_mode()
     def probabilities(self, image: Picture) -> NDArray[np.float32]:
         """Probability of the background and of each class, (N + 1, H, W), at the photograph's own size.
 
         Raises:
             InputError: if `set_support` was not called, or the image cannot be read.
         """
-        if self._prototypes is None:
-            raise InputError("no support is set: call set_support(images, masks) first")
-        photograph = read_photograph(image)
-        place = Geometry(self.size, "longest").place(*photograph.shape[:2])
-        logits = self.network.segment(self._encode(photograph, place), self._prototypes, iqi=self.network.config.iqi)
-        scores = place.restore(self.network.upsample(logits, place.outer))
-        probabilities: NDArray[np.float32] = scores[0].softmax(0).cpu().numpy()
+        probabilities: NDArray[np.float32] = self._scores(self._read(image))[0].softmax(0).cpu().numpy()
         return probabilities
 
     def predict(self, image: Picture) -> Array:
@@ -107,21 +112,88 @@ class Segmenter:
         Raises:
             InputError: if `set_support` was not called, or the image cannot be read.
         """
-        return self.probabilities(image).argmax(0).astype(np.uint8)
+        return self._labels(self._read(image))
 
     def write(self, photograph: Path, folder: Path) -> Array:
-        """Segment a photograph and write `NAME-mask.png` and `NAME-overlay.png`; the label map is returned.
+        """Segment a photograph and write `NAME-mask.png` and `NAME-overlay.jpg`; the label map is returned.
 
         The mask has the photograph's own size. With one class 255 is the object; with more, the values are 1..N.
+
+        Raises:
+            InputError: if `set_support` was not called, the photograph cannot be read, or a file not be written.
         """
-        labels = self.predict(photograph)
-        mask = labels * 255 if self._classes == 1 else labels
-        for name, pixels in (("mask", mask), ("overlay", overlay(read_photograph(photograph), labels))):
-            with atomic_write(folder / f"{photograph.stem}-{name}.png") as temporary:
-                Image.fromarray(pixels).save(temporary, "PNG")
+        ((_, labels),) = self.write_all([photograph], folder)
         return labels
 
-    def _encode(self, photograph: Array, place: Placement) -> Tensor:
-        pixels = torch.from_numpy(photograph).permute(2, 0, 1).float() / 255
+    def write_all(
+        self,
+        photographs: Iterable[Path],
+        folder: Path,
+        on_unreadable: Callable[[InputError], object] | None = None,
+    ) -> Iterator[tuple[Path, Array]]:
+        """`write` many photographs, lazily: each is returned in order with its label map, once its files are there.
+
+        While one is segmented, the next are read and the last are written in threads, a few at a time.
+
+        Args:
+            photographs: Their paths; of two with one stem the later is kept.
+            folder: Where the files go.
+            on_unreadable: Told of a photograph that cannot be read, which is then passed over. By default that is an
+                error, raised once all before it are written.
+
+        Raises:
+            InputError: see `write`.
+        """
+
+        def read(path: Path) -> tuple[Path, _Placed | InputError]:
+            try:
+                return path, self._read(path)
+            except InputError as error:
+                return path, error
+
+        def segmented() -> Iterator[tuple[Path, Image.Image, Array]]:
+            for path, found in ahead(read, photographs):
+                if not isinstance(found, InputError):
+                    yield path, found.photograph, self._labels(found)
+                elif on_unreadable is None:
+                    raise found
+                else:
+                    on_unreadable(found)
+
+        def written(each: tuple[Path, Image.Image, Array]) -> tuple[Path, Array]:
+            path, photograph, labels = each
+            mask = Image.fromarray(labels * 255 if self._classes == 1 else labels)
+            with atomic_write(folder / f"{path.stem}-mask.png") as temporary:
+                mask.save(temporary, "PNG", compress_level=1)  # twice as fast as the usual 6, and masks stay small
+            with atomic_write(folder / f"{path.stem}-overlay.jpg") as temporary:
+                overlay(photograph, labels).save(temporary, "JPEG", quality=90)
+            return path, labels
+
+        return ahead(written, segmented())
+
+    def _read(self, image: Picture) -> _Placed:
+        photograph = read_photograph(image)
+        place = Geometry(self.size, "longest").place(photograph.height, photograph.width)
+        return _Placed(photograph, place, _shrink(photograph, place))
+
+    def _labels(self, placed: _Placed) -> Array:
+        labels: Array = highest(self._scores(placed))[0].cpu().numpy()
+        return labels
+
+    @torch.inference_mode()
+    def _scores(self, placed: _Placed) -> Tensor:
+        """(1, N + 1, H, W) at the photograph's own size."""
+        if self._prototypes is None:
+            raise InputError("no support is set: call set_support(images, masks) first")
+        logits = self.network.segment(self._encode(placed.image), self._prototypes, iqi=self.network.config.iqi)
+        return placed.place.restore(self.network.upsample(logits, placed.place.outer))
+
+    def _encode(self, image: Tensor) -> Tensor:
         with self.runtime.autocast():
-            return self.network.encode(place.image(pixels)[None].to(self.runtime.device))
+            return self.network.encode(image[None].to(self.runtime.device))
+
+
+def _shrink(photograph: Image.Image, place: Placement) -> Tensor:
+    """`place.image` of a photograph, (3, H, W) in [0, 1], to within one step of 255 and several times as fast."""
+    small = np.array(photograph.resize(place.inner[::-1], Image.Resampling.BILINEAR))
+    return place.image(torch.from_numpy(small).permute(2, 0, 1).float() / 255)

@@ -91,9 +91,9 @@ def test_train_then_eval_then_predict(tmp_path: Path) -> None:
     assert found.exit_code == 0, found.output
     assert sorted(file.name for file in Path("found").iterdir()) == [
         "one-mask.png",
-        "one-overlay.png",
+        "one-overlay.jpg",
         "two-mask.png",
-        "two-overlay.png",
+        "two-overlay.jpg",
     ]
     with Image.open("found/two-mask.png") as written:
         assert written.size == (90, 60)
@@ -249,12 +249,14 @@ def test_predict_passes_over_masks_and_says_where_nothing_was_found(monkeypatch:
     mask = Image.new("L", (40, 40))
     mask.paste(255, (5, 5, 20, 20))
     mask.save("photos/one-mask.png")
-    monkeypatch.setattr("srpnet.segmenter.Segmenter.predict", lambda *_: np.zeros((40, 40), np.uint8))
+    for name in ("one-overlay.jpg", "one-overlay.png"):
+        Image.new("RGB", (40, 40)).save(f"photos/{name}")
+    monkeypatch.setattr("srpnet.segmenter.Segmenter._labels", lambda *_: np.zeros((40, 40), np.uint8))
     words = ("predict", "--support", "photos/one.png", "photos/one-mask.png", "photos", *TINY)
     result = srpnet(*words, "--out", "found")
     assert result.exit_code == 0, result.output
     assert "Nothing was found in one.png" in result.output
-    assert sorted(file.name for file in Path("found").iterdir()) == ["one-mask.png", "one-overlay.png"]
+    assert sorted(file.name for file in Path("found").iterdir()) == ["one-mask.png", "one-overlay.jpg"]
     assert "overwritten" in refused(srpnet(*words, "--out", "./photos"))
 
 
@@ -277,6 +279,16 @@ def test_predict_checks_every_photograph_before_the_first_is_written() -> None:
     words = ("predict", "--support", "good.png", "good.png", "good.png", "zebra.jpg", "--out", "found", *TINY)
     assert "zebra.jpg" in refused(srpnet(*words))
     assert not Path("found").exists()
+
+
+def test_predict_passes_over_a_damaged_photograph_and_says_which() -> None:
+    for name in ("a", "b", "c"):
+        Image.effect_noise((40, 40), 50).save(f"{name}.png")
+    Path("b.png").write_bytes(Path("b.png").read_bytes()[:500])  # its head is whole
+    result = srpnet("predict", "--support", "a.png", "a.png", "a.png", "b.png", "c.png", "--out", "found", *TINY)
+    assert "passed over: b.png cannot be read" in refused(result)
+    assert "Masks and overlays of 2 photographs" in result.output
+    assert sorted({file.name[0] for file in Path("found").iterdir()}) == ["a", "c"]
 
 
 def test_predict_refuses_an_empty_folder() -> None:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -10,12 +11,15 @@ import torch
 from torch import Tensor
 
 from episodes.episode import Episode, EpisodeSpec, Photograph
-from episodes.evaluation import Evaluation, evaluate
+from episodes.errors import InputError
+from episodes.evaluation import Answer, Evaluation, evaluate
 from episodes.geometry import Geometry
 from episodes.loading import Loader
 from episodes.metrics import confusion
 from episodes.protocols import PROTOCOLS
+from episodes.world import joined
 from tests.episodes.fakes import Fake, label_map
+from tests.processes import run as run_processes
 
 NAMES = {1: "ant", 2: "bee"}
 RULES = PROTOCOLS["hsnet"]
@@ -136,7 +140,7 @@ def test_two_ways_and_two_queries_by_hand() -> None:
 
 def test_no_episodes() -> None:
     found = run(perfect, [])
-    assert (found.episodes, found.queries.miou, found.seconds) == (0, 0, 0)
+    assert (found.episodes, found.queries.miou) == (0, 0)
 
 
 def test_the_protocol_decides_about_absent_classes() -> None:
@@ -184,33 +188,82 @@ def test_scores_do_not_depend_on_the_cache() -> None:
     one, two = run(large), run(small, cache_bytes=1)
     assert matrices(Threshold(), episodes()) == matrices(Threshold(), episodes(), cache_bytes=1)
     assert (one.queries, one.supports) == (two.queries, two.supports)
-    assert len(small.prepared) > len(large.prepared)
+    assert (len(large.prepared), len(small.prepared)) == (4, 4)  # of one batch none is prepared twice
+
+
+# On the shelf a photograph takes 4 bytes a pixel for its red, and 1 each for labels, valid pixels and original labels.
+KEPT = 7 * 1024
+
+
+def chain(*ids: str) -> list[EpisodeSpec]:
+    """An episode for each id but the first, whose query it is; the id before is the support."""
+    return [EpisodeSpec(index, (1,), ((one,),), (two,)) for index, (one, two) in enumerate(pairwise(ids))]
 
 
 def test_the_least_recently_used_photograph_goes_first() -> None:
-    class Asks:
-        def __init__(self) -> None:
-            self.prepared: list[str] = []
-
-        def prepare(self, photograph: Photograph) -> None:
-            self.prepared.append(photograph.id)
-
-        def __call__(self, episode: Episode) -> list[Tensor]:
-            for id in ("vb", "va", "vc", "va", "vb"):
-                episode.load(id, 0)
-            return background(episode)
-
-    method = Asks()
-    # A photograph takes 3 * 4 + 1 + 1 + 1 bytes a pixel; room for two. Truth is asked first, so va comes in first,
-    # vc puts out vb, vb puts out vc.
-    run(method, SPECS[:1], cache_bytes=2 * 15 * 1024 + 1500)
-    assert method.prepared == ["va", "vb", "vc", "vb"]
+    method = Threshold()
+    # Room for two. va and vb come in, vc puts out va, vb stays as it was used last, va puts out vc.
+    run(method, chain("va", "vb", "vc", "vb", "va"), cache_bytes=2 * KEPT + 100, batch=1)
+    assert method.prepared == ["va", "vb", "vc", "va"]
 
 
 def test_prepared_lists_count_too() -> None:
-    method = Threshold(list)
-    run(method, cache_bytes=4 * 15 * 1024 + 1500)  # room for the four photographs, not for what is prepared of them
-    assert len(method.prepared) > 4
+    for limit, times in ((4 * KEPT, 4), (4 * KEPT - 1, 5)):
+        method = Threshold(list)
+        run(method, chain("va", "vb", "vc", "vd", "va"), cache_bytes=limit, batch=1)
+        assert len(method.prepared) == times
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 8])
+@pytest.mark.parametrize("limit", [0, 2 * KEPT, 1 << 30])
+def test_scores_depend_on_no_batch_and_no_cache(batch: int, limit: int) -> None:
+    specs = [replace(spec, index=index) for index, spec in enumerate([*SPECS, *SPECS[::-1], *SPECS])]
+    expected = [matrix for spec in specs for matrix in matrices(Threshold(), episodes([spec]))]
+    assert matrices(Threshold(), episodes(specs), cache_bytes=limit, batch=batch) == expected
+    backwards = matrices(Threshold(), episodes(specs[::-1]), cache_bytes=limit, batch=batch)
+    assert backwards == expected[::-1]
+
+
+def test_the_pixels_of_a_prepared_photograph_are_dropped() -> None:
+    class Looks(Threshold):
+        def __call__(self, episode: Episode) -> list[Tensor]:
+            shapes.update(photograph.image.shape for photograph in (*episode.supports(), *episode.queries()))
+            return super().__call__(episode)
+
+    shapes: set[Any] = set()
+    run(Looks())
+    assert shapes == {(3, 0, 0)}
+
+
+def test_many_are_prepared_and_answered_at_once() -> None:
+    class Many(Threshold):
+        def __init__(self) -> None:
+            super().__init__()
+            self.prepares: list[int] = []
+            self.answers: list[int] = []
+
+        def prepare_many(self, photographs: Sequence[Photograph]) -> list[Any]:
+            self.prepares.append(len(photographs))
+            return [self.prepare(photograph) for photograph in photographs]
+
+        def answer_many(self, episodes: Sequence[Episode]) -> list[Answer]:
+            self.answers.append(len(episodes))
+            return [Answer(self(episode)) for episode in episodes]
+
+    method = Many()
+    assert run(method, batch=3).queries == run(Threshold()).queries
+    assert (method.prepares, method.answers) == ([4], [3, 1])
+
+
+def test_on_episode_gets_the_photographs_themselves() -> None:
+    shapes = []
+    run(Threshold(), on_episode=lambda episode, *_: shapes.append(episode.queries()[0].image.shape))
+    assert shapes == [(3, 32, 32)] * 4
+
+
+def test_an_unreadable_photograph_ends_the_run_with_its_own_error() -> None:
+    with pytest.raises(InputError, match="gone is not there"):
+        run(perfect, [*SPECS, EpisodeSpec(4, (1,), (("va",),), ("gone",))])
 
 
 def test_photographs_are_not_prepared_for_a_plain_function() -> None:
@@ -284,19 +337,17 @@ def test_the_time_of_on_episode_is_not_counted(monkeypatch: pytest.MonkeyPatch) 
     assert run(slow, on_episode=draw).seconds == 4
 
 
-def test_episodes_are_taken_one_at_a_time() -> None:
-    events: list[str] = []
+def test_episodes_are_drawn_as_they_are_needed() -> None:
+    """Two batches ahead of the one at hand, so that endless episodes can be scored while they last."""
+    drawn, ahead = [], []
 
     def stream() -> Any:
-        for episode in episodes():
-            events.append(f"drawn {episode.spec.index}")
+        for episode in episodes([SPECS[0]] * 20):
+            drawn.append(episode)
             yield episode
 
-    def done(episode: Episode, *_: Any) -> None:
-        events.append(f"done {episode.spec.index}")
-
-    evaluate(perfect, stream(), NAMES, RULES, on_episode=done)
-    assert events == [f"{what} {index}" for index in range(4) for what in ("drawn", "done")]
+    evaluate(perfect, stream(), NAMES, RULES, batch=2, on_episode=lambda *_: ahead.append(len(drawn)))
+    assert ahead == [6, 6, 8, 8, 10, 10, 12, 12, 14, 14, 16, 16, 18, 18, 20, 20, 20, 20, 20, 20]
 
 
 def test_scores_at_the_original_size() -> None:
@@ -314,3 +365,37 @@ def test_scores_at_the_original_size() -> None:
             NAMES,
             RULES,
         )
+
+
+def in_one_of_several(count: int) -> Any:
+    """The scores of the first episodes, and which of them this process was told of."""
+    heard: list[int] = []
+    with joined() as world:
+        drawn = episodes([replace(SPECS[index % 4], index=index) for index in range(count)])
+        found = evaluate(
+            Threshold(), drawn, NAMES, RULES, batch=2, world=world, on_episode=lambda *e: heard.append(e[0].spec.index)
+        )
+    return found.queries, found.episodes, heard
+
+
+def with_a_photograph_missing() -> None:
+    with joined() as world:
+        evaluate(perfect, episodes([SPECS[0], EpisodeSpec(1, (1,), (("va",),), ("gone",))]), NAMES, RULES, world=world)
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_several_processes_share_the_episodes_and_count_the_same(size: int) -> None:
+    alone, _, _ = in_one_of_several(10)
+    for rank, (queries, done, heard) in enumerate(run_processes(size, in_one_of_several, 10)):
+        assert queries == alone
+        assert done == 10
+        assert heard == list(range(rank, 10, size))
+
+
+def test_more_processes_than_episodes() -> None:
+    assert [found[0] for found in run_processes(3, in_one_of_several, 1)] == [in_one_of_several(1)[0]] * 3
+
+
+def test_an_error_of_one_process_ends_all() -> None:
+    errors = run_processes(2, with_a_photograph_missing)
+    assert [str(error) for error in errors] == ["gone is not there"] * 2

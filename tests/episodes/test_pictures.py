@@ -5,12 +5,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from episodes import pictures
 from episodes.episode import Episode, EpisodeSpec
 from episodes.geometry import Geometry
 from episodes.loading import Loader
-from episodes.pictures import CAPTION, COLOURS, GAP, TILE, overlay, panel
+from episodes.pictures import CAPTION, COLOURS, GAP, TILE, panel
 from episodes.sources.base import Array
 from tests.episodes.fakes import Fake, label_map
 
@@ -23,6 +24,10 @@ def blocks(*labels: int) -> Array:
     for place, label in enumerate(labels):
         result[4:24, 20 * place : 20 * place + 18] = label
     return result
+
+
+def overlay(image: Array, labels: Array) -> Array:
+    return np.asarray(pictures.overlay(Image.fromarray(image), labels))
 
 
 def episode(ways: int, shots: int, queries: int, **fields: Any) -> Episode:
@@ -66,6 +71,19 @@ def test_ignored_pixels_are_not_painted_as_a_class() -> None:
     # With the classes gone, an ignored pixel looks the same.
     assert (overlay(IMAGE, labels)[ignored] == overlay(IMAGE, blocks(0, 255))[ignored]).all()
     assert (overlay(IMAGE, labels)[ignored] == overlay(IMAGE, blocks(2, 255))[ignored]).all()
+
+
+def test_an_overlay_is_what_floats_would_paint() -> None:
+    """Half photograph and half colour inside, white at the border; outside a quarter photograph and 0.6 grey."""
+    labels = blocks(1, 2, 255)
+    expected = 0.25 * IMAGE + 0.6 * IMAGE.mean(2, keepdims=True)
+    for label, columns in ((1, slice(0, 18)), (2, slice(20, 38))):
+        block = slice(4, 24), columns
+        expected[block] = 0.5 * IMAGE[block] + 0.5 * np.array(COLOURS[label - 1])
+        border = np.ones((20, 18), dtype=bool)
+        border[1:-1, 1 if columns.start else 0 : -1] = False  # the edge of the photograph is no border
+        expected[block][border] = 255
+    np.testing.assert_allclose(overlay(IMAGE, labels), expected, atol=0.51)
 
 
 def test_more_classes_than_colours() -> None:
@@ -127,9 +145,9 @@ def test_a_panel_shows_prediction_and_truth_apart() -> None:
 def test_masks_lie_on_what_they_mask(resize: str, score_at: str, monkeypatch: pytest.MonkeyPatch) -> None:
     under: list[tuple[Array, Array]] = []
 
-    def record(image: Array, labels: Array, *rest: Any) -> Array:
-        under.append((image, labels))
-        return image
+    def record(photograph: Image.Image, labels: Array) -> Image.Image:
+        under.append((np.asarray(photograph), labels))
+        return photograph
 
     monkeypatch.setattr(pictures, "overlay", record)
     drawn(episode(2, 1, 1, resize=resize, score_at=score_at))

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from episodes.geometry import Geometry
 from srpnet.backbone import Backbone
-from srpnet.grid import average, linear_weights, nearest_weights, spread, upsample
+from srpnet.grid import average, label_maps, linear_weights, nearest_weights, pixel_weights, spread, upsample
 
 GRIDS = pytest.mark.parametrize(
     ("pixels", "stride"), [((64, 65), 8), ((33, 40), 8), ((9, 1), 8), ((30, 47), 4), ((6, 11), 2), ((17, 3), 32)]
@@ -267,3 +268,24 @@ def test_half_precision_has_the_weights_of_full_precision() -> None:
     """bfloat16 cannot tell pixel 599 from 600: positions are counted in float32."""
     exact = linear_weights(600, 300, 2, torch.zeros(0))
     assert (linear_weights(600, 300, 2, torch.zeros(0, dtype=torch.bfloat16)).float() - exact).abs().max() < 0.01
+
+
+@pytest.mark.parametrize("classes", [2, 3, 6])
+@pytest.mark.parametrize("resize", ["stretch", "letterbox", "longest"])
+@pytest.mark.parametrize("original", [False, True])
+def test_label_maps_equal_argmax_of_everything_upsampled(
+    noise: Callable[..., Tensor], classes: int, resize: Any, original: bool
+) -> None:
+    place, size = Geometry(40, resize).place(30, 52), (5, 5)
+    logits = noise(3, classes, *size)
+    scores = upsample(logits, place.outer, 8)
+    expected = (place.restore(scores) if original else scores).argmax(1)
+    got = label_maps(logits, *pixel_weights(size, 8, place, original))
+    assert got.dtype == torch.uint8
+    assert torch.equal(got, expected.byte())
+    assert set(got.unique().tolist()) == set(range(classes))
+
+
+def test_of_equal_logits_the_first_is_taken() -> None:
+    logits = torch.tensor([[0.0, 1, 1, 0], [0, 1, 0, 2], [0, 0, 1, 2]]).reshape(1, 3, 2, 2)
+    assert label_maps(logits, torch.eye(2), torch.eye(2)).tolist() == [[[0, 0], [0, 1]]]

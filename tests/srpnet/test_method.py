@@ -14,7 +14,7 @@ from episodes.metrics import confusion
 from episodes.protocols import PROTOCOLS
 from srpnet.grid import upsample
 from srpnet.inference import QueryInference
-from srpnet.method import SRPNetMethod, highest, membership
+from srpnet.method import ENGINES, PlainMethod, SRPNetMethod, highest, membership
 from srpnet.network import SRPNet
 from srpnet.runtime import Runtime
 
@@ -69,8 +69,10 @@ def test_at_the_original_size_padding_is_cut_off_before_the_scores_come_back(
     episode = replace(squares(Geometry(96, "letterbox"))[1], score_at="original")
     (query,) = episode.queries()
     with torch.inference_mode():
-        prototypes = method._prototypes(episode)
-        logits = method.network.segment(method.prepare(query)[None], prototypes, query.valid[None], method.iqi)
+        features = [method.network.encode(each.image[None]) for each in (*episode.supports(), query)]
+        labels = torch.stack([episode.labels(support) for support in episode.supports()])
+        prototypes = method.network.prototypes(features[0], labels, membership(episode))
+        logits = method.network.segment(features[1], prototypes, query.valid[None], method.iqi)
         scores = upsample(logits, (96, 96), 8)[..., :72, :]
         expected = F.interpolate(scores, (48, 64), mode="bilinear", align_corners=False)[0].argmax(0)
     assert torch.equal(method(episode)[0], expected.byte())
@@ -100,9 +102,10 @@ def test_padding_of_a_query_is_told_to_the_network(
 
     monkeypatch.setattr(method.network, "segment", listen)
     method(squares(Geometry(64, "letterbox"))[0])
-    (valid,) = told
+    valid, of_support = told
     assert valid[:, :48].all()
     assert not valid[:, 48:].any()
+    assert of_support is None  # which needs no query inference
 
 
 def test_membership_follows_the_spec(squares: Callable[..., Any]) -> None:
@@ -123,7 +126,7 @@ def test_prepared_features_are_used(
 
     photographs = [*episode.supports(), *episode.queries()]
     prepared = {photograph.id: method.prepare(photograph) for photograph in photographs}
-    assert all(each.shape == (8, 8, 8) for each in prepared.values())
+    assert all(each.features_hwC.shape == (8, 8, 8) for each in prepared.values())
     monkeypatch.setattr(method.network, "encode", None)
     assert torch.equal(method(replace(episode, load=load))[0], plain[0])
     assert torch.equal(method.restore_supports(replace(episode, load=load))[0], restored[0])
@@ -136,9 +139,54 @@ def test_an_evaluation_encodes_each_photograph_once(
     monkeypatch.setattr(method.network, "encode", lambda images: encoded.append(len(images)) or encode(images))
     episodes = [squares(shot=2)[0]] * 3
     evaluation = evaluate(method, episodes, {1: "red"}, PROTOCOLS["hsnet"])
-    assert encoded == [1, 1, 1]
+    assert encoded == [3]
     assert evaluation.episodes == 3
     assert 0 < evaluation.supports.miou <= 1
+
+
+@pytest.mark.parametrize("resize", ["stretch", "letterbox", "longest"])
+@pytest.mark.parametrize("score_at", ["input", "original"])
+@pytest.mark.parametrize(("way", "shot"), [(1, 1), (1, 3), (3, 2)])
+def test_both_engines_count_the_same(
+    network: SRPNet, squares: Callable[..., Any], resize: Any, score_at: Any, way: int, shot: int
+) -> None:
+    """In float64, to the last pixel, with a cache too small for the run."""
+    eager = QueryInference(rounds=2, foreground=0.4, background=0.4)
+    drawn = [squares(Geometry(72, resize), way=way, shot=shot)[index % 4] for index in range(6)]
+    drawn = [replace(episode, score_at=score_at) for episode in drawn]
+    found = []
+    for engine in ENGINES.values():
+        counted: list[Any] = []
+        method = engine(network.double(), FP32, eager)
+        scores = evaluate(
+            method,
+            drawn,
+            {1: "red", 2: "green", 3: "blue"},
+            PROTOCOLS["hsnet"],
+            cache_bytes=100_000,
+            batch=4,
+            on_episode=lambda *done, counted=counted: counted.append(done[2].tolist()),
+        )
+        found.append((counted, scores.queries, scores.supports))
+    assert found[0] == found[1]
+    assert 0 < found[0][1].miou < 1
+
+
+def test_the_plain_engine_encodes_everything_each_time(
+    network: SRPNet, squares: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    method = PlainMethod(network, FP32)
+    encoded, encode = [], method.network.encode
+    monkeypatch.setattr(method.network, "encode", lambda images: encoded.append(len(images)) or encode(images))
+    evaluate(method, [squares(shot=2)[0]] * 3, {1: "red"}, PROTOCOLS["hsnet"])
+    assert sum(encoded) == 9
+
+
+def test_what_was_encoded_together_is_freed_alone(method: SRPNetMethod, squares: Callable[..., Any]) -> None:
+    episode = squares()[0]
+    for encoded in method.prepare_many([*episode.supports(), *episode.queries()]):
+        features = encoded.features_hwC
+        assert features.untyped_storage().nbytes() == features.nbytes
 
 
 def test_query_inference_is_the_networks_own_unless_told(network: SRPNet, squares: Callable[..., Any]) -> None:
@@ -150,7 +198,7 @@ def test_query_inference_is_the_networks_own_unless_told(network: SRPNet, square
 
 def test_bfloat16_gives_nearly_the_same_map(network: SRPNet, squares: Callable[..., Any]) -> None:
     half = SRPNetMethod(network, Runtime(torch.device("cpu"), "bf16"), QueryInference(rounds=0))
-    assert half.prepare(squares()[0].queries()[0]).dtype == torch.bfloat16
+    assert half.prepare(squares()[0].queries()[0]).features_hwC.dtype == torch.bfloat16
     exact = SRPNetMethod(network, FP32, QueryInference(rounds=0))
     agreement = (half(squares()[0])[0] == exact(squares()[0])[0]).float().mean()
     assert agreement > 0.9

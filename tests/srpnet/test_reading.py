@@ -10,7 +10,8 @@ from PIL import Image
 
 from episodes.errors import InputError
 from episodes.sources.base import Array
-from srpnet.reading import Picture, check_photograph, read_mask, read_photograph
+from srpnet import reading
+from srpnet.reading import Picture, check_photograph, read_mask
 
 ROTATED = 6
 """EXIF orientation: turn a quarter clockwise to see it upright."""
@@ -21,6 +22,12 @@ def scene() -> tuple[Array, Array]:
     mask = np.zeros((24, 32), dtype=np.uint8)
     mask[3:10, 5:25] = 1
     return np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8), mask
+
+
+def read_photograph(picture: Picture) -> Array:
+    photograph = reading.read_photograph(picture)
+    assert photograph.mode == "RGB"
+    return np.asarray(photograph)
 
 
 def given_as(kind: str, pixels: Array, tmp_path: Path) -> Picture:

@@ -1,6 +1,6 @@
 """The call from Python: show examples, segment photographs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +9,13 @@ import pytest
 import torch
 from PIL import Image
 
+from episodes import pictures
 from episodes.errors import InputError
-from episodes.geometry import Geometry
+from episodes.geometry import Geometry, Resize
 from episodes.sources.base import Array
 from srpnet.grid import upsample
 from srpnet.network import SRPNet
-from srpnet.segmenter import Segmenter
+from srpnet.segmenter import Segmenter, _shrink
 
 
 def scene(seed: int = 0, height: int = 48, width: int = 64) -> tuple[Array, Array]:
@@ -192,12 +193,74 @@ def test_written_files(segmenter: Segmenter, tmp_path: Path, classes: int, paint
     labels = segmenter.write(tmp_path / "square.photo.png", tmp_path / "made" / "here")
     assert np.array_equal(labels, segmenter.predict(PHOTOGRAPH))
     written = {file.name: np.array(Image.open(file)) for file in (tmp_path / "made" / "here").iterdir()}
-    assert set(written) == {"square.photo-mask.png", "square.photo-overlay.png"}
+    assert set(written) == {"square.photo-mask.png", "square.photo-overlay.jpg"}
     assert np.array_equal(written["square.photo-mask.png"], labels * 255 if classes == 1 else labels)
     assert set(np.unique(written["square.photo-mask.png"])) == painted
-    overlay = written["square.photo-overlay.png"]
+    overlay = written["square.photo-overlay.jpg"]
     assert overlay.shape == (48, 64, 3)
-    assert (overlay[labels > 0] != PHOTOGRAPH[labels > 0]).any()
+    expected = np.asarray(pictures.overlay(Image.fromarray(PHOTOGRAPH), labels)).astype(int)
+    assert np.abs(overlay - expected).mean() < 20  # JPEG, of noise
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> list[Path]:
+    """Photographs of several shapes."""
+    paths = [tmp_path / "photographs" / f"{number}.png" for number in range(7)]
+    paths[0].parent.mkdir()
+    for number, path in enumerate(paths):
+        Image.fromarray(scene(number, 40 + 5 * number, 60)[0]).save(path)
+    return paths
+
+
+def test_many_photographs_are_written_as_each_alone(shown: Segmenter, folder: list[Path], tmp_path: Path) -> None:
+    together = list(shown.write_all(folder, tmp_path / "together"))
+    assert [path for path, _ in together] == folder
+    for path, labels in together:
+        assert np.array_equal(labels, shown.write(path, tmp_path / "alone"))
+    for file in (tmp_path / "alone").iterdir():
+        assert file.read_bytes() == (tmp_path / "together" / file.name).read_bytes()
+    assert len(list((tmp_path / "together").iterdir())) == 2 * len(folder)
+
+
+def test_an_unreadable_photograph_ends_it_after_those_before(
+    shown: Segmenter, folder: list[Path], tmp_path: Path
+) -> None:
+    folder[4].write_bytes(folder[4].read_bytes()[:1000])
+    with pytest.raises(InputError, match=r"4\.png cannot be read"):
+        list(shown.write_all(folder, tmp_path / "out"))
+    assert sorted({file.name[0] for file in (tmp_path / "out").iterdir()}) == list("0123")
+
+
+def test_an_unreadable_photograph_can_be_passed_over(shown: Segmenter, folder: list[Path], tmp_path: Path) -> None:
+    folder[4].unlink()
+    errors: list[InputError] = []
+    written = [path for path, _ in shown.write_all(folder, tmp_path / "out", errors.append)]
+    assert written == folder[:4] + folder[5:]
+    assert [str(error) for error in errors] == [f"there is no photograph {folder[4]}"]
+
+
+def test_a_folder_that_cannot_be_written_is_one_error(shown: Segmenter, folder: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(InputError, match=r"0-mask\.png cannot be written"):
+        list(shown.write_all(folder, tmp_path / "file"))
+
+
+def test_no_part_of_a_file_is_left_when_it_is_stopped(shown: Segmenter, folder: list[Path], tmp_path: Path) -> None:
+    def stopped() -> Iterator[Path]:
+        yield from folder
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(shown.write_all(stopped(), tmp_path / "out"))
+    assert {file.suffix for file in (tmp_path / "out").iterdir()} <= {".png", ".jpg"}
+
+
+@pytest.mark.parametrize("resize", ["letterbox", "longest"])
+@pytest.mark.parametrize("size", [(300, 400), (90, 31), (20, 50)])
+def test_a_photograph_is_shrunk_as_for_evaluation_but_for_rounding(resize: Resize, size: tuple[int, int]) -> None:
+    photograph, place = scene(0, *size)[0], Geometry(64, resize).place(*size)
+    exact = place.image(torch.from_numpy(photograph).permute(2, 0, 1) / 255)
+    torch.testing.assert_close(_shrink(Image.fromarray(photograph), place), exact, rtol=0, atol=1.01 / 255)
 
 
 def test_a_network_is_taken_by_folder_too(tiny: Callable[..., Any], tmp_path: Path) -> None:
