@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from PIL import Image
 from torch import Tensor
 
@@ -321,12 +320,9 @@ def _validator(
     episodes = EpisodeList(sampler, Loader(task.source, Geometry(settings.size)))
 
     def validate(network: SRPNet) -> float:
-        score = 0.0
-        if world.first:  # one process scores for all
-            method = SRPNetMethod(network, machine)
-            scored = episodes.first(settings.validation_episodes)
-            score = evaluate(method, scored, task.names(classes), PROTOCOLS["hsnet"]).queries.miou
-        return float(world.sum(torch.tensor(score, dtype=torch.float64)))
+        method = SRPNetMethod(network, machine)
+        scored = episodes.first(settings.validation_episodes)
+        return evaluate(method, scored, task.names(classes), PROTOCOLS["hsnet"], world=world).queries.miou
 
     return validate
 
