@@ -41,10 +41,14 @@ class Augmentation:
         if not 0 <= self.colour < 1:
             raise InputError(f"colour strength {self.colour} is not in [0, 1)")
 
+    def mirrors(self, draws: Draws) -> bool:
+        """Whether a photograph is flipped: the first of the draws."""
+        return draws.chance(self.flip)
+
     def __call__(self, image: Tensor, labels: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
         """Change a photograph (3, H, W) uint8 and its label map (H, W) jointly; sizes may change by the crop."""
         photograph, mask = tv_tensors.Image(image), tv_tensors.Mask(labels)
-        if draws.chance(self.flip):
+        if self.mirrors(draws):
             photograph, mask = V.horizontal_flip(photograph), V.horizontal_flip(mask)
         if self.scale < 1:
             height, width = image.shape[-2:]
@@ -97,9 +101,16 @@ class Loader:
         """The episode of a spec. Photographs are loaded when asked for; nothing is read here."""
 
         def load(id: str, slot: int) -> Photograph:
-            return self.photograph(id, Draws("augmentation", self.seed, spec.index, slot))
+            return self.photograph(id, self._draws(spec.index, slot))
 
         return Episode(spec, load, self.ignored, self.score_at)
+
+    def mirrors(self, index: int, slot: int) -> bool:
+        """Whether the photograph in this slot of this episode comes flipped; nothing is read to tell."""
+        return self.augmentation is not None and self.augmentation.mirrors(self._draws(index, slot))
+
+    def _draws(self, index: int, slot: int) -> Draws:
+        return Draws("augmentation", self.seed, index, slot)
 
 
 @dataclass(frozen=True)

@@ -1,20 +1,23 @@
 """Episodes as tensors, loaded in other processes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from episodes.episode import Episode
+from episodes.episode import Episode, Photograph
 from episodes.errors import InputError
 from episodes.world import World
 from srpnet.method import membership
 
 
 class EpisodeTensors(NamedTuple):
-    """An episode as the network takes it; see `SRPNet.forward` for the shapes."""
+    """An episode as the network takes it; see `SRPNet.forward` for the shapes.
+
+    If `encoded`, the images are pyramids (B, C, h, w) instead of pixels, see `SRPNet.pyramid`.
+    """
 
     classes: tuple[int, ...]
     support_images: Tensor
@@ -23,6 +26,7 @@ class EpisodeTensors(NamedTuple):
     query_images: Tensor
     query_labels: Tensor
     query_valid: Tensor
+    encoded: bool = False
 
     @classmethod
     def of(cls, episode: Episode) -> "EpisodeTensors":
@@ -30,17 +34,25 @@ class EpisodeTensors(NamedTuple):
         supports, queries = episode.supports(), episode.queries()
         return cls(
             episode.spec.classes,
-            torch.stack([support.image for support in supports]),
+            _images(supports),
             torch.stack([episode.labels(support) for support in supports]),
             membership(episode),
-            torch.stack([query.image for query in queries]),
+            _images(queries),
             torch.stack([episode.labels(query) for query in queries]),
             torch.stack([query.valid for query in queries]),
+            queries[0].prepared is not None,
         )
 
     def to(self, device: torch.device) -> "EpisodeTensors":
         """The same on a device."""
-        return EpisodeTensors(self.classes, *(tensor.to(device, non_blocking=True) for tensor in self[1:]))
+        moved = (value.to(device, non_blocking=True) if isinstance(value, Tensor) else value for value in self)
+        return EpisodeTensors._make(moved)
+
+
+def _images(photographs: Sequence[Photograph]) -> Tensor:
+    if photographs[0].prepared is None:
+        return torch.stack([photograph.image for photograph in photographs])
+    return torch.stack([photograph.prepared for photograph in photographs]).permute(0, 3, 1, 2)  # (h, w, C) each
 
 
 class Indexed(Protocol):

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from PIL import Image
 from torch import Tensor
@@ -22,10 +22,12 @@ from episodes.sources.base import same_name
 from episodes.task import DataSettings, NovelPixels, Pools, Task
 from episodes.world import ALONE, World
 from srpnet import launch
+from srpnet.batches import Indexed, shares
 from srpnet.logs import Progress
 from srpnet.method import ENGINES, Engine, SRPNetMethod
 from srpnet.network import NetworkSettings, SRPNet, build, load_network
 from srpnet.recipe import TrainingSettings
+from srpnet.reuse import Reuse, ReusedEpisodes, check_reuse
 from srpnet.runtime import DeviceName, Precision, Runtime, runtime
 from srpnet.training import TrainingRun, best_step
 
@@ -46,6 +48,9 @@ class TrainSettings:
         novel_pixels: What becomes of training photographs that also show novel classes, see `Task.training_sampler`.
         hold_back: Base classes to validate on: `none`, names with commas between, or how many.
         validation_episodes: How many episodes of the classes held back.
+        reuse_features: With a frozen backbone: compute the features of each photograph once, into `memory` or onto
+            `disk`, see `ReusedEpisodes`. `none` computes them at every step.
+        cache_limit: The most gigabytes (2^30 bytes) that they may take, in each process.
         device, precision: See `runtime`.
     """
 
@@ -61,8 +66,16 @@ class TrainSettings:
     novel_pixels: NovelPixels = "background"
     hold_back: str = "none"
     validation_episodes: int = 200
+    reuse_features: Reuse = "none"
+    cache_limit: float = 8.0
     device: DeviceName = "auto"
     precision: Precision = "auto"
+
+    def __post_init__(self) -> None:
+        if self.reuse_features not in get_args(Reuse):
+            raise InputError(f"features are reused in {' or '.join(get_args(Reuse)[1:])}, not {self.reuse_features!r}")
+        if self.reuse_features != "none":
+            check_reuse(self.network.trained, self.augmentation)
 
     def episodes(self) -> dict[str, int]:
         """The fields that `Sampler` takes."""
@@ -280,7 +293,7 @@ def _prepare(
     machine: Runtime,
     say: Say,
     world: World,
-) -> tuple[TrainingRun, EpisodeList]:
+) -> tuple[TrainingRun, Indexed]:
     """A run that is ready to train in its folder, and its episodes."""
     with world.first_alone():  # counts classes and fetches weights, which the others then find in the cache
         sampler, short = task.training_sampler(held_back, settings.novel_pixels, **settings.episodes())
@@ -305,12 +318,22 @@ def _prepare(
         network = build(replace(settings.network, seen=seen, trained_on=trained_on), say=say)
         network.reset_head(settings.seed)
         say(f"weights {network.config.backbone} {str(network.config.backbone_sha256)[:12]}; {machine}")
-    training = replace(settings.training, steps=steps)
+    reuse = settings.reuse_features != "none"
+    # What lies in memory, or a file of it, needs no process to load it.
+    training = replace(settings.training, steps=steps, workers=0 if reuse else settings.training.workers)
     run = TrainingRun(network, training, folder, machine, settings.training.steps, resume, asdict(settings), world)
     with world.together():
         if world.first:
             write_json(folder / "settings.json", asdict(settings))
-    return run, EpisodeList(sampler, loader)
+    episodes = EpisodeList(sampler, loader)
+    if not reuse:
+        return run, episodes
+    own = [index for share in shares(range(run.step, steps), training.batch, world) for index in share]
+    reused = ReusedEpisodes(episodes, own, network, machine)
+    say(f"Computing the features of {reused.shape[0]} photographs: {reused.nbytes / 2**30:.1f} GB")
+    with world.together():
+        reused.compute(settings.reuse_features, folder, settings.cache_limit)
+    return run, reused
 
 
 def _validator(

@@ -153,31 +153,34 @@ class SRPNet(
             nn.init.zeros_(self.reduce.bias)
 
     def encode(self, images_B3HW: Tensor) -> Tensor:
-        """Images, RGB in [0, 1] -> the final feature map (B, C, h, w).
+        """Images, RGB in [0, 1] -> the final feature map (B, C, h, w): the pyramid, reduced."""
+        return _in_parts(lambda some_B3HW: self._reduced(self._pyramid(some_B3HW)), images_B3HW)
 
-        The pyramid's levels are brought to the finest one's size, concatenated and reduced (method, 2).
-        """
-        # One by one on the CPU, whose caches hold the activations of one photograph (benchmarks/inference.py). So what
-        # becomes of a photograph there does not depend on those beside it, to the last bit.
-        together = 1 if images_B3HW.device.type == "cpu" else len(images_B3HW)
-        return torch.cat([self._encode(some_B3HW) for some_B3HW in images_B3HW.split(together)])
+    def pyramid(self, images_B3HW: Tensor) -> Tensor:
+        """The backbone's levels, brought to the finest one's size and concatenated (B, C, h, w) (method, 2)."""
+        return _in_parts(self._pyramid, images_B3HW)
 
-    def _encode(self, images_B3HW: Tensor) -> Tensor:
+    def reduced(self, pyramid_BChw: Tensor) -> Tensor:
+        """The other half of `encode`, which is all that is trained in a head."""
+        return _in_parts(self._reduced, pyramid_BChw)
+
+    def _pyramid(self, images_B3HW: Tensor) -> Tensor:
         normalised = ((images_B3HW - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
         levels = self.backbone(normalised)
         size = (levels[0].shape[-2], levels[0].shape[-1])
-        features_BChw = torch.cat(
+        return torch.cat(
             [
                 level if stride == self.stride else upsample(level, size, stride // self.stride)
                 for level, stride in zip(levels, self.backbone.strides, strict=True)
             ],
             dim=1,
         )
-        if self.reduce is not None:
-            features_BChw = self.reduce(features_BChw)
-            if self.config.relu:
-                features_BChw = features_BChw.relu()
-        return features_BChw
+
+    def _reduced(self, pyramid_BChw: Tensor) -> Tensor:
+        if self.reduce is None:
+            return pyramid_BChw
+        features_BChw: Tensor = self.reduce(pyramid_BChw)
+        return features_BChw.relu() if self.config.relu else features_BChw
 
     def prototypes(
         self,
@@ -337,6 +340,16 @@ def build(config: NetworkSettings, file: Path | None = None, say: Callable[[str]
     network = SRPNet(replace(config, backbone=weights.name, backbone_sha256=weights.sha256))
     load_backbone(network.backbone, state)
     return network.eval()
+
+
+def _in_parts(function: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor:
+    """`function(batch)`, on the CPU one image at a time: its caches hold the activations of one.
+
+    So what becomes of an image there does not depend on those beside it, to the last bit. See benchmarks/inference.py.
+    """
+    if batch.device.type != "cpu" or len(batch) == 1:
+        return function(batch)
+    return torch.cat([function(image) for image in batch.split(1)])
 
 
 def upcast(features: Tensor) -> Tensor:

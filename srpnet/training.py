@@ -23,7 +23,7 @@ from srpnet.network import SRPNet
 from srpnet.recipe import TrainingSettings, lr_factor, make_optimizer
 from srpnet.runtime import Runtime
 
-FREE = {"device", "training.workers", "training.log_every", "training.save_every"}
+FREE = {"device", "reuse_features", "cache_limit", "training.workers", "training.log_every", "training.save_every"}
 """Settings that may differ when a run is resumed, since they do not move its weights."""
 
 
@@ -256,8 +256,9 @@ def episode_losses(
 ) -> Tensor:
     """L_query + lambda * L_support of each episode (method, 5): (E,). One pass of the backbone serves them all."""
     images = [images for episode in episodes for images in (episode.support_images, episode.query_images)]
+    encode = network.reduced if episodes[0].encoded else network.encode
     with runtime.autocast():
-        features = network.encode(torch.cat(images)).split([len(each) for each in images])
+        features = encode(torch.cat(images)).split([len(each) for each in images])
     iqi = replace(network.config.iqi, rounds=settings.train_rounds)
     losses = []
     for episode, support_features, query_features in zip(episodes, features[::2], features[1::2], strict=True):

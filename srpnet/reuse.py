@@ -1,0 +1,143 @@
+"""What a frozen backbone makes of photographs, computed once and trained on again and again (`--reuse-features`).
+
+Letters in names: V versions of photographs, h w cells, C channels of the pyramid before its reduction.
+"""
+
+import math
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from episodes.episode import Episode, EpisodeSpec, Photograph
+from episodes.errors import InputError
+from episodes.loading import Augmentation, EpisodeList
+from srpnet.ahead import ahead
+from srpnet.network import SRPNet, Trained
+from srpnet.runtime import Runtime
+
+Reuse = Literal["none", "memory", "disk"]
+
+
+class Version(NamedTuple):
+    """A photograph as it is, or mirrored."""
+
+    id: str
+    mirrored: bool
+
+
+class ReusedEpisodes:
+    """Episodes whose photographs come with the pyramid of the frozen backbone, in the place of their pixels.
+
+    A photograph may come mirrored, as its features can be computed for both versions; see `check_reuse`.
+
+    Args:
+        episodes: With what augmentation; of one geometry that stretches.
+        indices: Those that will be asked for. What they show is known before anything is loaded.
+        network: With a frozen backbone.
+        runtime: Device and precision.
+    """
+
+    def __init__(self, episodes: EpisodeList, indices: Sequence[int], network: SRPNet, runtime: Runtime) -> None:
+        self._episodes, self._network, self._runtime = episodes, network, runtime
+        self._first_use: dict[Version, tuple[int, int]] = {}
+        for index in indices:
+            for slot, version in enumerate(self._versions(episodes.sampler.spec(index))):
+                self._first_use.setdefault(version, (index, slot))
+        self._photographs: dict[Version, Photograph] = {}
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(V, h, w, C) of all features together."""
+        cells = -(-self._episodes.loader.geometry.size // self._network.stride)
+        return len(self._first_use), cells, cells, sum(self._network.backbone.channels)
+
+    @property
+    def nbytes(self) -> int:
+        """How large they are: two bytes a number in bfloat16, else four."""
+        return math.prod(self.shape) * self._dtype.itemsize
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        return torch.bfloat16 if self._runtime.precision == "bf16" else torch.float32
+
+    @torch.no_grad()
+    def compute(
+        self, where: Reuse, folder: Path, limit: float, on_done: Callable[[int, int], None] = lambda *_: None
+    ) -> None:
+        """Run the backbone over all versions.
+
+        Args:
+            where: `memory`, or `disk`: a file in the folder, which is gone when the process ends.
+            folder: On a disk with room.
+            limit: The most gigabytes (2^30 bytes) that they may take.
+            on_done: Called with the number of photographs done, and of all.
+
+        Raises:
+            InputError: if they are larger than the limit, the disk has no room, or a photograph cannot be loaded.
+        """
+        size = self.nbytes / 2**30
+        if size > limit:
+            raise InputError(
+                f"the features of {self.shape[0]} photographs take {size:.1f} GB, and --cache-limit is {limit:g}: "
+                "raise it, or leave out --reuse-features"
+            )
+        features_VhwC = self._in_file(folder) if where == "disk" else torch.empty(self.shape, dtype=self._dtype)
+        loaded = ahead(self._load, self._first_use)
+        for place, (version, photograph) in enumerate(zip(self._first_use, loaded, strict=True)):
+            with self._runtime.autocast():
+                pyramid_1Chw = self._network.pyramid(photograph.image[None].to(self._runtime.device))
+            features_VhwC[place] = pyramid_1Chw[0].permute(1, 2, 0)
+            nothing = photograph.image.new_empty(3, 0, 0)
+            self._photographs[version] = replace(photograph, image=nothing, prepared=features_VhwC[place])
+            on_done(place + 1, self.shape[0])
+
+    def __getitem__(self, index: int) -> Episode:
+        episode = self._episodes[index]
+        versions = self._versions(episode.spec)
+        return replace(episode, load=lambda _, slot: self._photographs[versions[slot]])
+
+    def _versions(self, spec: EpisodeSpec) -> list[Version]:
+        """What each slot of an episode shows."""
+        ids = [id for ids in (*spec.supports, spec.queries) for id in ids]
+        return [Version(id, self._episodes.loader.mirrors(spec.index, slot)) for slot, id in enumerate(ids)]
+
+    def _load(self, version: Version) -> Photograph:
+        index, slot = self._first_use[version]
+        return self._episodes[index].load(version.id, slot)
+
+    def _in_file(self, folder: Path) -> Tensor:
+        try:
+            free = shutil.disk_usage(folder).free
+            if free < self.nbytes:
+                raise InputError(
+                    f"{folder} has room for {free / 2**30:.1f} GB, and the features take {self.nbytes / 2**30:.1f}: "
+                    "make room, or leave out --reuse-features"
+                )
+            # The name goes at once, and the space with the last process that uses it, however that ends.
+            with tempfile.TemporaryDirectory(prefix=".features-", dir=folder, ignore_cleanup_errors=True) as own:
+                numbers = math.prod(self.shape)
+                return torch.from_file(f"{own}/features", True, numbers, dtype=self._dtype).view(self.shape)
+        except (OSError, RuntimeError) as error:
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            raise InputError(f"features cannot be kept in {folder} ({reason}): name another folder") from None
+
+
+def check_reuse(trained: Trained, augmentation: Augmentation) -> None:
+    """See whether features can be reused at all.
+
+    Raises:
+        InputError: if not, with what stands against it.
+    """
+    if trained != "head":
+        raise InputError("a backbone that is trained makes new features each step: reuse them with --train head")
+    if augmentation.scale < 1 or augmentation.colour > 0:
+        raise InputError(
+            "features can be reused for mirrored photographs (--flip), not for random crops and colours: leave out "
+            "--crop-scale and --colour, or --reuse-features"
+        )
