@@ -1,5 +1,6 @@
 """The commands as torchrun starts them: one process talks and writes, and errors say whose they are."""
 
+import json
 import os
 from pathlib import Path
 
@@ -13,8 +14,9 @@ SCRIPT = (
     ("train", *TINY, "--steps", "2", "--workers", "0", "--out", "run", "--batch", "3"),
     ("train", *TINY, "--steps", "2", "--workers", "0", "--out", "run", "--batch", "2"),
     ("train", *TINY, "--steps", "2", "--workers", "0", "--out", "run", "--batch", "2"),
-    ("eval", *TINY, "--episodes", "2", "--checkpoint", "run", "--out", "scores"),
+    ("eval", *TINY, "--episodes", "5", "--checkpoint", "run", "--out", "scores", "--pictures", "3"),
 )
+ALONE = (*SCRIPT[-1], "--out", "alone")
 
 
 def type_in(folder: Path, ports: list[int]) -> list[tuple[int, str, str]]:
@@ -32,16 +34,23 @@ def type_in(folder: Path, ports: list[int]) -> list[tuple[int, str, str]]:
         os.environ["MASTER_PORT"] = str(port)
         result = CliRunner().invoke(main, words)
         answers.append((result.exit_code, result.stdout, result.stderr))
+    if os.environ["RANK"] == "0":
+        os.environ["WORLD_SIZE"] = "1"
+        CliRunner().invoke(main, ALONE)
     return answers
 
 
 @pytest.fixture(scope="module")
-def answers(tmp_path_factory: pytest.TempPathFactory) -> list[list[tuple[int, str, str]]]:
-    folder = tmp_path_factory.mktemp("typed")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("typed")
+
+
+@pytest.fixture(scope="module")
+def answers(folder: Path) -> list[list[tuple[int, str, str]]]:
     ports = [processes.free_port() for _ in SCRIPT]
     answers = processes.run(2, type_in, folder, ports, SRPNET_CACHE=str(folder / "cache"))
     assert all(isinstance(each, list) for each in answers), answers
-    assert {path.name for path in folder.iterdir()} == {"cache", "run", "scores"}
+    assert {path.name for path in folder.iterdir()} == {"cache", "run", "scores", "alone"}
     return answers
 
 
@@ -68,5 +77,15 @@ def test_a_second_launch_is_refused_by_all(answers: list[list[tuple[int, str, st
 def test_one_process_tells_the_scores(answers: list[list[tuple[int, str, str]]]) -> None:
     (code, out, _), (silent_code, *silence) = (each[3] for each in answers)
     assert code == silent_code == 0
-    assert "result.json: scores" in out
+    assert "result.json and pictures: scores" in out
     assert silence == ["", ""]
+
+
+@pytest.mark.usefixtures("answers")
+def test_two_processes_find_the_scores_of_one(folder: Path) -> None:
+    together, alone = (json.loads((folder / out / "result.json").read_text()) for out in ("scores", "alone"))
+    for name in ("episodes", "miou", "fb_iou", "per_class", "support_miou"):
+        assert together[name] == alone[name]
+    pictures = [sorted(file.name for file in (folder / out / "pictures").iterdir()) for out in ("scores", "alone")]
+    assert pictures[0] == pictures[1]
+    assert len(pictures[0]) == 3
