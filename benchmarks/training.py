@@ -97,8 +97,9 @@ def main() -> None:
         waiting = statistics.mean(run.waits[2:]) * rate / (2 * given.batch)
         share, beside = ("", "") if alone is None else (f"{100 * rate / alone:.0f} %", f"{alone:.2f}")
         memory = memory or f"{peak_gib():.1f} GiB"
+        shown = f"{rate:.2f} (spread {max(rates[1:]) - min(rates[1:]):.2f})"
         report.add(
-            name, f"{rate:.2f} (spread {max(rates[1:]) - min(rates[1:]):.2f})", beside, share, f"{100 * waiting:.1f} %", memory,
+            name, shown, beside, share, f"{100 * waiting:.1f} %", memory,
             rates=rates[1:], alone=alone, waiting=waiting, peak=peak_gib(),
         )  # fmt: skip
 

@@ -40,7 +40,7 @@ def command(
     """Segment your own photographs by example.
 
     Each QUERY is a photograph, or a folder of them, in which *-mask and *-overlay are passed over. For each, OUT
-    receives NAME-mask.png (255 is the object) and NAME-overlay.jpg, at the photograph's own size.
+    receives NAME-mask.png (255 is the object, at the photograph's own size), and NAME-overlay.jpg to look at.
 
     \b
     Example:

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from episodes.episode import Episode, Photograph
 from episodes.evaluation import Answer
-from srpnet.grid import label_maps, pixel_weights
 from srpnet.inference import QueryInference
 from srpnet.network import SRPNet
 from srpnet.prototypes import Pooled, mean_prototypes
@@ -129,17 +128,14 @@ class SRPNetMethod:
 
     def _segment(self, parts: Sequence[Part]) -> Tensor:
         """The label maps (B, H, W) of parts of one kind."""
-        first, stride = parts[0], self.network.stride
+        first, placement = parts[0], parts[0].photograph.placement
         features_BChw = torch.stack([part.encoded.features_hwC for part in parts]).permute(0, 3, 1, 2)
         prototypes_BPC = torch.stack([part.prototypes_PC for part in parts])
-        placement = first.photograph.placement
         valid_BHW = None
         if first.iqi is not None and placement.inner != placement.outer:
             valid_BHW = torch.stack([part.photograph.valid for part in parts]).to(features_BChw.device)
         logits_BPhw = self.network.segment(features_BChw, prototypes_BPC, valid_BHW, first.iqi)
-        size = (features_BChw.shape[-2], features_BChw.shape[-1])
-        weights = (each.to(logits_BPhw) for each in pixel_weights(size, stride, placement, first.original))
-        return label_maps(logits_BPhw, *weights)
+        return self.network.label_maps(logits_BPhw, placement, first.original)
 
 
 class PlainMethod:

@@ -17,8 +17,9 @@ from torch import Tensor, nn
 
 from episodes.errors import InputError
 from episodes.files import atomic_write, write_json
+from episodes.geometry import Placement
 from srpnet.backbone import IMAGENET_MEAN, IMAGENET_STD, Backbone
-from srpnet.grid import average, upsample
+from srpnet.grid import average, label_maps, pixel_weights, upsample
 from srpnet.inference import QueryInference, infer
 from srpnet.prototypes import Pooled, Pooling, mean_prototypes, pool_supports
 from srpnet.similarity import Similarity
@@ -231,6 +232,13 @@ class SRPNet(
         """Logits on the feature grid -> at the pixels (B, P, H, W) of the photograph that was encoded, bilinear."""
         with _exact(logits_BPhw):
             return upsample(logits_BPhw, (size[-2], size[-1]), self.stride)
+
+    def label_maps(self, logits_BPhw: Tensor, placement: Placement, original: bool) -> Tensor:
+        """The best class at each pixel of the photograph that was encoded, or of the original: uint8 (B, H, W)."""
+        size = (logits_BPhw.shape[-2], logits_BPhw.shape[-1])
+        rows_Hh, columns_Ww = pixel_weights(size, self.stride, placement, original)
+        with _exact(logits_BPhw):
+            return label_maps(logits_BPhw, rows_Hh.to(logits_BPhw), columns_Ww.to(logits_BPhw))
 
     def answer(
         self,

@@ -16,10 +16,12 @@ from episodes.geometry import Geometry, Placement
 from episodes.pictures import overlay
 from episodes.sources.base import Array
 from srpnet.ahead import ahead
-from srpnet.method import highest
 from srpnet.network import SRPNet, load_network
 from srpnet.reading import Picture, read_mask, read_photograph
 from srpnet.runtime import DeviceName, Precision, runtime
+
+OVERLAY = 2000
+"""The longer side of an overlay, at most."""
 
 
 class _Placed(NamedTuple):
@@ -103,7 +105,9 @@ class Segmenter:
         Raises:
             InputError: if `set_support` was not called, or the image cannot be read.
         """
-        probabilities: NDArray[np.float32] = self._scores(self._read(image))[0].softmax(0).cpu().numpy()
+        placed = self._read(image)
+        scores = placed.place.restore(self.network.upsample(self._logits(placed), placed.place.outer))
+        probabilities: NDArray[np.float32] = scores[0].softmax(0).cpu().numpy()
         return probabilities
 
     def predict(self, image: Picture) -> Array:
@@ -117,7 +121,8 @@ class Segmenter:
     def write(self, photograph: Path, folder: Path) -> Array:
         """Segment a photograph and write `NAME-mask.png` and `NAME-overlay.jpg`; the label map is returned.
 
-        The mask has the photograph's own size. With one class 255 is the object; with more, the values are 1..N.
+        The mask has the photograph's own size. With one class 255 is the object; with more, the values are 1..N. The
+        overlay is for looking at, and its longer side has no more than 2000 pixels.
 
         Raises:
             InputError: if `set_support` was not called, the photograph cannot be read, or a file not be written.
@@ -136,7 +141,7 @@ class Segmenter:
         While one is segmented, the next are read and the last are written in threads, a few at a time.
 
         Args:
-            photographs: Their paths; of two with one stem the later is kept.
+            photographs: Their paths, no two with the same stem, which names the files.
             folder: Where the files go.
             on_unreadable: Told of a photograph that cannot be read, which is then passed over. By default that is an
                 error, raised once all before it are written.
@@ -166,7 +171,7 @@ class Segmenter:
             with atomic_write(folder / f"{path.stem}-mask.png") as temporary:
                 mask.save(temporary, "PNG", compress_level=1)  # twice as fast as the usual 6, and masks stay small
             with atomic_write(folder / f"{path.stem}-overlay.jpg") as temporary:
-                overlay(photograph, labels).save(temporary, "JPEG", quality=90)
+                overlay(*_for_the_eye(photograph, labels)).save(temporary, "JPEG", quality=90)
             return path, labels
 
         return ahead(written, segmented())
@@ -177,20 +182,28 @@ class Segmenter:
         return _Placed(photograph, place, _shrink(photograph, place))
 
     def _labels(self, placed: _Placed) -> Array:
-        labels: Array = highest(self._scores(placed))[0].cpu().numpy()
+        labels: Array = self.network.label_maps(self._logits(placed), placed.place, original=True)[0].cpu().numpy()
         return labels
 
     @torch.inference_mode()
-    def _scores(self, placed: _Placed) -> Tensor:
-        """(1, N + 1, H, W) at the photograph's own size."""
+    def _logits(self, placed: _Placed) -> Tensor:
+        """(1, N + 1, h, w) at the cells."""
         if self._prototypes is None:
             raise InputError("no support is set: call set_support(images, masks) first")
-        logits = self.network.segment(self._encode(placed.image), self._prototypes, iqi=self.network.config.iqi)
-        return placed.place.restore(self.network.upsample(logits, placed.place.outer))
+        return self.network.segment(self._encode(placed.image), self._prototypes, iqi=self.network.config.iqi)
 
     def _encode(self, image: Tensor) -> Tensor:
         with self.runtime.autocast():
             return self.network.encode(image[None].to(self.runtime.device))
+
+
+def _for_the_eye(photograph: Image.Image, labels: Array) -> tuple[Image.Image, Array]:
+    """Both at no more than `OVERLAY` pixels a side: an overlay is looked at, and drawing it must not take long."""
+    if max(photograph.size) <= OVERLAY:
+        return photograph, labels
+    small = photograph.copy()
+    small.thumbnail((OVERLAY, OVERLAY))
+    return small, np.array(Image.fromarray(labels).resize(small.size, Image.Resampling.NEAREST))
 
 
 def _shrink(photograph: Image.Image, place: Placement) -> Tensor:

@@ -202,6 +202,14 @@ def test_written_files(segmenter: Segmenter, tmp_path: Path, classes: int, paint
     assert np.abs(overlay - expected).mean() < 20  # JPEG, of noise
 
 
+def test_the_overlay_of_a_large_photograph_is_smaller(shown: Segmenter, tmp_path: Path) -> None:
+    Image.new("RGB", (2600, 130)).save(tmp_path / "wide.png")
+    labels = shown.write(tmp_path / "wide.png", tmp_path / "made")
+    sizes = {file.name: Image.open(file).size for file in (tmp_path / "made").iterdir()}
+    assert labels.shape == (130, 2600)
+    assert sizes == {"wide-mask.png": (2600, 130), "wide-overlay.jpg": (2000, 100)}
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> list[Path]:
     """Photographs of several shapes."""
