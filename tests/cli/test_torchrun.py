@@ -46,11 +46,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def answers(folder: Path) -> list[list[tuple[int, str, str]]]:
+def answers(folder: Path, shared_cache: Path) -> list[list[tuple[int, str, str]]]:
     ports = [processes.free_port() for _ in SCRIPT]
-    answers = processes.run(2, type_in, folder, ports, SRPNET_CACHE=str(folder / "cache"))
+    answers = processes.run(2, type_in, folder, ports, SRPNET_CACHE=str(shared_cache))
     assert all(isinstance(each, list) for each in answers), answers
-    assert {path.name for path in folder.iterdir()} == {"cache", "run", "scores", "alone"}
+    assert {path.name for path in folder.iterdir()} == {"run", "scores", "alone"}
     return answers
 
 
