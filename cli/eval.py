@@ -50,7 +50,8 @@ from cli.progress import Bars
 def command(ctx: click.Context, /, out: Path | None, pictures: int, **flags: Any) -> None:
     """Score a network on the novel classes of a fold.
 
-    Without --checkpoint it is the training-free network: stage 4 of the ImageNet backbone, nothing learned.
+    Without --checkpoint it is the training-free network: stage 4 of the ImageNet backbone, nothing learned. With
+    torchrun, several processes share the episodes.
 
     \b
     Examples:
@@ -69,9 +70,13 @@ def command(ctx: click.Context, /, out: Path | None, pictures: int, **flags: Any
     classes = tuple(name.strip() for name in flags["classes"].split(",") if name.strip())
     settings = pick(EvalSettings, flags | {"classes": classes}, data=pick(DataSettings, flags))
     with joined() as world, Bars(console) as bars:
-        if not world.first:
-            return  # one process scores all episodes
-        result = run_evaluation(settings, out, pictures, lambda done, total: bars.update("Evaluating", done, total))
+
+        def show(done: int, total: int) -> None:
+            bars.update("Evaluating", done, total)
+
+        result = run_evaluation(settings, out, pictures, show, world)
+    if not world.first:
+        return
     print_result(result, Console())
     if out is not None:
         click.echo(f"result.json and pictures: {out}" if pictures else f"result.json: {out}")

@@ -9,6 +9,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 from torch import distributed as dist
+from torch.distributed.distributed_c10d import PrefixStore, Store
+from torch.distributed.rendezvous import rendezvous
 
 from episodes.errors import InputError
 
@@ -118,7 +120,8 @@ def joined() -> Iterator[World]:
         yield ALONE
         return
     try:
-        dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+        backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+        dist.init_process_group(backend, store=_meeting_place(world), rank=world.rank, world_size=world.size)
     except (ValueError, dist.DistError) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise InputError(f"process {world.rank} of {world.size} cannot reach the others ({reason})") from None
@@ -126,3 +129,15 @@ def joined() -> Iterator[World]:
         yield world
     finally:
         dist.destroy_process_group()
+
+
+def _meeting_place(world: World) -> Store:
+    """Where the processes find each other's addresses.
+
+    torchrun may keep one store for all attempts of a launch, where a restarted process would find the address of one
+    that was killed (github.com/pytorch/pytorch/issues/135712), so each attempt has a corner of its own. It counts the
+    attempts of one machine: among several, torchrun must be told to keep none, see docs/many-machines.md.
+    """
+    store, _, _ = next(rendezvous("env://", world.rank, world.size))
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") if os.environ.get("GROUP_WORLD_SIZE") == "1" else "0"
+    return PrefixStore(f"attempt {attempt}", store)

@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
-import torch
 from PIL import Image
 from torch import Tensor
 
@@ -198,6 +197,7 @@ def run_evaluation(
     out: Path | None = None,
     pictures: int = 0,
     on_episode: Callable[[int, int], None] = lambda *_: None,
+    world: World = ALONE,
 ) -> dict[str, Any]:
     """Score a network on the novel classes of a fold; returns the content of `result.json`, written to `out` if given.
 
@@ -206,41 +206,44 @@ def run_evaluation(
         out: Folder for `result.json` and `pictures/`.
         pictures: How many episodes to draw, evenly spread over the run.
         on_episode: Called with the number of episodes done, and of all.
+        world: The processes that share the episodes. All call this alike and get the same scores; the first writes.
 
     Raises:
         InputError: if settings, data or weights are wrong, or the network was trained on a class to be tested.
     """
-    if out is not None:
-        check_folder(out)
-    if settings.protocol not in PROTOCOLS:
-        raise InputError(f"there is no protocol {settings.protocol!r}: there are {', '.join(PROTOCOLS)}")
-    rules = PROTOCOLS[settings.protocol]
-    geometry = replace(rules.geometry, size=rules.geometry.size if settings.size is None else settings.size)
-    count = rules.episodes if settings.episodes is None else settings.episodes
-    if count < 1:
-        raise InputError(f"cannot score {count} episodes: at least 1")
-    task = Task(settings.data)
-    classes = task.labels(settings.classes, task.novel, "novel class") if settings.classes else task.novel
-    names = task.names(classes)
-    sampler = task.novel_sampler(
-        classes,
-        drawing=rules.drawing,
-        way=settings.way,
-        shot=settings.shot,
-        query_count=settings.query_count,
-        seed=settings.seed,
-    )
-    network = load_network(settings.checkpoint)
-    known = {same_name(name) for name in network.config.seen}
-    if seen := sorted(name for name in names.values() if same_name(name) in known):
-        raise InputError(
-            f"{settings.checkpoint} was trained on {', '.join(seen)}: it cannot be tested on them as novel classes; "
-            "name the checkpoint of this fold, or other --classes"
+    with world.first_alone():  # counts classes and fetches weights, which the others then find in the cache
+        if out is not None:
+            check_folder(out)
+        if settings.protocol not in PROTOCOLS:
+            raise InputError(f"there is no protocol {settings.protocol!r}: there are {', '.join(PROTOCOLS)}")
+        rules = PROTOCOLS[settings.protocol]
+        geometry = replace(rules.geometry, size=rules.geometry.size if settings.size is None else settings.size)
+        count = rules.episodes if settings.episodes is None else settings.episodes
+        if count < 1:
+            raise InputError(f"cannot score {count} episodes: at least 1")
+        task = Task(settings.data)
+        classes = task.labels(settings.classes, task.novel, "novel class") if settings.classes else task.novel
+        names = task.names(classes)
+        sampler = task.novel_sampler(
+            classes,
+            drawing=rules.drawing,
+            way=settings.way,
+            shot=settings.shot,
+            query_count=settings.query_count,
+            seed=settings.seed,
         )
+        network = load_network(settings.checkpoint)
+        known = {same_name(name) for name in network.config.seen}
+        if seen := sorted(name for name in names.values() if same_name(name) in known):
+            raise InputError(
+                f"{settings.checkpoint} was trained on {', '.join(seen)}: it cannot be tested on them as novel "
+                "classes; name the checkpoint of this fold, or other --classes"
+            )
     iqi = network.config.iqi
     if settings.iqi_rounds is not None:
         iqi = replace(iqi, rounds=settings.iqi_rounds)
-    machine = runtime(settings.device, settings.precision)
+    with world.together():
+        machine = runtime(settings.device, settings.precision, world)
     score_at = "original" if settings.original_size else rules.score_at
     episodes = EpisodeList(sampler, Loader(task.source, geometry, score_at=score_at))
     pictures = min(pictures, count)
@@ -250,11 +253,12 @@ def run_evaluation(
     def after(episode: Episode, predictions: list[Tensor], matrix: Tensor) -> None:
         if episode.spec.index in drawn:
             panels.update([draw_episode(episode, predictions, matrix, task)])
-        on_episode(episode.spec.index + 1, count)
+        on_episode(min(episode.spec.index + world.size, count), count)  # the others have come as far
 
     method = ENGINES[settings.engine](network, machine, iqi)
     cache_bytes = int(settings.cache_limit * 2**30)
-    evaluation = evaluate(method, episodes.first(count), names, rules, cache_bytes=cache_bytes, on_episode=after)
+    scored = episodes.first(count)
+    evaluation = evaluate(method, scored, names, rules, cache_bytes=cache_bytes, world=world, on_episode=after)
     weights = {
         "name": network.config.backbone,
         "sha256": network.config.backbone_sha256,
@@ -263,14 +267,20 @@ def run_evaluation(
     used = asdict(settings) | {"data": settings.data.data, "source": asdict(settings.data)}
     used |= {"episodes": count, "size": geometry.size, "iqi": asdict(iqi), "runtime": str(machine)}
     content = result(evaluation, used, Pools(sampler.supports, sampler.queries).record(), weights)
-    if out is not None:
-        write_json(out / "result.json", content)
-        for old in (out / "pictures").glob("[0-9]" * 6 + "-*.png"):  # of an earlier run into the same folder
-            old.unlink()
-        for name, picture in panels.items():
-            with atomic_write(out / "pictures" / name) as temporary:
-                picture.save(temporary, "PNG")
+    all_panels = world.gather(panels)
+    with world.together():
+        if out is not None and all_panels is not None:
+            _write_scores(out, content, {name: panel for own in all_panels for name, panel in own.items()})
     return content
+
+
+def _write_scores(out: Path, content: dict[str, Any], panels: dict[str, Image.Image]) -> None:
+    write_json(out / "result.json", content)
+    for old in (out / "pictures").glob("[0-9]" * 6 + "-*.png"):  # of an earlier run into the same folder
+        old.unlink()
+    for name, picture in panels.items():
+        with atomic_write(out / "pictures" / name) as temporary:
+            picture.save(temporary, "PNG")
 
 
 def draw_episode(episode: Episode, predictions: list[Tensor], matrix: Tensor, task: Task) -> tuple[str, Image.Image]:
@@ -344,12 +354,9 @@ def _validator(
     episodes = EpisodeList(sampler, Loader(task.source, Geometry(settings.size)))
 
     def validate(network: SRPNet) -> float:
-        score = 0.0
-        if world.first:  # one process scores for all
-            method = SRPNetMethod(network, machine)
-            scored = episodes.first(settings.validation_episodes)
-            score = evaluate(method, scored, task.names(classes), PROTOCOLS["hsnet"]).queries.miou
-        return float(world.sum(torch.tensor(score, dtype=torch.float64)))
+        method = SRPNetMethod(network, machine)
+        scored = episodes.first(settings.validation_episodes)
+        return evaluate(method, scored, task.names(classes), PROTOCOLS["hsnet"], world=world).queries.miou
 
     return validate
 

@@ -79,8 +79,8 @@ class TrainingRun:
         else:
             self.save()
         losses = EpisodeLosses(network, settings, runtime)
-        # It starts all processes from the first one's weights. Buffers are BatchNorm's, which are frozen.
-        self.losses = DistributedDataParallel(losses, broadcast_buffers=False) if world.size > 1 else losses
+        # It starts all processes from the first one's weights.
+        self.losses = DistributedDataParallel(losses) if world.size > 1 else losses
 
     def train(
         self,

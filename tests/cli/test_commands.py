@@ -20,11 +20,6 @@ from srpnet.weights import Weights
 TINY = ["--size", "64", "--device", "cpu", "--precision", "fp32"]
 
 
-@pytest.fixture(scope="session")
-def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
 @pytest.fixture(autouse=True)
 def random_backbone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, shared_cache: Path) -> None:
     monkeypatch.setenv("SRPNET_CACHE", str(shared_cache))  # the stickers are counted once for all tests
