@@ -1,5 +1,6 @@
 """`srpnet eval`."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,8 @@ def command(ctx: click.Context, /, out: Path | None, pictures: int, **flags: Any
     classes = tuple(name.strip() for name in flags["classes"].split(",") if name.strip())
     settings = pick(EvalSettings, flags | {"classes": classes}, data=pick(DataSettings, flags))
     with Bars(console) as bars:
-        result = run_evaluation(settings, out, pictures, lambda done, total: bars.update("Evaluating", done, total))
+        evaluating = partial(bars.update, "Evaluating")
+        result = run_evaluation(settings, out, pictures, evaluating, bars.update)
     print_result(result, Console())
     if out is not None:
         click.echo(f"result.json and pictures: {out}" if pictures else f"result.json: {out}")

@@ -18,7 +18,7 @@ from episodes.metrics import Score
 from episodes.pictures import panel
 from episodes.protocols import PROTOCOLS
 from episodes.results import STICKERS_NOTE, result
-from episodes.sources.base import same_name
+from episodes.sources.base import OnProgress, same_name, silent
 from episodes.task import DataSettings, NovelPixels, Pools, Task
 from srpnet.logs import Progress
 from srpnet.method import SRPNetMethod
@@ -105,6 +105,7 @@ def run_training(
     resume: bool = False,
     say: Say = print,
     on_log: OnLog = lambda *_: None,
+    on_progress: OnProgress = silent,
 ) -> Path:
     """Train a network on the base classes of a fold; the folder that holds it is returned.
 
@@ -116,7 +117,7 @@ def run_training(
         Interrupted: if asked to stop; the state is saved.
     """
     check_folder(out)
-    task = Task(settings.data)
+    task = Task(settings.data, on_progress=on_progress)
     held_back = task.hold_back(settings.hold_back, settings.shot, settings.seed)
     machine = runtime(settings.device, settings.precision)
     begun = {folder: (folder / "training.pt").exists() for folder in (out, out / "select")}
@@ -152,6 +153,7 @@ def run_evaluation(
     out: Path | None = None,
     pictures: int = 0,
     on_episode: Callable[[int, int], None] = lambda *_: None,
+    on_progress: OnProgress = silent,
 ) -> dict[str, Any]:
     """Score a network on the novel classes of a fold; returns the content of `result.json`, written to `out` if given.
 
@@ -160,6 +162,7 @@ def run_evaluation(
         out: Folder for `result.json` and `pictures/`.
         pictures: How many episodes to draw, evenly spread over the run.
         on_episode: Called with the number of episodes done, and of all.
+        on_progress: Told how far it is when the data take long to read or count.
 
     Raises:
         InputError: if settings, data or weights are wrong, or the network was trained on a class to be tested.
@@ -173,7 +176,7 @@ def run_evaluation(
     count = rules.episodes if settings.episodes is None else settings.episodes
     if count < 1:
         raise InputError(f"cannot score {count} episodes: at least 1")
-    task = Task(settings.data)
+    task = Task(settings.data, on_progress=on_progress)
     classes = task.labels(settings.classes, task.novel, "novel class") if settings.classes else task.novel
     names = task.names(classes)
     sampler = task.novel_sampler(

@@ -1,6 +1,6 @@
 """What every source of labelled photographs offers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, Protocol
 
 import numpy as np
@@ -8,6 +8,14 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.uint8]
 Split = Literal["train", "val"]
+
+OnProgress = Callable[[str, int, int], None]
+"""Called now and then during long work with its title, how much is done, and how much there is, in one unit."""
+
+
+def silent(title: str, done: int, total: int) -> None:
+    """The `OnProgress` of whoever does not want to know."""
+
 
 PASCAL_CLASSES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle",

@@ -198,7 +198,7 @@ def test_a_folder_without_photographs(root: Path) -> None:
 
 
 def test_without_pycocotools(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pycocotools.coco", None)
+    monkeypatch.setitem(sys.modules, "pycocotools", None)
     with pytest.raises(InputError, match=r"pip install 'srpnet\[coco\]'"):
         Coco(root).ids("val")
 
