@@ -35,15 +35,14 @@ def write_source(root: Path, photographs: dict[str, int], annotations: float) ->
             images.append({"id": number, "file_name": name, "height": HEIGHT, "width": WIDTH})
             (root / split / name).touch()
         total = round(count * annotations)
-        owners, classes, kinds = (generator.integers(0, end, total) for end in (count, CATEGORIES, len(shapes)))
+        owners, others, kinds = (generator.integers(0, end, total) for end in (count, 3, len(shapes)))
+        classes = (owners + 7 * others) % CATEGORIES + 1  # a photograph shows about three classes, as in COCO
         with (root / "annotations" / f"instances_{split}.json").open("w") as file:
             file.write(f'{{"images": {json.dumps(images)}, "categories": {json.dumps(names)}, "annotations": [')
             for number in range(total):
-                file.write(
-                    f"{', ' if number else ''}"
-                    f'{{"segmentation": {shapes[kinds[number]]}, "area": 1.0, "iscrowd": 0, "image_id": {owners[number]}, '
-                    f'"bbox": [0, 0, 1, 1], "category_id": {classes[number] + 1}, "id": {number}}}'
-                )
+                rest = f'"image_id": {owners[number]}, "category_id": {classes[number]}, "id": {number}'
+                between = ", " if number else ""
+                file.write(f'{between}{{"segmentation": {shapes[kinds[number]]}, "iscrowd": 0, {rest}}}')
             file.write("]}")
 
 
@@ -144,6 +143,7 @@ def main() -> None:
             )
 
         from episodes import DataSettings, Task
+        from episodes.sources.voc import read_photograph
 
         task = Task(DataSettings(data=f"coco:{root}"))
         sampler = task.training_sampler((), "background", shot=5)[0]

@@ -132,7 +132,8 @@ class Annotations:
 def _kept(path: Path, sha256: str, on_progress: OnProgress) -> Table:
     """The table of an annotation file, from the cache if it is there and whole, else made and cached."""
     cached = cache_folder() / "annotations" / f"{sha256}-{VERSION}.npz"
-    with suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile), np.load(cached) as content:
+    with suppress(OSError, ValueError, LookupError, TypeError, EOFError, zipfile.BadZipFile), cached.open("rb") as file:
+        content = np.load(file, allow_pickle=False)
         table = {name: content[name] for name in ("ids", "files", "sizes", "categories", "names", "spans", "first")}
         if len(table["files"]) + 1 == len(table["first"]):
             return table

@@ -17,6 +17,19 @@ def silent(title: str, done: int, total: int) -> None:
     """The `OnProgress` of whoever does not want to know."""
 
 
+class Teller:
+    """Passes progress on, but is silent in other processes: a bar cannot be pickled with the source that tells it."""
+
+    def __init__(self, on_progress: OnProgress = silent) -> None:
+        self._on_progress = on_progress
+
+    def __call__(self, title: str, done: int, total: int) -> None:
+        self._on_progress(title, done, total)
+
+    def __reduce__(self) -> tuple[type["Teller"], tuple[()]]:
+        return Teller, ()
+
+
 PASCAL_CLASSES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle",
     "bus", "car", "cat", "chair", "cow",

@@ -7,7 +7,7 @@ from typing import Literal
 
 from episodes.errors import InputError
 from episodes.sources.annotations import Annotations
-from episodes.sources.base import Array, OnProgress, Split, silent
+from episodes.sources.base import Array, OnProgress, Split, Teller, silent
 from episodes.sources.index import Index
 from episodes.sources.voc import check_sizes, read_photograph
 
@@ -36,7 +36,7 @@ class Coco:
     def __init__(self, root: Path | str, name: str | None = None, on_progress: OnProgress = silent) -> None:
         self.root = Path(root).expanduser()
         self.name = name or f"coco:{root}"
-        self._on_progress = on_progress
+        self._on_progress = Teller(on_progress)
         self._layout = _layout(self.root)
         self._read: dict[Split, Annotations] = {}
         self._areas: dict[Split, Index] = {}

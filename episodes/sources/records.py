@@ -33,21 +33,16 @@ def records(path: Path, lists: Collection[str], on_progress: OnProgress = silent
     """
     with path.open("rb") as file:
         reader = _Reader(file, path, on_progress)
-        reader.take("{")
-        following = reader.next() != "}"
-        while following:
-            name = reader.value().value
+        for _ in reader.each("{}"):
+            name, _, _ = reader.value()
             reader.take(":")
             if name in lists and reader.next() == "[":
-                reader.take("[")
-                inside = reader.next() != "]"
-                while inside:
-                    yield reader.value()._replace(list=name)
-                    inside = reader.next() == "," and bool(reader.take(","))
-                reader.take("]")
+                for _ in reader.each("[]"):
+                    yield Record(name, *reader.value())
             else:
                 reader.value()
-            following = reader.take(",}") == ","
+        if extra := reader.next():
+            raise ValueError(f"{extra} after its end")
 
 
 class _Reader:
@@ -75,26 +70,38 @@ class _Reader:
         """The next character, which must be one of these."""
         found = self.next()
         if not found or found not in wanted:
-            raise ValueError(f"{found or 'its end'} at byte {self._before + self._at} instead of {' or '.join(wanted)}")
+            raise ValueError(f"{found or 'its end'} instead of {' or '.join(wanted)} (byte {self._before + self._at})")
         self._at += 1
         return found
 
-    def value(self) -> Record:
-        """The next value, of no list."""
+    def each(self, brackets: str) -> Iterator[None]:
+        """Stop before each of the elements between two brackets, for the caller to take it."""
+        self.take(brackets[0])
+        if self.next() == brackets[1]:
+            self.take(brackets[1])
+            return
+        while True:
+            yield
+            if self.take("," + brackets[1]) != ",":
+                return
+
+    def value(self) -> tuple[Any, int, int]:
+        """The next value, and from where to where it stands in bytes."""
         self.next()
         while True:
             try:
                 value, stop = self._decoder.raw_decode(self._text, self._at)
             except json.JSONDecodeError as error:
+                place = self._before + error.pos
                 if not self._more():
-                    raise ValueError(f"{error.msg} at byte {self._before + error.pos}") from None
+                    raise ValueError(f"{error.msg} (byte {place})") from None
                 continue
             if stop < len(self._text) or not self._more():  # the digits of a number may go on
                 break
         if not self._text.isascii():
             value = json.loads(self._text[self._at : stop].encode("latin-1"))  # which is UTF-8
         start, self._at = self._at, stop
-        return Record("", value, self._before + start, self._before + stop)
+        return value, self._before + start, self._before + stop
 
     def _more(self) -> bool:
         """Move on to what is not taken yet, and as much again, so that a long value needs few attempts."""

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from episodes.errors import InputError
-from episodes.sources.base import IGNORE, PASCAL_CLASSES, Array, OnProgress, Split, silent
+from episodes.sources.base import IGNORE, PASCAL_CLASSES, Array, OnProgress, Split, Teller, silent
 from episodes.sources.index import Index, areas_of, class_index, fingerprint
 
 LAYOUT = (
@@ -38,7 +38,7 @@ class Voc:
         self.root = Path(root).expanduser()
         self.name = name or f"pascal:{root}"
         self.classes = PASCAL_CLASSES
-        self._on_progress = on_progress
+        self._on_progress = Teller(on_progress)
         self._photographs = self._first_of("JPEGImages")
         self._masks = self._first_of("SegmentationClassAug", "SegmentationClass")
         lists = self._first_of("ImageSets/Segmentation")

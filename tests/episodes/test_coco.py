@@ -1,6 +1,7 @@
 """COCO folders: label maps with known pixels, both layouts, and each way in which a folder can be wrong."""
 
 import json
+import pickle
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -282,3 +283,32 @@ def test_six_classes_have_another_name_in_pascal() -> None:
     )
     assert tuple(map(same_name, coco)) == PASCAL_CLASSES
     assert same_name("giraffe") == "giraffe"
+
+
+def test_photographs_in_folders_of_their_own(tmp_path: Path) -> None:
+    content = example()
+    (tmp_path / "images" / "deep").mkdir(parents=True)
+    for image in content["images"]:
+        image["file_name"] = "deep/" + image["file_name"]
+    root = write(tmp_path, content)
+    (root / "images" / "deep" / "000008.jpg").unlink()
+    assert [Coco(root).has(id) for id in ("000007", "000008")] == [True, False]
+    assert Coco(root).load("000007")[0].shape == (HEIGHT, WIDTH, 3)
+
+
+def test_a_link_is_a_photograph_if_it_leads_to_one(root: Path) -> None:
+    (root / "images" / "000007.jpg").rename(root / "elsewhere.jpg")
+    (root / "images" / "000007.jpg").symlink_to(root / "elsewhere.jpg")
+    assert Coco(root).has("000007")
+    (root / "elsewhere.jpg").unlink()
+    assert not Coco(root).has("000007")
+
+
+def test_progress_stays_in_this_process(root: Path) -> None:
+    told: list[tuple[str, int, int]] = []
+    source = Coco(root, on_progress=lambda *step: told.append(step))
+    sent = pickle.loads(pickle.dumps(source))
+    assert sent.classes_in("000007") == {1: 20, 2: 4}
+    assert told == []
+    source.ids("val")
+    assert pickle.loads(pickle.dumps(source)).has("000007")
