@@ -139,11 +139,12 @@ def _kept(path: Path, sha256: str, on_progress: OnProgress) -> Table:
             return table
     table = _made(path, on_progress)
     with suppress(InputError), atomic_write(cached) as temporary, temporary.open("wb") as file:
-        np.savez(file, **table)  # type: ignore[arg-type]
+        np.savez(file, **table)  # type: ignore[arg-type]  # one of numpy's own keywords might be among the names
     return table
 
 
 def _made(path: Path, on_progress: OnProgress) -> Table:
+    """The table of an annotation file, read from end to end and checked."""
     images: dict[Any, tuple[str, int, int]] = {}
     categories: dict[int, str] = {}
     used: dict[Any, Any] = {}
@@ -161,13 +162,15 @@ def _made(path: Path, on_progress: OnProgress) -> Table:
                 places.extend((start, stop))
         rows = {number: row for row, number in enumerate(images)}
         owner_rows = np.array([rows.get(owner, len(rows)) for owner in owners], dtype=np.int64)
+        sizes = np.array([size for _, *size in images.values()], dtype=np.int64)
+        numbers = np.array(sorted(categories), dtype=np.int64)
     except OSError as error:
         raise _unreadable(path, error) from None
     except (KeyError, TypeError) as error:
         raise InputError(f"{path} is not a COCO instances file: {error!r} in its records") from None
-    except (ValueError, RecursionError) as error:
+    except (ValueError, OverflowError, RecursionError) as error:
         raise InputError(f"{path} is not a COCO instances file, or was cut short: {error}") from None
-    if not (images and categories and used) or min(min(size) for _, *size in images.values()) < 1:
+    if not (images and categories and used) or sizes.min() < 1:
         raise InputError(f"{path} needs categories, images with their sizes, and annotations")
     if len(categories) >= IGNORE:
         raise InputError(f"{path} has {len(categories)} categories: label maps hold up to {IGNORE - 1}")
@@ -181,9 +184,9 @@ def _made(path: Path, on_progress: OnProgress) -> Table:
     return {
         "ids": np.array(ids),
         "files": np.array(files),
-        "sizes": np.array([size for _, *size in images.values()]),
-        "categories": np.array(sorted(categories)),
-        "names": np.array([categories[number] for number in sorted(categories)]),
+        "sizes": sizes,
+        "categories": numbers,
+        "names": np.array([categories[number] for number in numbers.tolist()]),
         "spans": np.array(places, dtype=np.int64).reshape(-1, 2)[order],
         "first": np.searchsorted(owner_rows[order], np.arange(len(images) + 1)),
     }

@@ -88,8 +88,11 @@ class Coco:
         """The ids whose photographs are there. A folder is listed sooner than each file asked for, above all afar."""
         if split not in self._there:
             part, folder = self._part(split), self._layout[split][1]
-            with os.scandir(folder) as entries:
-                listed = {entry.name for entry in entries if entry.is_file()}
+            try:
+                with os.scandir(folder) as entries:
+                    listed = {entry.name for entry in entries if entry.is_file()}
+            except OSError as error:
+                raise InputError(f"{folder} cannot be listed ({error.strerror}): look at the folder") from None
             self._there[split] = {
                 id for id, name in part.files.items() if name in listed or ("/" in name and (folder / name).is_file())
             }

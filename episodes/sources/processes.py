@@ -11,7 +11,7 @@ def processes(command: Sequence[str], count: int) -> Iterator[Callable[[bytes], 
     """A function that gives a line to an idle one of `count` processes and waits for its line; for use from threads.
 
     The command answers each line of its input by one line, and ends when its input does. Processes start when first
-    needed and end with the block. An empty answer means that the process broke down.
+    needed and end with the block. An empty answer means that the process broke down, or could not start.
 
     Those of `multiprocessing` will not do: a fork may find PyTorch's locks held, a spawn runs the caller's script.
 
@@ -36,7 +36,7 @@ def processes(command: Sequence[str], count: int) -> Iterator[Callable[[bytes], 
                 process.stdin.write(line)
                 process.stdin.flush()
                 return process.stdout.readline()
-            except BrokenPipeError:
+            except OSError:
                 return b""
             finally:
                 idle.put(process)

@@ -99,6 +99,7 @@ def _runs(segmentation: Any, height: int, width: int) -> Runs:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business, which then ends the input
+    known = json.loads(sys.argv[1])
     for line in sys.stdin.buffer:
-        sys.stdout.buffer.write(answer(line, json.loads(sys.argv[1])))
+        sys.stdout.buffer.write(answer(line, known))
         sys.stdout.flush()

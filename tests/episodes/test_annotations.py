@@ -137,8 +137,9 @@ def test_a_bad_segmentation_is_named_by_a_process_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("in_processes")
-def test_a_process_that_breaks_down(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.executable", "false")
+@pytest.mark.parametrize("program", ["false", "there is no such program"])
+def test_a_process_that_breaks_down(file: Path, monkeypatch: pytest.MonkeyPatch, program: str) -> None:
+    monkeypatch.setattr("sys.executable", program)
     with pytest.raises(InputError, match=r"instances\.json: the process that counted ä\d broke down"):
         Annotations(file, silent).index()
 

@@ -223,6 +223,22 @@ def no_size(content: Content) -> None:
     del content["images"][0]["height"]
 
 
+def endless_size(content: Content) -> None:
+    content["images"][0]["height"] = float("inf")
+
+
+def huge_size(content: Content) -> None:
+    content["images"][0]["width"] = 10**30
+
+
+def nested_id(content: Content) -> None:
+    content["annotations"][0]["image_id"] = [7]
+
+
+def no_width(content: Content) -> None:
+    content["images"][1]["width"] = 0
+
+
 def one_name_twice(content: Content) -> None:
     content["images"][1]["file_name"] = "000007.jpg"
 
@@ -233,6 +249,10 @@ def one_name_twice(content: Content) -> None:
         (many_categories, "has 255 categories: label maps hold up to 254"),
         (unknown_category, "annotation 2 has undeclared category 5"),
         (no_size, "KeyError.*height"),
+        (endless_size, "is not a COCO instances file.*infinity"),
+        (huge_size, "is not a COCO instances file.*too large"),
+        (nested_id, "is not a COCO instances file.*unhashable"),
+        (no_width, "needs categories, images with their sizes"),
         (one_name_twice, "two images share a file name"),
     ],
 )
@@ -283,6 +303,13 @@ def test_six_classes_have_another_name_in_pascal() -> None:
     )
     assert tuple(map(same_name, coco)) == PASCAL_CLASSES
     assert same_name("giraffe") == "giraffe"
+
+
+def test_a_folder_that_goes_away(root: Path) -> None:
+    source = Coco(root)
+    (root / "images").rename(root / "pictures")
+    with pytest.raises(InputError, match=r"images cannot be listed \(No such file or directory\)"):
+        source.has("000007")
 
 
 def test_photographs_in_folders_of_their_own(tmp_path: Path) -> None:

@@ -1,16 +1,20 @@
 """Shapes: counting without painting gives what counting the painted map gives."""
 
 import json
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
 import pytest
 
+from episodes.sources.base import IGNORE
 from episodes.sources.index import areas_of
 
 pytest.importorskip("pycocotools")
 
-from episodes.sources.shapes import answer, count, draw, paint
+from episodes.sources import shapes
+from episodes.sources.shapes import CROWD, answer, count, draw, paint
 
 # pycocotools 2.0 hands numpy 2 arrays in numpy 1's way; nothing here can change that.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -58,6 +62,19 @@ def test_run_lengths_that_do_not_fill_the_photograph(counts: Any) -> None:
     bad = {"category_id": 3, "segmentation": {"size": [HEIGHT, WIDTH], "counts": counts}}
     with pytest.raises(ValueError, match="segmentation of annotation 1 cannot be drawn: "):
         draw(photograph(bad), CATEGORIES)
+
+
+def test_crowds_are_ignored() -> None:
+    """The file imports nothing of ours, so it says the label itself."""
+    assert CROWD == IGNORE
+
+
+def test_a_process_that_counts_starts_without_pytorch() -> None:
+    program = [sys.executable, "-P", "-X", "importtime", shapes.__file__, "[]"]
+    imports = subprocess.run(program, input=b"", capture_output=True, check=True).stderr.decode()
+    assert "pycocotools" in imports
+    assert "torch" not in imports
+    assert "episodes" not in imports
 
 
 def test_an_answer_is_a_line() -> None:
