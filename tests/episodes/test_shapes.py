@@ -42,16 +42,16 @@ def crowded(seed: int) -> bytes:
 
 @pytest.mark.parametrize("seed", range(8))
 def test_counting_is_painting_without_paint(seed: int) -> None:
-    shapes = draw(crowded(seed), CATEGORIES)
-    counted = count(shapes)
-    assert counted == areas_of(paint(shapes, HEIGHT, WIDTH))
+    drawn = draw(crowded(seed), CATEGORIES)
+    counted = count(drawn)
+    assert counted == areas_of(paint(drawn, HEIGHT, WIDTH))
     assert list(counted) == sorted(counted)
 
 
 def test_a_shape_that_is_covered_is_not_counted() -> None:
     square = {"category_id": 3, "segmentation": [[10, 10, 20, 10, 20, 20, 10, 20]]}
-    shapes = draw(photograph(square, {**square, "category_id": 90}), CATEGORIES)
-    assert count(shapes) == {3: 100}, "of two of one size, the later one lies above"
+    drawn = draw(photograph(square, {**square, "category_id": 90}), CATEGORIES)
+    assert count(drawn) == {3: 100}, "of two of one size, the later one lies above"
     assert count([]) == {}
     assert not paint([], HEIGHT, WIDTH).any()
 
