@@ -1,5 +1,6 @@
 """`srpnet eval`."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,11 +71,8 @@ def command(ctx: click.Context, /, out: Path | None, pictures: int, **flags: Any
     classes = tuple(name.strip() for name in flags["classes"].split(",") if name.strip())
     settings = pick(EvalSettings, flags | {"classes": classes}, data=pick(DataSettings, flags))
     with joined() as world, Bars(console) as bars:
-
-        def show(done: int, total: int) -> None:
-            bars.update("Evaluating", done, total)
-
-        result = run_evaluation(settings, out, pictures, show, world)
+        evaluating = partial(bars.update, "Evaluating")
+        result = run_evaluation(settings, out, pictures, evaluating, world, bars.update)
     if not world.first:
         return
     print_result(result, Console())

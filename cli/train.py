@@ -207,7 +207,7 @@ def command(ctx: click.Context, /, out: Path | None, resume: bool, tensorboard: 
     out = out or Path(f"runs/{data}-fold{fold}-{shot}shot")
     with joined() as world, TrainingDisplay(console, out / "tensorboard" if tensorboard else None) as display:
         try:
-            run_training(settings, out, resume, display.say, display.log, world)
+            run_training(settings, out, resume, display.say, display.log, world, display.update)
         except Interrupted as stopped:
             display.say(f"Stopped after step {stopped.step}, and saved. The same command with --resume goes on.")
             sys.exit(130)

@@ -10,7 +10,7 @@ from episodes.errors import InputError
 from episodes.folds import Order, folds, novel_and_base
 from episodes.sampler import Sampler, shortage
 from episodes.sources import open_source
-from episodes.sources.base import Source, Split
+from episodes.sources.base import OnProgress, Source, Split, silent
 from episodes.sources.pairs import Pairs, pairs_from_areas, pairs_from_lists
 
 NovelPixels = Literal["background", "ignore", "drop"]
@@ -60,13 +60,18 @@ class Pools(NamedTuple):
 class Task:
     """One fold of one source. Photographs are not read here, only lists and class indices.
 
+    Args:
+        settings: What data, and how a fold is made of it.
+        source: Instead of the one that the settings name.
+        on_progress: Told how far it is when a source that the settings name takes long to read or count.
+
     Raises:
         InputError: if the source, the fold or the lists are not there.
     """
 
-    def __init__(self, settings: DataSettings, source: Source | None = None) -> None:
+    def __init__(self, settings: DataSettings, source: Source | None = None, on_progress: OnProgress = silent) -> None:
         self.settings = settings
-        self.source = source or open_source(settings.data)
+        self.source = source or open_source(settings.data, on_progress)
         names = self.source.classes
         if settings.pairs is not None and settings.folds != 4:
             raise InputError(f"pair lists are for 4 folds: leave out --pairs, or --folds {settings.folds}")

@@ -18,7 +18,7 @@ from episodes.metrics import Score
 from episodes.pictures import panel
 from episodes.protocols import PROTOCOLS
 from episodes.results import STICKERS_NOTE, result
-from episodes.sources.base import same_name
+from episodes.sources.base import OnProgress, same_name, silent
 from episodes.task import DataSettings, NovelPixels, Pools, Task
 from episodes.world import ALONE, World
 from srpnet import launch
@@ -137,6 +137,7 @@ def run_training(
     say: Say = print,
     on_log: OnLog = lambda *_: None,
     world: World = ALONE,
+    on_progress: OnProgress = silent,
 ) -> Path:
     """Train a network on the base classes of a fold; the folder that holds it is returned.
 
@@ -151,11 +152,11 @@ def run_training(
         Interrupted: if asked to stop; the state is saved.
     """
     if not world.first:
-        say = _silence
+        say, on_progress = _silence, silent
     with world.first_alone():
         settings.training.share(world.size)
         check_folder(out)
-        task = Task(settings.data)
+        task = Task(settings.data, on_progress=on_progress)
         held_back = task.hold_back(settings.hold_back, settings.shot, settings.seed)
         machine = runtime(settings.device, settings.precision, world)
     # As the first process sees it, who is about to change it.
@@ -198,6 +199,7 @@ def run_evaluation(
     pictures: int = 0,
     on_episode: Callable[[int, int], None] = lambda *_: None,
     world: World = ALONE,
+    on_progress: OnProgress = silent,
 ) -> dict[str, Any]:
     """Score a network on the novel classes of a fold; returns the content of `result.json`, written to `out` if given.
 
@@ -207,10 +209,13 @@ def run_evaluation(
         pictures: How many episodes to draw, evenly spread over the run.
         on_episode: Called with the number of episodes done, and of all.
         world: The processes that share the episodes. All call this alike and get the same scores; the first writes.
+        on_progress: Told how far it is when the data take long to read or count.
 
     Raises:
         InputError: if settings, data or weights are wrong, or the network was trained on a class to be tested.
     """
+    if not world.first:
+        on_progress = silent
     with world.first_alone():  # counts classes and fetches weights, which the others then find in the cache
         if out is not None:
             check_folder(out)
@@ -221,7 +226,7 @@ def run_evaluation(
         count = rules.episodes if settings.episodes is None else settings.episodes
         if count < 1:
             raise InputError(f"cannot score {count} episodes: at least 1")
-        task = Task(settings.data)
+        task = Task(settings.data, on_progress=on_progress)
         classes = task.labels(settings.classes, task.novel, "novel class") if settings.classes else task.novel
         names = task.names(classes)
         sampler = task.novel_sampler(

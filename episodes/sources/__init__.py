@@ -3,14 +3,16 @@
 from pathlib import Path
 
 from episodes.errors import InputError
-from episodes.sources.base import Source
+from episodes.sources.base import OnProgress, Source, silent
 from episodes.sources.coco import Coco
 from episodes.sources.stickers import Stickers
 from episodes.sources.voc import Voc
 
 
-def open_source(name: str) -> Source:
+def open_source(name: str, on_progress: OnProgress = silent) -> Source:
     """`pascal:PATH` (VOC layout), `coco:PATH` (COCO layout) or `stickers` (embedded).
+
+    What takes long, such as the first count of a large folder's classes, is told to `on_progress`.
 
     Raises:
         InputError: if the name is none of these, or the folder lacks what the layout needs.
@@ -19,7 +21,7 @@ def open_source(name: str) -> Source:
     if kind == "stickers" and not path:
         return Stickers()
     if kind == "pascal" and path:
-        return Voc(Path(path), name)
+        return Voc(Path(path), name, on_progress)
     if kind == "coco" and path:
-        return Coco(Path(path), name)
+        return Coco(Path(path), name, on_progress)
     raise InputError(f"{name!r} names no data: use stickers, pascal:PATH or coco:PATH")

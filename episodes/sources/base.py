@@ -1,6 +1,6 @@
 """What every source of labelled photographs offers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, Protocol
 
 import numpy as np
@@ -8,6 +8,27 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.uint8]
 Split = Literal["train", "val"]
+
+OnProgress = Callable[[str, int, int], None]
+"""Called now and then during long work with its title, how much is done, and how much there is, in one unit."""
+
+
+def silent(title: str, done: int, total: int) -> None:
+    """The `OnProgress` of whoever does not want to know."""
+
+
+class Teller:
+    """Passes progress on, but is silent in other processes: a bar cannot be pickled with the source that tells it."""
+
+    def __init__(self, on_progress: OnProgress = silent) -> None:
+        self._on_progress = on_progress
+
+    def __call__(self, title: str, done: int, total: int) -> None:
+        self._on_progress(title, done, total)
+
+    def __reduce__(self) -> tuple[type["Teller"], tuple[()]]:
+        return Teller, ()
+
 
 PASCAL_CLASSES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle",

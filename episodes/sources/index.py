@@ -15,6 +15,9 @@ from episodes.sources.base import IGNORE, Array
 
 Index = dict[str, dict[int, int]]
 
+SHARE = 64
+"""Photographs that a thread counts at once."""
+
 
 def fingerprint(parts: Iterable[str]) -> str:
     """SHA-256, in hexadecimal, over lines of text: what an index was made from."""
@@ -35,13 +38,19 @@ def areas_of(labels: Array) -> dict[int, int]:
     return {int(label): int(counts[label]) for label in np.flatnonzero(counts)}
 
 
-def class_index(ids: Sequence[str], areas: Callable[[str], Mapping[int, int]], made_from: str) -> Index:
+def class_index(
+    ids: Sequence[str],
+    areas: Callable[[str], Mapping[int, int]],
+    made_from: str,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Index:
     """Id -> class -> pixels, from the cache if this fingerprint is there, else counted in threads and cached.
 
     Args:
         ids: Photographs to count.
         areas: Counts one photograph; called from several threads.
         made_from: A `fingerprint` of everything the counts depend on. A change of it is a new index.
+        on_progress: Called with the number of photographs counted so far, and of all; not if the cache has them.
     """
     path = cache_folder() / "index" / f"{made_from}.json"
     try:
@@ -49,8 +58,14 @@ def class_index(ids: Sequence[str], areas: Callable[[str], Mapping[int, int]], m
         return {id: {int(label): count for label, count in cached[id].items()} for id in ids}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         pass  # absent, or not what was written: count again
+    shares = [ids[start : start + SHARE] for start in range(0, len(ids), SHARE)]
+    index: Index = {}
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        index = dict(zip(ids, map(dict, pool.map(areas, ids)), strict=True))
+        for share, counted in zip(
+            shares, pool.map(lambda share: [dict(areas(id)) for id in share], shares), strict=True
+        ):
+            index.update(zip(share, counted, strict=True))
+            on_progress(len(index), len(ids))
     with suppress(InputError):  # a read-only home costs time at the next start, not the run
         write_text(path, json.dumps(index))
     return index

@@ -1,6 +1,7 @@
 """PASCAL VOC folders, with or without the SBD masks: the ground of PASCAL-5i."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -8,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from episodes.errors import InputError
-from episodes.sources.base import IGNORE, PASCAL_CLASSES, Array, Split
+from episodes.sources.base import IGNORE, PASCAL_CLASSES, Array, OnProgress, Split, Teller, silent
 from episodes.sources.index import Index, areas_of, class_index, fingerprint
 
 LAYOUT = (
@@ -27,15 +28,17 @@ class Voc:
     Args:
         root: The folder, often called `VOC2012`.
         name: How reports name it; `pascal:ROOT` if not given.
+        on_progress: Told how far counting has come.
 
     Raises:
         InputError: A folder or list is missing, or a list is malformed.
     """
 
-    def __init__(self, root: Path | str, name: str | None = None) -> None:
+    def __init__(self, root: Path | str, name: str | None = None, on_progress: OnProgress = silent) -> None:
         self.root = Path(root).expanduser()
         self.name = name or f"pascal:{root}"
         self.classes = PASCAL_CLASSES
+        self._on_progress = Teller(on_progress)
         self._photographs = self._first_of("JPEGImages")
         self._masks = self._first_of("SegmentationClassAug", "SegmentationClass")
         lists = self._first_of("ImageSets/Segmentation")
@@ -115,7 +118,8 @@ class Voc:
         masks = {id: self._mask(id) for id in self._ids[split]}
         stats = {id: mask.stat() for id, mask in masks.items() if mask.is_file()}
         lines = (f"{masks[id].name} {stat.st_size} {stat.st_mtime_ns}" for id, stat in stats.items())
-        return class_index(tuple(stats), self._count, fingerprint(["voc", *lines]))
+        progress = partial(self._on_progress, f"Counting the {split} masks")
+        return class_index(tuple(stats), self._count, fingerprint(["voc", *lines]), progress)
 
 
 def read_photograph(path: Path) -> Array:

@@ -148,6 +148,22 @@ def test_flags_and_settings_have_the_same_defaults(name: str, settings: type) ->
     assert {flag: flags[flag] for flag in shared} == {flag: defaults[flag] for flag in shared}
 
 
+def test_counting_a_folder_shows_how_far_it_is() -> None:
+    """Once: the second command finds the counts in the cache."""
+    folders = [Path("voc", name) for name in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation")]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    for id in "ab":
+        Image.new("RGB", (40, 40), "red").save(folders[0] / f"{id}.jpg")
+        Image.fromarray(np.ones((40, 40), np.uint8)).save(folders[1] / f"{id}.png")
+    for name in ("train", "val"):
+        (folders[2] / f"{name}.txt").write_text("a\nb\n")
+    words = ("--data", "pascal:voc", "--min-pixels", "1", "--episodes", "1", "--classes", "aeroplane")
+    shown = [srpnet("eval", *TINY, *words).stderr for _ in range(2)]
+    assert ["Counting the val masks" in text for text in shown] == [True, False]
+    assert all("Evaluating" in text for text in shown)
+
+
 def test_the_line_that_says_how_to_score_repeats_the_data_flags() -> None:
     words = ("--steps", "1", "--batch", "1", "--workers", "0", "--min-pixels", "900", "--way", "2", "--out", "run")
     result = srpnet("train", *TINY, *words)

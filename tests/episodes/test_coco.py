@@ -1,6 +1,7 @@
 """COCO folders: label maps with known pixels, both layouts, and each way in which a folder can be wrong."""
 
 import json
+import pickle
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -198,7 +199,7 @@ def test_a_folder_without_photographs(root: Path) -> None:
 
 
 def test_without_pycocotools(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pycocotools.coco", None)
+    monkeypatch.setitem(sys.modules, "pycocotools", None)
     with pytest.raises(InputError, match=r"pip install 'srpnet\[coco\]'"):
         Coco(root).ids("val")
 
@@ -222,6 +223,22 @@ def no_size(content: Content) -> None:
     del content["images"][0]["height"]
 
 
+def endless_size(content: Content) -> None:
+    content["images"][0]["height"] = float("inf")
+
+
+def huge_size(content: Content) -> None:
+    content["images"][0]["width"] = 10**30
+
+
+def nested_id(content: Content) -> None:
+    content["annotations"][0]["image_id"] = [7]
+
+
+def no_width(content: Content) -> None:
+    content["images"][1]["width"] = 0
+
+
 def one_name_twice(content: Content) -> None:
     content["images"][1]["file_name"] = "000007.jpg"
 
@@ -232,6 +249,10 @@ def one_name_twice(content: Content) -> None:
         (many_categories, "has 255 categories: label maps hold up to 254"),
         (unknown_category, "annotation 2 has undeclared category 5"),
         (no_size, "KeyError.*height"),
+        (endless_size, "is not a COCO instances file.*infinity"),
+        (huge_size, "is not a COCO instances file.*too large"),
+        (nested_id, "is not a COCO instances file.*unhashable"),
+        (no_width, "needs categories, images with their sizes"),
         (one_name_twice, "two images share a file name"),
     ],
 )
@@ -282,3 +303,39 @@ def test_six_classes_have_another_name_in_pascal() -> None:
     )
     assert tuple(map(same_name, coco)) == PASCAL_CLASSES
     assert same_name("giraffe") == "giraffe"
+
+
+def test_a_folder_that_goes_away(root: Path) -> None:
+    source = Coco(root)
+    (root / "images").rename(root / "pictures")
+    with pytest.raises(InputError, match=r"images cannot be listed \(No such file or directory\)"):
+        source.has("000007")
+
+
+def test_photographs_in_folders_of_their_own(tmp_path: Path) -> None:
+    content = example()
+    (tmp_path / "images" / "deep").mkdir(parents=True)
+    for image in content["images"]:
+        image["file_name"] = "deep/" + image["file_name"]
+    root = write(tmp_path, content)
+    (root / "images" / "deep" / "000008.jpg").unlink()
+    assert [Coco(root).has(id) for id in ("000007", "000008")] == [True, False]
+    assert Coco(root).load("000007")[0].shape == (HEIGHT, WIDTH, 3)
+
+
+def test_a_link_is_a_photograph_if_it_leads_to_one(root: Path) -> None:
+    (root / "images" / "000007.jpg").rename(root / "elsewhere.jpg")
+    (root / "images" / "000007.jpg").symlink_to(root / "elsewhere.jpg")
+    assert Coco(root).has("000007")
+    (root / "elsewhere.jpg").unlink()
+    assert not Coco(root).has("000007")
+
+
+def test_progress_stays_in_this_process(root: Path) -> None:
+    told: list[tuple[str, int, int]] = []
+    source = Coco(root, on_progress=lambda *step: told.append(step))
+    sent = pickle.loads(pickle.dumps(source))
+    assert sent.classes_in("000007") == {1: 20, 2: 4}
+    assert told == []
+    source.ids("val")
+    assert pickle.loads(pickle.dumps(source)).has("000007")

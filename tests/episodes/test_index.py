@@ -47,6 +47,16 @@ def test_counted_once_and_then_read() -> None:
     assert len(count.asked) == len(AREAS)
 
 
+def test_progress_is_told_while_counting_and_not_of_the_cache() -> None:
+    ids = [str(number) for number in range(150)]
+    told: list[tuple[int, int]] = []
+    for _ in range(2):
+        index = class_index(ids, lambda id: {1: int(id) + 1}, "print", lambda *step: told.append(step))
+        assert list(index) == ids
+        assert index["149"] == {1: 150}
+    assert told == [(64, 150), (128, 150), (150, 150)]
+
+
 def test_another_fingerprint_is_another_index() -> None:
     count = Counter()
     class_index(["a"], count, "one")

@@ -91,6 +91,13 @@ def test_counting_val_leaves_train_alone(root: Path) -> None:
         source.classes_in("t2")
 
 
+def test_progress_names_the_split(root: Path) -> None:
+    told: list[tuple[str, int, int]] = []
+    for _ in range(2):
+        assert Voc(root, on_progress=lambda *step: told.append(step)).classes_in("t1")
+    assert told == [("Counting the train masks", 2, 2)]
+
+
 def test_a_changed_mask_is_counted_again(root: Path) -> None:
     assert Voc(root).classes_in("v1") == {1: 4, 20: 1}
     mask = root / MASKS / "v1.png"
