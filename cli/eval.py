@@ -66,7 +66,7 @@ def command(ctx: click.Context, /, out: Path | None, pictures: int, **flags: Any
     with console.status("Loading PyTorch"):
         from episodes.task import DataSettings
         from episodes.world import joined
-        from srpnet.experiment import EvalSettings, run_evaluation
+        from srpnet.eval_fold import EvalSettings, run_evaluation
 
     classes = tuple(name.strip() for name in flags["classes"].split(",") if name.strip())
     settings = pick(EvalSettings, flags | {"classes": classes}, data=pick(DataSettings, flags))

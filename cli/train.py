@@ -199,8 +199,8 @@ def command(ctx: click.Context, /, out: Path | None, resume: bool, tensorboard: 
     console = Console(stderr=True, quiet=rank() > 0)
     with console.status("Loading PyTorch"):
         from episodes.world import joined
-        from srpnet.experiment import run_training
         from srpnet.interrupts import Interrupted
+        from srpnet.train_fold import run_training
 
         settings = train_settings(flags)
     data, fold, shot = flags["data"].partition(":")[0], flags["fold"], flags["shot"]
@@ -221,10 +221,10 @@ def train_settings(flags: dict[str, Any]) -> Any:
     """The settings of `srpnet train` from its flags."""
     from episodes.loading import Augmentation
     from episodes.task import DataSettings
-    from srpnet.experiment import TrainSettings
     from srpnet.inference import QueryInference
     from srpnet.network import NetworkSettings
     from srpnet.recipe import TrainingSettings
+    from srpnet.train_fold import TrainSettings
 
     try:
         stages = tuple(int(stage) for stage in str(flags["stages"]).split(","))

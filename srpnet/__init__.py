@@ -9,7 +9,7 @@ mask = segmenter.predict("kitchen.jpg")
 
 from episodes.errors import InputError
 from srpnet.backbone import Backbone
-from srpnet.experiment import EvalSettings, TrainSettings, run_evaluation, run_training
+from srpnet.eval_fold import EvalSettings, run_evaluation
 from srpnet.inference import QueryInference, infer
 from srpnet.losses import segmentation_loss
 from srpnet.method import SRPNetMethod
@@ -19,6 +19,7 @@ from srpnet.recipe import TrainingSettings
 from srpnet.runtime import runtime
 from srpnet.segmenter import Segmenter
 from srpnet.similarity import cosine, fidelity
+from srpnet.train_fold import TrainSettings, run_training
 from srpnet.training import TrainingRun
 from srpnet.version import __version__
 from srpnet.weights import WEIGHT_SETS, get_weights

@@ -66,6 +66,26 @@ class ReusedEpisodes:
     def _dtype(self) -> torch.dtype:
         return torch.bfloat16 if self._runtime.precision == "bf16" else torch.float32
 
+    def check(self, where: Reuse, folder: Path, limit: float) -> None:
+        """See whether there is room, before anything is loaded; see `compute`.
+
+        Raises:
+            InputError: if they are larger than the limit, or the disk has no room.
+        """
+        size = self.nbytes / 2**30
+        if size > limit:
+            raise InputError(
+                f"the features of {self.shape[0]} photographs take {size:.1f} GB, and --cache-limit is {limit:g}: "
+                "raise it, or leave out --reuse-features"
+            )
+        there = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.is_dir())
+        free = shutil.disk_usage(there).free / 2**30
+        if where == "disk" and size > free:
+            raise InputError(
+                f"{folder} has room for {free:.1f} GB, and the features take {size:.1f}: make room, or leave out "
+                "--reuse-features"
+            )
+
     @torch.no_grad()
     def compute(
         self, where: Reuse, folder: Path, limit: float, on_done: Callable[[int, int], None] = lambda *_: None
@@ -79,14 +99,9 @@ class ReusedEpisodes:
             on_done: Called with the number of photographs done, and of all.
 
         Raises:
-            InputError: if they are larger than the limit, the disk has no room, or a photograph cannot be loaded.
+            InputError: if there is no room, see `check`, or a photograph cannot be loaded.
         """
-        size = self.nbytes / 2**30
-        if size > limit:
-            raise InputError(
-                f"the features of {self.shape[0]} photographs take {size:.1f} GB, and --cache-limit is {limit:g}: "
-                "raise it, or leave out --reuse-features"
-            )
+        self.check(where, folder, limit)
         features_VhwC = self._in_file(folder) if where == "disk" else torch.empty(self.shape, dtype=self._dtype)
         loaded = ahead(self._load, self._first_use)
         for place, (version, photograph) in enumerate(zip(self._first_use, loaded, strict=True)):
@@ -113,12 +128,6 @@ class ReusedEpisodes:
 
     def _in_file(self, folder: Path) -> Tensor:
         try:
-            free = shutil.disk_usage(folder).free
-            if free < self.nbytes:
-                raise InputError(
-                    f"{folder} has room for {free / 2**30:.1f} GB, and the features take {self.nbytes / 2**30:.1f}: "
-                    "make room, or leave out --reuse-features"
-                )
             # The name goes at once, and the space with the last process that uses it, however that ends.
             with tempfile.TemporaryDirectory(prefix=".features-", dir=folder, ignore_cleanup_errors=True) as own:
                 numbers = math.prod(self.shape)

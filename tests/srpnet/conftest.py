@@ -19,9 +19,9 @@ from episodes.sources.base import Array
 from episodes.task import DataSettings
 from srpnet import network as network_module
 from srpnet.backbone import Backbone
-from srpnet.experiment import TrainSettings
 from srpnet.network import NetworkSettings, SRPNet
 from srpnet.recipe import TrainingSettings
+from srpnet.train_fold import TrainSettings, run_training
 from srpnet.training import TrainingRun
 from srpnet.weights import WEIGHT_SETS, StateDict, Weights, content_hash
 from tests.srpnet.runs import FP32, QUICK, Begin
@@ -189,3 +189,10 @@ def training(data: DataSettings, tiny: Callable[..., NetworkSettings], shelf: An
     return TrainSettings(
         data, tiny(), quick, size=64, hold_back="cat", validation_episodes=2, device="cpu", precision="fp32"
     )
+
+
+@pytest.fixture
+def checkpoint(training: TrainSettings, tmp_path: Path) -> str:
+    """A network that was trained on bus, car and cat for two steps."""
+    short = replace(training, hold_back="none", training=replace(training.training, steps=2))
+    return str(run_training(short, tmp_path / "checkpoint", say=lambda _: None))

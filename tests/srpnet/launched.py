@@ -17,9 +17,9 @@ import torch
 
 from episodes.world import joined
 from srpnet import network
-from srpnet.experiment import TrainSettings, run_training
 from srpnet.interrupts import Interrupted
 from srpnet.logs import Progress
+from srpnet.train_fold import TrainSettings, run_training
 from srpnet.training import TrainingRun
 from tests.srpnet.conftest import Shelf
 

@@ -15,8 +15,8 @@ import torch
 from safetensors.torch import load_file
 
 from episodes.errors import InputError
-from srpnet.experiment import TrainSettings, run_training
 from srpnet.interrupts import stop_requested
+from srpnet.train_fold import TrainSettings, run_training
 from tests import processes
 from tests.srpnet.launched import train
 from tests.srpnet.runs import interrupt
@@ -129,7 +129,7 @@ def test_a_kill_before_the_first_save_begins_again(
 ) -> None:
     launch("mine")
     with monkeypatch.context() as patch:
-        patch.setattr("srpnet.experiment.build", lambda *_, **__: 1 / 0)
+        patch.setattr("srpnet.train_fold.build", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             begin(training, tmp_path / "run")
     launch("mine", restarts=1)

@@ -14,11 +14,11 @@ from episodes.loading import Augmentation, EpisodeList, Loader
 from episodes.sampler import Sampler
 from episodes.sources.pairs import Pairs
 from srpnet.batches import EpisodeTensors
-from srpnet.experiment import TrainSettings
 from srpnet.network import NetworkSettings, SRPNet
 from srpnet.recipe import TrainingSettings
 from srpnet.reuse import Reuse, ReusedEpisodes
 from srpnet.runtime import Runtime
+from srpnet.train_fold import TrainSettings
 from srpnet.training import TrainingRun
 from tests.srpnet.conftest import Squares
 

@@ -1,0 +1,223 @@
+"""Train a network on the base classes of a fold: `srpnet train` as a plain function."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import get_args
+
+from episodes.errors import InputError
+from episodes.evaluation import evaluate
+from episodes.files import check_folder, write_json
+from episodes.geometry import Geometry
+from episodes.loading import Augmentation, EpisodeList, Loader
+from episodes.protocols import PROTOCOLS
+from episodes.results import STICKERS_NOTE
+from episodes.sources.base import OnProgress, silent
+from episodes.task import DataSettings, NovelPixels, Pools, Task
+from episodes.world import ALONE, World
+from srpnet import launch
+from srpnet.batches import Indexed, shares
+from srpnet.logs import Progress
+from srpnet.method import SRPNetMethod
+from srpnet.network import NetworkSettings, SRPNet, build
+from srpnet.recipe import TrainingSettings
+from srpnet.reuse import Reuse, ReusedEpisodes, check_reuse
+from srpnet.runtime import DeviceName, Precision, Runtime, runtime
+from srpnet.training import TrainingRun, best_step
+
+Say = Callable[[str], None]
+OnLog = Callable[[str, int, Progress], None]
+"""Called with the phase (`select` or `train`), its number of steps, and the progress."""
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """Everything that `srpnet train` is told.
+
+    Attributes:
+        data, network, training: What on, what, and how.
+        way, shot, query_count, seed: Of the episodes; the seed also seeds the head and the augmentation.
+        size: Photographs are stretched to this square, in pixels.
+        augmentation: Of supports and queries, independently.
+        novel_pixels: What becomes of training photographs that also show novel classes, see `Task.training_sampler`.
+        hold_back: Base classes to validate on: `none`, names with commas between, or how many.
+        validation_episodes: How many episodes of the classes held back.
+        reuse_features: With a frozen backbone: compute the features of each photograph once, into `memory` or onto
+            `disk`, see `ReusedEpisodes`. `none` computes them at every step.
+        cache_limit: The most gigabytes (2^30 bytes) that they may take, in each process.
+        device, precision: See `runtime`.
+    """
+
+    data: DataSettings = DataSettings()
+    network: NetworkSettings = NetworkSettings()
+    training: TrainingSettings = TrainingSettings()
+    way: int = 1
+    shot: int = 1
+    query_count: int = 1
+    seed: int = 0
+    size: int = 321
+    augmentation: Augmentation = Augmentation()
+    novel_pixels: NovelPixels = "background"
+    hold_back: str = "none"
+    validation_episodes: int = 200
+    reuse_features: Reuse = "none"
+    cache_limit: float = 8.0
+    device: DeviceName = "auto"
+    precision: Precision = "auto"
+
+    def __post_init__(self) -> None:
+        if self.reuse_features not in get_args(Reuse):
+            raise InputError(f"features are reused in {' or '.join(get_args(Reuse)[1:])}, not {self.reuse_features!r}")
+        if self.reuse_features != "none":
+            check_reuse(self.network.trained, self.augmentation)
+
+    def episodes(self) -> dict[str, int]:
+        """The fields that `Sampler` takes."""
+        return {"way": self.way, "shot": self.shot, "query_count": self.query_count, "seed": self.seed}
+
+
+def run_training(
+    settings: TrainSettings,
+    out: Path,
+    resume: bool = False,
+    say: Say = print,
+    on_log: OnLog = lambda *_: None,
+    world: World = ALONE,
+    on_progress: OnProgress = silent,
+) -> Path:
+    """Train a network on the base classes of a fold; the folder that holds it is returned.
+
+    With classes held back, a first run in `out/select` trains without them and is validated on them; the step with the
+    best score then ends the final run, which trains on all base classes under the same learning-rate schedule.
+
+    Every process of a `world` calls this alike; `say` and `on_log` are called in the first one, which also writes. If
+    torchrun restarted them, they go on with the run that the same launch began.
+
+    Raises:
+        InputError: if settings, data or weights are wrong, or `out` holds another run.
+        Interrupted: if asked to stop; the state is saved.
+    """
+    if not world.first:
+        say, on_progress = _silence, silent
+    with world.first_alone():
+        settings.training.share(world.size)
+        check_folder(out)
+        task = Task(settings.data, on_progress=on_progress)
+        held_back = task.hold_back(settings.hold_back, settings.shot, settings.seed)
+        machine = runtime(settings.device, settings.precision, world)
+    # As the first process sees it, who is about to change it.
+    begun = {folder: world.any(world.first and (folder / "training.pt").exists()) for folder in (out, out / "select")}
+    resume = resume or (any(begun.values()) and launch.restarted(out, world))
+    if not resume and any(begun.values()):
+        raise InputError(f"{out} already holds a run: go on with --resume, or name another --out")
+    if resume and not any(begun.values()):
+        raise InputError(f"there is no run to resume in {out}: leave out --resume, or name its --out")
+    if resume and bool(held_back) != begun[out / "select"]:
+        raise InputError(f"{out} was begun with another --hold-back: resume with the same settings")
+    say(f"fold {settings.data.fold} of {settings.data.data}: novel {_named(task, task.novel)}")
+    if settings.data.data == "stickers":
+        say(STICKERS_NOTE)
+    if not resume:
+        launch.begin(out, world)
+    fold = _Fold(settings, task, machine, world, say, on_progress)
+    steps = settings.training.steps
+    if held_back:
+        say(f"Choosing the number of steps on base classes held back: {_named(task, held_back)}")
+        select = out / "select"
+        run, episodes = fold.prepare(held_back, select, steps, begun[select])
+        with world.together():
+            if world.first and not begun[out]:
+                run.network.write(out)  # so that the folder holds a network from the first moment on
+        run.train(episodes, lambda progress: on_log("select", steps, progress), fold.validator(held_back))
+        steps = best_step(run.validations)
+        say(f"Best after {steps} steps: {100 * run.validations[steps]:.1f} mIoU. Training on all base classes.")
+    run, episodes = fold.prepare((), out, steps, begun[out])
+    run.train(episodes, lambda progress: on_log("train", steps, progress))
+    return out
+
+
+@dataclass(frozen=True)
+class _Fold:
+    """What both runs of a training share."""
+
+    settings: TrainSettings
+    task: Task
+    machine: Runtime
+    world: World
+    say: Say
+    on_progress: OnProgress
+
+    def prepare(
+        self, held_back: tuple[int, ...], folder: Path, steps: int, resume: bool
+    ) -> tuple[TrainingRun, Indexed]:
+        """A run that is ready to train in its folder, and its episodes."""
+        settings, task, machine, world, say = self.settings, self.task, self.machine, self.world, self.say
+        with world.first_alone():  # counts classes and fetches weights, which the others then find in the cache
+            sampler, short = task.training_sampler(held_back, settings.novel_pixels, **settings.episodes())
+            pairs = Pools(sampler.supports, sampler.queries).record()
+            if short:
+                say(f"Left out of training for want of images: {', '.join(short)}")
+            share = task.unseen_share(sampler, held_back)
+            say(f"{100 * share:.1f} % of the training photographs also show unseen classes: {settings.novel_pixels}")
+            trained_on = {
+                "data": settings.data.data.partition(":")[0],
+                "fold": settings.data.fold,
+                "novel_pixels": settings.novel_pixels,
+                "unseen_share": share,
+                "pairs": pairs,
+                "left_out": short,
+                "held_back": _named(task, held_back),
+                "steps": steps,
+            }
+            seen = tuple(task.names(sampler.classes).values())
+            unseen = frozenset(task.novel) | set(held_back) if settings.novel_pixels == "ignore" else frozenset()
+            loader = Loader(task.source, Geometry(settings.size), settings.augmentation, settings.seed, unseen)
+            network = build(replace(settings.network, seen=seen, trained_on=trained_on), say=say)
+            network.reset_head(settings.seed)
+            say(f"weights {network.config.backbone} {str(network.config.backbone_sha256)[:12]}; {machine}")
+        episodes, where = EpisodeList(sampler, loader), settings.reuse_features
+
+        def once(first: int) -> ReusedEpisodes:
+            own = [index for share in shares(range(first, steps), training.batch, world) for index in share]
+            return ReusedEpisodes(episodes, own, network, machine)
+
+        training = replace(settings.training, steps=steps)
+        if where != "none":
+            training = replace(training, workers=0)  # what lies in memory, or in a file of it, needs nobody to load it
+            with world.together():
+                if not resume:  # before anything is written
+                    once(0).check(where, folder, settings.cache_limit)
+        run = TrainingRun(network, training, folder, machine, settings.training.steps, resume, asdict(settings), world)
+        with world.together():
+            if world.first:
+                write_json(folder / "settings.json", asdict(settings))
+        if where == "none":
+            return run, episodes
+        reused = once(run.step)
+        say(f"Computing the features of {reused.shape[0]} photographs: {reused.nbytes / 2**30:.1f} GB")
+        with world.together():
+            progress = partial(self.on_progress, "Computing features")
+            reused.compute(where, folder, settings.cache_limit, progress)
+        return run, reused
+
+    def validator(self, classes: tuple[int, ...]) -> Callable[[SRPNet], float]:
+        """Scores a network on base classes that are held back."""
+        settings, task = self.settings, self.task
+        sampler = task.validation_sampler(classes, **settings.episodes())
+        episodes = EpisodeList(sampler, Loader(task.source, Geometry(settings.size)))
+
+        def validate(network: SRPNet) -> float:
+            method = SRPNetMethod(network, self.machine)
+            scored = episodes.first(settings.validation_episodes)
+            return evaluate(method, scored, task.names(classes), PROTOCOLS["hsnet"], world=self.world).queries.miou
+
+        return validate
+
+
+def _silence(_: str) -> None:
+    """What the processes but the first say."""
+
+
+def _named(task: Task, classes: tuple[int, ...]) -> str:
+    return ", ".join(task.names(classes).values())

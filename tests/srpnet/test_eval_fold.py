@@ -1,0 +1,212 @@
+"""Scoring a fold from end to end, on a VOC folder of coloured squares."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from episodes.episode import EpisodeSpec
+from episodes.errors import InputError
+from episodes.geometry import Geometry
+from episodes.loading import Loader
+from episodes.metrics import confusion
+from episodes.task import DataSettings, Task
+from srpnet import network as network_module
+from srpnet.eval_fold import EvalSettings, draw_episode, run_evaluation
+from srpnet.inference import QueryInference
+from srpnet.network import NetworkSettings, SRPNet, load_network
+from tests.episodes.fakes import Fake, label_map
+
+CONTRACT = {
+    *("schema", "miou", "fb_iou", "per_class", "support_miou", "support_fb_iou", "episodes", "seconds"),
+    *("settings", "pairs", "weights", "versions"),
+}
+NOVEL = ("aeroplane", "bicycle", "bird", "boat", "bottle")
+
+
+@pytest.fixture
+def evaluation(data: DataSettings) -> EvalSettings:
+    return EvalSettings(data, episodes=5, size=64, device="cpu", precision="fp32")
+
+
+def test_a_result_keeps_the_contract(checkpoint: str, evaluation: EvalSettings, tmp_path: Path) -> None:
+    done: list[tuple[int, int]] = []
+    settings = replace(evaluation, checkpoint=checkpoint)
+    content = run_evaluation(settings, tmp_path / "scores", 2, lambda *counts: done.append(counts))
+    assert json.loads((tmp_path / "scores/result.json").read_text(encoding="utf-8")) == json.loads(json.dumps(content))
+    assert content.keys() == CONTRACT
+    assert content["schema"] == 1
+    assert content["episodes"] == content["settings"]["episodes"] == 5
+    assert done == [(number, 5) for number in range(1, 6)]
+    assert tuple(content["per_class"]) == NOVEL
+    assert content["miou"] == pytest.approx(sum(content["per_class"].values()) / 5)
+    for name in ("miou", "fb_iou", "support_miou", "support_fb_iou"):
+        assert 0 < content[name] <= 1
+    assert content["weights"]["name"] == "keras-v1"
+    assert content["weights"]["sha256"] == load_network(checkpoint).config.backbone_sha256
+    assert content["pairs"]["rule"] == "min_pixels=100"
+    assert content["pairs"]["queries"] == 20
+    assert {"python", "torch", "srpnet"} <= content["versions"].keys()
+
+
+@pytest.mark.parametrize(("pictures", "drawn"), [(0, set()), (2, {0, 2}), (99, {0, 1, 2, 3, 4})])
+def test_pictures_are_spread_over_the_run(
+    checkpoint: str, evaluation: EvalSettings, tmp_path: Path, pictures: int, drawn: set[int]
+) -> None:
+    run_evaluation(replace(evaluation, checkpoint=checkpoint), tmp_path / "scores", pictures)
+    written = sorted((tmp_path / "scores").glob("pictures/*.png"))
+    assert {int(file.name[:6]) for file in written} == drawn
+    assert all(file.stem[7:] in NOVEL for file in written)
+    assert all(Image.open(file).width > 64 for file in written)
+
+
+def test_pictures_of_an_earlier_run_do_not_stay(checkpoint: str, evaluation: EvalSettings, tmp_path: Path) -> None:
+    """They would be taken for pictures of this result; what is not by us stays."""
+    settings, folder = replace(evaluation, checkpoint=checkpoint), tmp_path / "scores" / "pictures"
+    run_evaluation(settings, tmp_path / "scores", 5)
+    for name in ("notes.txt", "cat.png", "12-cat.png"):
+        (folder / name).write_text("kept")
+    with pytest.raises(InputError, match="cannot score 0 episodes"):
+        run_evaluation(replace(settings, episodes=0), tmp_path / "scores", 2)
+    assert len(list(folder.iterdir())) == 5 + 3
+    run_evaluation(replace(settings, seed=1), tmp_path / "scores", 1)
+    ours = {file.name for file in folder.iterdir()} - {"notes.txt", "cat.png", "12-cat.png"}
+    assert len(ours) == 1
+    run_evaluation(settings, tmp_path / "scores")
+    assert {file.name for file in folder.iterdir()} == {"notes.txt", "cat.png", "12-cat.png"}
+
+
+def test_an_episode_is_drawn_with_a_name_for_its_file() -> None:
+    """COCO's class names have spaces."""
+
+    class Things(Fake):
+        classes = ("traffic light", "dog")
+
+    source = Things({id: label_map({1: 300, 2: 300}) for id in ("va", "vb", "vc")})
+    episode = Loader(source, Geometry(32)).build(EpisodeSpec(42, (2, 1), (("va",), ("vb",)), ("vc",)))
+    (truth,) = (episode.truth(query) for query in episode.queries())
+    task = Task(DataSettings("fake", min_pixels=1, folds=2), source)
+    name, picture = draw_episode(episode, [truth], confusion(truth, truth, 2), task)
+    assert name == "000042-dog-traffic_light.png"
+    assert picture.mode == "RGB"
+    assert picture.width > picture.height
+
+
+def test_without_a_folder_nothing_is_written(
+    checkpoint: str, evaluation: EvalSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    run_evaluation(replace(evaluation, checkpoint=checkpoint), pictures=3)
+    assert not list((tmp_path / "empty").iterdir())
+
+
+def test_a_result_repeats(checkpoint: str, evaluation: EvalSettings) -> None:
+    first, second = (run_evaluation(replace(evaluation, checkpoint=checkpoint)) for _ in range(2))
+    assert first | {"seconds": 0} == second | {"seconds": 0}
+
+
+def test_the_training_free_network_is_scored_without_a_checkpoint(
+    evaluation: EvalSettings, tiny: Callable[..., NetworkSettings], shelf: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(network_module, "TRAINING_FREE", tiny(stages=(3,), width=None))
+    content = run_evaluation(evaluation)
+    assert content["settings"]["checkpoint"] is None
+    assert content["weights"]["network"]["width"] is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"original_size": True},
+        {"way": 2},
+        {"shot": 2, "query_count": 2},
+        {"classes": ("bicycle",)},
+        {"iqi_rounds": 0},
+    ],
+    ids=str,
+)
+def test_other_episodes_are_scored_too(checkpoint: str, evaluation: EvalSettings, changes: dict[str, Any]) -> None:
+    content = run_evaluation(replace(evaluation, checkpoint=checkpoint, **changes))
+    assert 0 <= content["miou"] <= 1
+    assert tuple(content["per_class"]) == changes.get("classes", NOVEL)
+    assert content["settings"]["iqi"]["rounds"] == changes.get("iqi_rounds", QueryInference().rounds)
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"protocol": "guess"}, "there is no protocol 'guess': there are .*hsnet"),
+        ({"episodes": 0}, "cannot score 0 episodes"),
+        ({"size": 0}, "size 0 is too small: at least 32"),
+        ({"classes": ("cat",)}, "'cat' is no novel class of fold 0"),
+        ({"checkpoint": "nowhere"}, "there is no checkpoint folder nowhere"),
+        ({"shot": 4}, "class aeroplane has 4 support images and needs 5"),
+    ],
+)
+def test_wrong_evaluation_settings_are_refused(
+    checkpoint: str, evaluation: EvalSettings, changes: dict[str, Any], complaint: str
+) -> None:
+    with pytest.raises(InputError, match=complaint):
+        run_evaluation(replace(evaluation, **{"checkpoint": checkpoint} | changes))
+
+
+def test_a_novel_class_without_a_photograph_is_not_scored_as_missed(checkpoint: str, evaluation: EvalSettings) -> None:
+    other_fold = replace(evaluation, checkpoint=checkpoint, data=replace(evaluation.data, fold=1))
+    with pytest.raises(InputError, match="class chair has 0 support images and needs 1: leave it out or add images"):
+        run_evaluation(other_fold)
+
+
+def test_a_class_that_was_trained_on_cannot_be_novel(checkpoint: str, evaluation: EvalSettings) -> None:
+    other_fold = replace(
+        evaluation, checkpoint=checkpoint, data=replace(evaluation.data, fold=1), classes=("bus", "car", "cat")
+    )
+    with pytest.raises(InputError, match=r"was trained on bus, car, cat: it cannot be tested on them"):
+        run_evaluation(other_fold)
+    with pytest.raises(InputError, match=r"was trained on car: "):
+        run_evaluation(replace(other_fold, classes=("car",)))
+
+
+def test_one_class_by_two_names_is_one_class(
+    evaluation: EvalSettings, tiny: Callable[..., NetworkSettings], tmp_path: Path
+) -> None:
+    """COCO's airplane is PASCAL's aeroplane."""
+    SRPNet(tiny(trained="all", seen=("airplane", "cat", "potted plant"))).write(tmp_path / "coco")
+    settings = replace(evaluation, checkpoint=str(tmp_path / "coco"))
+    with pytest.raises(InputError, match=r"was trained on aeroplane: it cannot be tested on them"):
+        run_evaluation(settings)
+    assert tuple(run_evaluation(replace(settings, classes=NOVEL[1:]))["per_class"]) == NOVEL[1:]
+
+
+@pytest.mark.parametrize("out", ["file", "file/run"])
+def test_a_file_where_the_folder_should_be_is_noticed_before_the_work(
+    evaluation: EvalSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str
+) -> None:
+    (tmp_path / "file").write_text("kept")
+    monkeypatch.setattr("srpnet.eval_fold.Task", None)
+    with pytest.raises(InputError, match="file is a file, not a folder: name another --out"):
+        run_evaluation(evaluation, tmp_path / out)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"engine": "fast"}, "there is no engine 'fast': it is one of shared, plain"),
+        ({"cache_limit": -1.0}, "0 or more, not -1"),
+        ({"cache_limit": float("nan")}, "0 or more, not nan"),
+    ],
+)
+def test_wrong_engines_are_refused(evaluation: EvalSettings, change: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(InputError, match=complaint):
+        replace(evaluation, **change)
+
+
+def test_both_engines_give_the_same_result(checkpoint: str, evaluation: EvalSettings) -> None:
+    same = replace(evaluation, checkpoint=checkpoint)
+    shared, plain = (run_evaluation(replace(same, engine=engine, cache_limit=0.0)) for engine in ("shared", "plain"))
+    for key in ("miou", "fb_iou", "per_class", "support_miou", "episodes"):
+        assert shared[key] == plain[key]
