@@ -16,9 +16,10 @@ def processes(command: Sequence[str], count: int) -> Iterator[Callable[[bytes], 
     Those of `multiprocessing` will not do: a fork may find PyTorch's locks held, a spawn runs the caller's script.
 
     >>> import sys
-    >>> with processes([sys.executable, "-c", "while True: print(len(input()), flush=True)"], 2) as ask:
+    >>> program = "import sys; [print(len(line), flush=True) for line in sys.stdin]"
+    >>> with processes([sys.executable, "-c", program], 2) as ask:
     ...     ask(b"four\\n")
-    b'4\\n'
+    b'5\\n'
     """
     idle: SimpleQueue[subprocess.Popen[bytes] | None] = SimpleQueue()
     for _ in range(count):
@@ -30,7 +31,7 @@ def processes(command: Sequence[str], count: int) -> Iterator[Callable[[bytes], 
             try:
                 if process is None:
                     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-                    started.enter_context(process)
+                    started.callback(process.communicate)  # ends its input and waits; bears a broken pipe
                 assert process.stdin
                 assert process.stdout
                 process.stdin.write(line)
