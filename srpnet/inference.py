@@ -64,15 +64,12 @@ def infer(
     """
     iqi = iqi or QueryInference(rounds=0)
     (batch, _, height, width), classes = features_BChw.shape, prototypes_PC.shape[-2]
-    # The features are divided by their lengths once. Pooling multiplies by them again; the length of what is pooled
-    # does not matter.
     cells_BxC = features_BChw.flatten(2).mT
-    length_Bx = torch.linalg.vector_norm(cells_BxC, dim=2)
-    unit_BxC = cells_BxC / length_Bx.clamp(min=TINY)[..., None]
+    length_B1x = torch.linalg.vector_norm(cells_BxC, dim=2).clamp(min=TINY)[:, None]
 
     def similar(prototypes_BPC: Tensor) -> Tensor:
         unit_BPC = torch.nn.functional.normalize(prototypes_BPC, dim=2, eps=TINY)
-        return from_cosine(unit_BPC @ unit_BxC.mT, similarity)
+        return from_cosine(unit_BPC @ cells_BxC.mT / length_B1x, similarity)
 
     total_BPx = similar(prototypes_PC.expand(batch, -1, -1))
     weight_BP1 = features_BChw.new_ones(batch, classes, 1)
@@ -85,7 +82,7 @@ def infer(
         if valid_Bhw is not None:
             confident_BPx = confident_BPx * valid_Bhw.flatten(1)[:, None]
         gain_BP1 = iqi.weight * confident_BPx.any(2, keepdim=True).to(probability_BPx.dtype)
-        own_BPC = (confident_BPx * length_Bx[:, None]) @ unit_BxC
+        own_BPC = confident_BPx @ cells_BxC  # a sum, not a mean: its length does not matter
         total_BPx = total_BPx + gain_BP1 * similar(own_BPC)
         weight_BP1 = weight_BP1 + gain_BP1
     return (alpha * total_BPx / weight_BP1).unflatten(2, (height, width))

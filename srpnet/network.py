@@ -351,9 +351,9 @@ def build(config: NetworkSettings, file: Path | None = None, say: Callable[[str]
 
 
 def _in_parts(function: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor:
-    """`function(batch)`, on the CPU one image at a time: its caches hold the activations of one.
+    """`function(batch)`, on the CPU one image at a time, which is no slower there (benchmarks/inference.py).
 
-    So what becomes of an image there does not depend on those beside it, to the last bit. See benchmarks/inference.py.
+    So what becomes of an image does not depend on those beside it, to the last bit.
     """
     if batch.device.type != "cpu" or len(batch) == 1:
         return function(batch)

@@ -198,12 +198,9 @@ class Segmenter:
 
 
 def _for_the_eye(photograph: Image.Image, labels: Array) -> tuple[Image.Image, Array]:
-    """Both at no more than `OVERLAY` pixels a side: an overlay is looked at, and drawing it must not take long."""
-    if max(photograph.size) <= OVERLAY:
-        return photograph, labels
-    small = photograph.copy()
-    small.thumbnail((OVERLAY, OVERLAY))
-    return small, np.array(Image.fromarray(labels).resize(small.size, Image.Resampling.NEAREST))
+    """Both shrunk by a whole number until no side has more than `OVERLAY` pixels: drawing must not take long."""
+    factor = -(-max(photograph.size) // OVERLAY)
+    return (photograph.reduce(factor), labels[::factor, ::factor]) if factor > 1 else (photograph, labels)
 
 
 def _shrink(photograph: Image.Image, place: Placement) -> Tensor:

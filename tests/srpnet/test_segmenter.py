@@ -207,7 +207,7 @@ def test_the_overlay_of_a_large_photograph_is_smaller(shown: Segmenter, tmp_path
     labels = shown.write(tmp_path / "wide.png", tmp_path / "made")
     sizes = {file.name: Image.open(file).size for file in (tmp_path / "made").iterdir()}
     assert labels.shape == (130, 2600)
-    assert sizes == {"wide-mask.png": (2600, 130), "wide-overlay.jpg": (2000, 100)}
+    assert sizes == {"wide-mask.png": (2600, 130), "wide-overlay.jpg": (1300, 65)}
 
 
 @pytest.fixture
