@@ -15,6 +15,7 @@ from episodes.errors import InputError
 from episodes.sources.base import COCO_NAMES, PASCAL_CLASSES, Source, same_name
 from episodes.sources.coco import Coco
 
+pytest.importorskip("ijson")
 pytest.importorskip("pycocotools")
 
 # pycocotools 2.0 hands numpy 2 arrays in numpy 1's way; nothing here can change that.
@@ -198,8 +199,9 @@ def test_a_folder_without_photographs(root: Path) -> None:
         Coco(root)
 
 
-def test_without_pycocotools(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pycocotools", None)
+@pytest.mark.parametrize("library", ["pycocotools", "ijson"])
+def test_without_a_library(root: Path, monkeypatch: pytest.MonkeyPatch, library: str) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(InputError, match=r"pip install 'srpnet\[coco\]'"):
         Coco(root).ids("val")
 
@@ -249,8 +251,8 @@ def one_name_twice(content: Content) -> None:
         (many_categories, "has 255 categories: label maps hold up to 254"),
         (unknown_category, "annotation 2 has undeclared category 5"),
         (no_size, "KeyError.*height"),
-        (endless_size, "is not a COCO instances file.*infinity"),
-        (huge_size, "is not a COCO instances file.*too large"),
+        (endless_size, "is not a COCO instances file.*invalid char"),
+        (huge_size, "is not a COCO instances file.*overflow"),
         (nested_id, "is not a COCO instances file.*unhashable"),
         (no_width, "needs categories, images with their sizes"),
         (one_name_twice, "two images share a file name"),
