@@ -19,6 +19,8 @@ import torch
 from episodes.files import write_json
 
 RESULTS = Path(__file__).parent / "results"
+PATHS = {"json", "data", "pairs", "checkpoint"}
+"""Arguments that name places on somebody's machine, which are not recorded."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ class Report:
         facts = machine()
         print(markdown(self.columns, self.rows))
         print(", ".join(f"{name} {value}" for name, value in facts.items()))
-        given = {name: value for name, value in vars(arguments).items() if name not in ("json", "data", "pairs")}
+        given = {name: value for name, value in vars(arguments).items() if name not in PATHS}
         content = {
             "name": self.name,
             "date": date.today().isoformat(),

@@ -88,8 +88,7 @@ class Workload:
 
 def photographs_of(sampler: Sampler, count: int) -> list[str]:
     """The distinct photographs of the first episodes, in the order of their first use."""
-    specs = (sampler.spec(index) for index in range(count))
-    return list(dict.fromkeys(id for spec in specs for ids in (*spec.supports, spec.queries) for id in ids))
+    return list(dict.fromkeys(id for index in range(count) for id in sampler.spec(index).slots))
 
 
 def peak_gib() -> float:

@@ -44,6 +44,11 @@ class EpisodeSpec:
         if shared := {id for way in self.supports for id in way} & set(self.queries):
             raise ValueError(f"episode {self.index}: {min(shared)} is both support and query")
 
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """The id in each slot: supports way by way, then shot by shot, then queries."""
+        return tuple(id for ids in (*self.supports, self.queries) for id in ids)
+
 
 @dataclass(frozen=True)
 class Photograph:
@@ -91,8 +96,8 @@ class Episode:
 
     Attributes:
         spec: The names.
-        load: (id, slot) -> Photograph. Slots number the supports way by way, then the queries, so that a training
-            loader can augment the same photograph differently in each place. An evaluator's loader ignores them.
+        load: (id, slot) -> Photograph, see `EpisodeSpec.slots`. A training loader can augment the same photograph
+            differently in each slot; an evaluator's loader ignores them.
         ignored: Classes whose pixels become 255 (the `novel_pixels="ignore"` rule).
         score_at: The size at which label maps are compared: the network's `input`, or the photograph's `original`.
     """
@@ -109,12 +114,11 @@ class Episode:
 
     def supports(self) -> list[Photograph]:
         """The S support photographs, way by way, then shot by shot."""
-        ids = [id for way in self.spec.supports for id in way]
-        return [self.load(id, slot) for slot, id in enumerate(ids)]
+        return [self.load(id, slot) for slot, id in enumerate(self.spec.slots[: -len(self.spec.queries)])]
 
     def queries(self) -> list[Photograph]:
         """The Q query photographs."""
-        first = sum(len(way) for way in self.spec.supports)
+        first = len(self.spec.slots) - len(self.spec.queries)
         return [self.load(id, first + slot) for slot, id in enumerate(self.spec.queries)]
 
     def labels(self, photograph: Photograph) -> Tensor:

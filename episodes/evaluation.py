@@ -121,15 +121,16 @@ def evaluate(
             answers = _answers(method, [shelved for _, shelved in together])
             for (episode, shelved), answer in zip(together, answers, strict=True):
                 classes, predictions = episode.spec.classes, [prediction.cpu() for prediction in answer.queries]
-                truths = [shelved.truth(photograph) for photograph in shelved.queries()]
+                truths = [shelved.truth(query) for query in shelved.queries()]
                 if len(predictions) != len(truths):
                     raise ValueError(f"the method returned {len(predictions)} label maps for {len(truths)} queries")
-                counted = [confusion(*pair, len(classes)) for pair in zip(predictions, truths, strict=True)]
+                counted = _counts(predictions, truths, len(classes))
                 for each in counted:
                     queries.add(classes, each)
                 if restores:
-                    for restored, support in zip(answer.supports, shelved.supports(), strict=True):
-                        supports.add(classes, confusion(restored.cpu(), shelved.labels(support), len(classes)))
+                    labels = [shelved.labels(support) for support in shelved.supports()]
+                    for each in _counts(answer.supports, labels, len(classes)):
+                        supports.add(classes, each)
                 done, pause = done + 1, time.perf_counter()
                 on_episode(episode, predictions, torch.stack(counted).sum(0))
                 paused += time.perf_counter() - pause
@@ -153,3 +154,8 @@ def _answers(method: Method, episodes: Sequence[Episode]) -> Sequence[Answer]:
         return method.answer_many(episodes)
     restore = method.restore_supports if isinstance(method, RestoresSupports) else None
     return [Answer(list(method(episode)), restore(episode) if restore else ()) for episode in episodes]
+
+
+def _counts(predictions: Sequence[Tensor], truths: Sequence[Tensor], ways: int) -> list[Tensor]:
+    """The confusion counts of each label map."""
+    return [confusion(prediction.cpu(), truth, ways) for prediction, truth in zip(predictions, truths, strict=True)]

@@ -113,8 +113,7 @@ def _wanted(batch: Iterable[Episode]) -> dict[str, tuple[Load, int]]:
     """Id -> how to load it and its first slot, for every photograph of the episodes, each once."""
     wanted: dict[str, tuple[Load, int]] = {}
     for episode in batch:
-        ids = [id for way in episode.spec.supports for id in way] + list(episode.spec.queries)
-        for slot, id in enumerate(ids):
+        for slot, id in enumerate(episode.spec.slots):
             wanted.setdefault(id, (episode.load, slot))
     return wanted
 

@@ -59,8 +59,8 @@ class ReusedEpisodes:
 
     @property
     def nbytes(self) -> int:
-        """How large they are: two bytes a number in bfloat16, else four."""
-        return math.prod(self.shape) * self._dtype.itemsize
+        """How large they are: two bytes a number in bfloat16, else four, and a byte a pixel for the label map."""
+        return math.prod(self.shape) * self._dtype.itemsize + self.shape[0] * self._episodes.loader.geometry.size**2
 
     @property
     def _dtype(self) -> torch.dtype:
@@ -103,13 +103,19 @@ class ReusedEpisodes:
         """
         self.check(where, folder, limit)
         features_VhwC = self._in_file(folder) if where == "disk" else torch.empty(self.shape, dtype=self._dtype)
-        loaded = ahead(self._load, self._first_use)
+        loaded, valid = ahead(self._load, self._first_use), None
         for place, (version, photograph) in enumerate(zip(self._first_use, loaded, strict=True)):
             with self._runtime.autocast():
                 pyramid_1Chw = self._network.pyramid(photograph.image[None].to(self._runtime.device))
             features_VhwC[place] = pyramid_1Chw[0].permute(1, 2, 0)
-            nothing = photograph.image.new_empty(3, 0, 0)
-            self._photographs[version] = replace(photograph, image=nothing, prepared=features_VhwC[place])
+            valid = photograph.valid if valid is None else valid  # all of them are, and one says so for all
+            self._photographs[version] = replace(
+                photograph,
+                image=photograph.image.new_empty(3, 0, 0),
+                valid=valid,
+                original=photograph.original.new_empty(0, 0),
+                prepared=features_VhwC[place],
+            )
             on_done(place + 1, self.shape[0])
 
     def __getitem__(self, index: int) -> Episode:
@@ -119,8 +125,8 @@ class ReusedEpisodes:
 
     def _versions(self, spec: EpisodeSpec) -> list[Version]:
         """What each slot of an episode shows."""
-        ids = [id for ids in (*spec.supports, spec.queries) for id in ids]
-        return [Version(id, self._episodes.loader.mirrors(spec.index, slot)) for slot, id in enumerate(ids)]
+        mirrors = self._episodes.loader.mirrors
+        return [Version(id, mirrors(spec.index, slot)) for slot, id in enumerate(spec.slots)]
 
     def _load(self, version: Version) -> Photograph:
         index, slot = self._first_use[version]

@@ -60,7 +60,7 @@ def test_each_version_is_computed_once_and_both_may_be_needed(
         seen.clear()
         episodes = reused(network, tmp_path, count=60, flip=flip)
         assert len(seen) == len({image.numpy().tobytes() for image in seen}) == episodes.shape[0] == most
-        assert episodes.nbytes == most * 8 * 8 * (512 + 1024) * 4
+        assert episodes.nbytes == most * (8 * 8 * (512 + 1024) * 4 + 64 * 64)
 
 
 def test_only_what_will_be_asked_for_is_computed(network: SRPNet, tmp_path: Path) -> None:
