@@ -4,7 +4,7 @@ import torch
 from harness import Report, measure, parser
 
 from episodes import DataSettings, Task
-from srpnet.method import highest
+from srpnet.logs import highest
 
 
 def main() -> None:

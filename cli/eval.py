@@ -39,7 +39,7 @@ from cli.progress import Bars
     default="shared",
     show_default=True,
     help="shared encodes each photograph once for all episodes; plain encodes every episode's anew, as published code "
-    "does. The scores are the same.",
+    "does. The scores are the same up to rounding.",
 )
 @click.option(
     "--cache-limit", default=2.0, show_default=True, help="Gigabytes of encoded photographs kept in memory (shared)."

@@ -116,7 +116,7 @@ learning_options = together(
     ),
     click.option("--warmup", default=20, show_default=True, help="Steps of linear warm-up."),
     click.option("--clip", default=1.0, show_default=True, help="Largest gradient norm; 0 does not clip."),
-    click.option("--workers", default=1, show_default=True, help="Processes that load photographs."),
+    click.option("--workers", default=1, show_default=True, help="Processes that load photographs (not reused ones)."),
     click.option(
         "--reuse-features",
         type=click.Choice(["none", "memory", "disk"]),
@@ -126,7 +126,7 @@ learning_options = together(
         "every step. It pays when photographs come several times. Serves --flip, not --crop-scale and --colour.",
     ),
     click.option(
-        "--cache-limit", default=8.0, show_default=True, help="Gigabytes that reused features may take; else it stops."
+        "--cache-limit", default=8.0, show_default=True, help="Gigabytes that reused features may take in each process."
     ),
     click.option("--log-every", default=10, show_default=True, help="Steps between two lines of the log."),
     click.option("--save-every", default=50, show_default=True, help="Steps between two saves."),

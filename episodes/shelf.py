@@ -18,7 +18,7 @@ Prepare = Callable[[Sequence[Photograph]], Sequence[Any]]
 AHEAD = 2
 """Batches of episodes whose photographs are read while an earlier one is worked on."""
 TOGETHER = 8
-"""Photographs that are prepared in one call, at most."""
+"""Photographs that are worked on in one call, at most."""
 
 
 class Shelf:

@@ -1,10 +1,11 @@
 """The processes that share a piece of work, as torchrun starts them: who one is, and how all add, gather and agree."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TypeVar
+from datetime import timedelta
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -15,6 +16,10 @@ from torch.distributed.rendezvous import rendezvous
 from episodes.errors import InputError
 
 T = TypeVar("T")
+
+PATIENCE = timedelta(days=1)
+"""How long one process waits for another, which may be counting classes or scoring the last episodes. Those whose peer
+has died do not wait: torchrun ends them."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,22 @@ class World:
         dist.gather_object(value, values)
         return values
 
+    def check_same(self, facts: Mapping[str, Any]) -> None:
+        """See that all processes say the same of what they are about to do together: machines may differ.
+
+        Raises:
+            InputError: in all of them, if not; it names the first difference.
+        """
+        error = None
+        for rank, other in enumerate(self.gather(dict(facts)) or []):
+            for name, value in facts.items():
+                if error is None and other.get(name) != value:
+                    error = InputError(
+                        f"process {rank} has {name} = {other.get(name)}, and the first one {value}: "
+                        "give all the same data, weights and settings"
+                    )
+        self.agree(error)
+
     def any(self, flag: bool) -> bool:
         """Whether any process says so: a decision that all share."""
         return bool(self.sum(torch.tensor(int(flag))))
@@ -77,15 +98,19 @@ class World:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """A block that all run, each on its own, and whose InputErrors they share as in `agree`.
+        """A block that all run, each on its own, and whose errors they share as in `agree`.
 
-        The block itself must call no method of the world.
+        An error that is no InputError goes on as it is in its own process. The block must call no method of the world.
         """
         error = None
         try:
             yield
         except InputError as own:
             error = own
+        except Exception as own:
+            with suppress(InputError):
+                self.agree(InputError(f"process {self.rank} failed: {own!r}"))
+            raise
         self.agree(error)
 
     @contextmanager
@@ -121,8 +146,9 @@ def joined() -> Iterator[World]:
         return
     try:
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-        dist.init_process_group(backend, store=_meeting_place(world), rank=world.rank, world_size=world.size)
-    except (ValueError, dist.DistError) as error:
+        store = _meeting_place(world)
+        dist.init_process_group(backend, store=store, rank=world.rank, world_size=world.size, timeout=PATIENCE)
+    except (ValueError, RuntimeError) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise InputError(f"process {world.rank} of {world.size} cannot reach the others ({reason})") from None
     try:

@@ -23,6 +23,8 @@ from episodes.world import ALONE, World
 from srpnet.method import ENGINES, Engine
 from srpnet.network import load_network
 from srpnet.runtime import DeviceName, Precision, runtime
+from srpnet.training import LOCAL, flat
+from srpnet.weights import content_hash
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,8 @@ def run_evaluation(
         on_progress: Told how far it is when the data take long to read or count.
 
     Raises:
-        InputError: if settings, data or weights are wrong, or the network was trained on a class to be tested.
+        InputError: if settings, data or weights are wrong, or not the same in all processes, or the network was trained
+            on a class to be tested.
     """
     if not world.first:
         on_progress = silent
@@ -129,6 +132,10 @@ def run_evaluation(
         iqi = replace(iqi, rounds=settings.iqi_rounds)
     with world.together():
         machine = runtime(settings.device, settings.precision, world)
+    pairs = Pools(sampler.supports, sampler.queries).record()
+    if world.size > 1:
+        told = {name: value for name, value in flat(asdict(settings)).items() if name not in {*LOCAL, "checkpoint"}}
+        world.check_same(told | flat({"pairs": pairs}) | {"weights": content_hash(network.state_dict())})
     score_at = "original" if settings.original_size else rules.score_at
     episodes = EpisodeList(sampler, Loader(task.source, geometry, score_at=score_at))
     pictures = min(pictures, count)
@@ -151,7 +158,7 @@ def run_evaluation(
     }
     used = asdict(settings) | {"data": settings.data.data, "source": asdict(settings.data)}
     used |= {"episodes": count, "size": geometry.size, "iqi": asdict(iqi), "runtime": str(machine)}
-    content = result(evaluation, used, Pools(sampler.supports, sampler.queries).record(), weights)
+    content = result(evaluation, used, pairs, weights)
     all_panels = world.gather(panels)
     with world.together():
         if out is not None and all_panels is not None:

@@ -83,7 +83,7 @@ def pixel_weights(size: tuple[int, int], stride: int, placement: Placement, orig
     return rows, columns
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=32)
 def _side_weights(cells: int, stride: int, outer: int, inner: int | None = None, original: int | None = None) -> Tensor:
     """`linear_weights` of the input's pixels; with the other lengths, cropped to `inner` and resized to `original`."""
     weights = linear_weights(outer, cells, stride, torch.zeros(0, dtype=torch.float64))

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from episodes.episode import Episode, Photograph
 from episodes.evaluation import Answer
+from episodes.shelf import TOGETHER, chunks
 from srpnet.inference import QueryInference
 from srpnet.network import SRPNet
 from srpnet.prototypes import Pooled, mean_prototypes
@@ -107,7 +108,8 @@ class SRPNetMethod:
             parts += [Part(*support, prototypes_PC, False, None) for support in supports]
         maps: dict[int, Tensor] = {}
         for same in alike(range(len(parts)), lambda place: parts[place].kind()):
-            maps |= zip(same, self._segment([parts[place] for place in same]).cpu(), strict=True)
+            for some in chunks(same, TOGETHER):
+                maps |= zip(some, self._segment([parts[place] for place in some]).cpu(), strict=True)
         rest = iter(maps[place] for place in range(len(parts)))
         return [
             Answer([next(rest) for _ in episode.spec.queries], [next(rest) for _ in episode.support_ways])
@@ -196,16 +198,3 @@ def alike(items: Iterable[T], kind: Callable[[T], Hashable]) -> list[list[T]]:
     for item in items:
         found.setdefault(kind(item), []).append(item)
     return list(found.values())
-
-
-def highest(scores_BPHW: Tensor) -> Tensor:
-    """The class with the highest score at each pixel, the first of equal ones: uint8 (B, H, W).
-
-    The same as `argmax(1)`, which on the CPU takes many times as long over so few classes.
-    """
-    best, *others = scores_BPHW.detach().unbind(1)
-    labels = torch.zeros_like(best, dtype=torch.uint8)
-    for label, score in enumerate(others, start=1):
-        labels = torch.where(score > best, label, labels)
-        best = torch.maximum(score, best)
-    return labels

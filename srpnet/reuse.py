@@ -4,6 +4,7 @@ Letters in names: V versions of photographs, h w cells, C channels of the pyrami
 """
 
 import math
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -136,8 +137,11 @@ class ReusedEpisodes:
         try:
             # The name goes at once, and the space with the last process that uses it, however that ends.
             with tempfile.TemporaryDirectory(prefix=".features-", dir=folder, ignore_cleanup_errors=True) as own:
-                numbers = math.prod(self.shape)
-                return torch.from_file(f"{own}/features", True, numbers, dtype=self._dtype).view(self.shape)
+                file, numbers = Path(own) / "features", math.prod(self.shape)
+                with file.open("wb") as new:
+                    if hasattr(os, "posix_fallocate"):  # takes all the room now: a disk that fills up later is a crash
+                        os.posix_fallocate(new.fileno(), 0, numbers * self._dtype.itemsize)
+                return torch.from_file(str(file), True, numbers, dtype=self._dtype).view(self.shape)
         except (OSError, RuntimeError) as error:
             reason = next(iter(str(error).splitlines()), type(error).__name__)
             raise InputError(f"features cannot be kept in {folder} ({reason}): name another folder") from None

@@ -69,6 +69,8 @@ class TrainSettings:
     def __post_init__(self) -> None:
         if self.reuse_features not in get_args(Reuse):
             raise InputError(f"features are reused in {' or '.join(get_args(Reuse)[1:])}, not {self.reuse_features!r}")
+        if not self.cache_limit >= 0:
+            raise InputError(f"the cache limit is a number of gigabytes, 0 or more, not {self.cache_limit}")
         if self.reuse_features != "none":
             check_reuse(self.network.trained, self.augmentation)
 
@@ -132,6 +134,7 @@ def run_training(
         run.train(episodes, lambda progress: on_log("select", steps, progress), fold.validator(held_back))
         steps = best_step(run.validations)
         say(f"Best after {steps} steps: {100 * run.validations[steps]:.1f} mIoU. Training on all base classes.")
+        del run, episodes  # with what they hold in memory
     run, episodes = fold.prepare((), out, steps, begun[out])
     run.train(episodes, lambda progress: on_log("train", steps, progress))
     return out
@@ -185,14 +188,14 @@ class _Fold:
         training = replace(settings.training, steps=steps)
         if where != "none":
             training = replace(training, workers=0)  # what lies in memory, or in a file of it, needs nobody to load it
+        if where != "none" and not resume:
             with world.together():
-                if not resume:  # before anything is written
-                    once(0).check(where, folder, settings.cache_limit)
+                once(0).check(where, folder, settings.cache_limit)  # before anything is written
         run = TrainingRun(network, training, folder, machine, settings.training.steps, resume, asdict(settings), world)
         with world.together():
             if world.first:
                 write_json(folder / "settings.json", asdict(settings))
-        if where == "none":
+        if where == "none" or run.step == steps:
             return run, episodes
         reused = once(run.step)
         say(f"Computing the features of {reused.shape[0]} photographs: {reused.nbytes / 2**30:.1f} GB")

@@ -23,8 +23,13 @@ from srpnet.network import SRPNet
 from srpnet.recipe import TrainingSettings, lr_factor, make_optimizer
 from srpnet.runtime import Runtime
 
-FREE = {"device", "reuse_features", "cache_limit", "training.workers", "training.log_every", "training.save_every"}
-"""Settings that may differ when a run is resumed, since they do not move its weights."""
+LOCAL = {"device", "cache_limit", "training.workers", "data.data", "data.pairs"}
+"""Settings that may differ among the processes of a run. Of paths the content counts: pairs are compared by hash."""
+FREE = LOCAL | {
+    *("reuse_features", "network.checkpointing"),
+    *("training.accumulate", "training.log_every", "training.save_every"),
+}
+"""Settings that may differ when a run is resumed, since they move its weights by no more than rounding."""
 
 
 class TrainingRun:
@@ -69,13 +74,14 @@ class TrainingRun:
         self.schedule_steps = schedule_steps or settings.steps
         self.identity = flat({**(identity or {}), "network": asdict(network.config), "training": asdict(settings)})
         self.identity["schedule_steps"] = self.schedule_steps
-        self._compare_processes()
+        world.check_same({name: value for name, value in self.identity.items() if name not in LOCAL})
         self.step = 0
         self.validations: dict[int, float] = {}
         self.optimizer = make_optimizer(network, settings)
         if resume:
             with world.together():
                 self._load()
+            world.check_same({"the step to go on from": self.step})  # an --out that is not shared may hold an old copy
         else:
             self.save()
         losses = EpisodeLosses(network, settings, runtime)
@@ -114,9 +120,10 @@ class TrainingRun:
                 # The log first: its lines past the saved step are dropped on resuming, and then written again.
                 if last or score is not None or self.step % settings.log_every == 0:
                     progress = meter.read(self.step, lr, score)
-                    if self.world.first:
-                        append_line(self.folder / "log.jsonl", progress)
-                        on_log(progress)
+                    with self.world.together():
+                        if self.world.first:
+                            append_line(self.folder / "log.jsonl", progress)
+                            on_log(progress)
                     meter = Meter(self.world)
                 stop = self.world.any(stopping())
                 if last or stop or score is not None or self.step % settings.save_every == 0:
@@ -166,21 +173,6 @@ class TrainingRun:
         self.step, self.validations = state["step"], state["validations"]
         if self.world.first:
             keep_lines(self.folder / "log.jsonl", self.step)
-
-    def _compare_processes(self) -> None:
-        """See that all processes train one network on one set of episodes: machines may hold other data or weights.
-
-        Raises:
-            InputError: in all of them, if not.
-        """
-        error = None
-        for rank, other in enumerate(self.world.gather(self.identity) or []):
-            if name := difference(self.identity, other):
-                error = InputError(
-                    f"process {rank} has {name} = {other.get(name)}, and the first one {self.identity[name]}: "
-                    "give all the same data, weights and settings"
-                )
-        self.world.agree(error)
 
     def _batches(self, episodes: Indexed) -> Iterator[list[EpisodeTensors]]:
         """This process's share of the batches of the steps that are left.

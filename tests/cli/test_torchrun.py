@@ -10,13 +10,14 @@ from click.testing import CliRunner
 from tests import processes
 
 TINY = ("--size", "64", "--device", "cpu", "--precision", "fp32")
-SCRIPT = (
+SCRIPT = [
     ("train", *TINY, "--steps", "2", "--workers", "0", "--out", "run", "--batch", "3"),
     ("train", *TINY, "--steps", "2", "--workers", "0", "--out", "run", "--batch", "2"),
     ("train", *TINY, "--steps", "2", "--workers", "0", "--out", "run", "--batch", "2"),
     ("eval", *TINY, "--episodes", "5", "--checkpoint", "run", "--out", "scores", "--pictures", "3"),
-)
-ALONE = (*SCRIPT[-1], "--out", "alone")
+    ("eval", *TINY, "--episodes", "5", "--checkpoint", "run", "--out", "unlike"),
+]
+ALONE = (*SCRIPT[3], "--out", "alone")
 
 
 def type_in(folder: Path, ports: list[int]) -> list[tuple[int, str, str]]:
@@ -30,6 +31,8 @@ def type_in(folder: Path, ports: list[int]) -> list[tuple[int, str, str]]:
     state = Backbone("v1", stages=(4,)).state_dict()
     srpnet.network.get_weights = lambda *_, **__: (Weights("keras-v1", "v1", "0" * 64), state)
     answers = []
+    if os.environ["RANK"] == "1":
+        SCRIPT[-1] = (*SCRIPT[-1], "--seed", "1")
     for words, port in zip(SCRIPT, ports, strict=True):
         os.environ["MASTER_PORT"] = str(port)
         result = CliRunner().invoke(main, words)
@@ -72,6 +75,12 @@ def test_a_second_launch_is_refused_by_all(answers: list[list[tuple[int, str, st
     for each in answers:
         assert each[2][0] == 2
         assert "already holds a run: go on with --resume" in each[2][2]
+
+
+def test_scores_of_unlike_episodes_are_not_added(answers: list[list[tuple[int, str, str]]]) -> None:
+    for each in answers:
+        assert each[4][0] == 2
+        assert "process 1 has seed = 1, and the first one 0: give all the same" in each[4][2]
 
 
 def test_one_process_tells_the_scores(answers: list[list[tuple[int, str, str]]]) -> None:

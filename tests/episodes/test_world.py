@@ -70,6 +70,17 @@ def use_all(folder: Path) -> dict[str, Any]:
             except InputError as error:
                 seen[name] = str(error)
         try:
+            with world.together():
+                if rank == 1:
+                    raise KeyError("lost")
+        except (InputError, KeyError) as error:
+            seen["foreign"] = repr(error)
+        try:
+            world.check_same({"seed": 0, "size": rank})
+        except InputError as error:
+            seen["unlike"] = str(error)
+        world.check_same({"seed": 0})
+        try:
             with world.first_alone():
                 seen["second ran"] = rank > 0
                 raise InputError("the first failed")
@@ -98,6 +109,9 @@ def test_three_processes_share(tmp_path: Path) -> None:
         assert seen["any"] == [False, True, True]
         assert seen["together"] == "together failed in 1"
         assert seen["first_alone"] == "first_alone failed in 1"
+        own = "KeyError('lost')"
+        assert seen["foreign"] == (own if rank == 1 else f'InputError("process 1 failed: {own}")')
+        assert seen["unlike"].startswith("process 1 has size = 1, and the first one 0: give all the same data")
         assert seen["first failed"] == "the first failed"
         assert seen.get("second ran", False) is False
         assert seen["found"] is (rank > 0)

@@ -14,7 +14,8 @@ from episodes.metrics import confusion
 from episodes.protocols import PROTOCOLS
 from srpnet.grid import upsample
 from srpnet.inference import QueryInference
-from srpnet.method import ENGINES, PlainMethod, SRPNetMethod, highest, membership
+from srpnet.logs import highest
+from srpnet.method import ENGINES, PlainMethod, SRPNetMethod, membership
 from srpnet.network import SRPNet
 from srpnet.runtime import Runtime
 

@@ -149,7 +149,7 @@ def test_the_first_process_alone_writes_and_tells(found: list[dict[str, Any]]) -
     ("what", "words"),
     [
         ("indivisible", "InputError: 3 processes do not divide a batch of 4 episodes: use --batch 6"),
-        ("unlike", "InputError: process 2 has pairs.sha256 = 2, and the first one 0: give all the same data, weights"),
+        ("unlike", "InputError: process 1 has pairs.sha256 = 1, and the first one 0: give all the same data, weights"),
         ("damaged", "InputError: photograph 10 is damaged"),
         ("diverged", "InputError: the loss of step 1 is no number: train again with a lower --lr"),
         ("stopped", "Interrupted: stopped after step 2"),

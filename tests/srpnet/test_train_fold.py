@@ -293,6 +293,33 @@ def test_features_that_are_computed_once_train_the_same_head(training: TrainSett
     assert told[-1][1] == told[-1][2] > 0
 
 
+@pytest.mark.parametrize("where", ["memory", "disk"])
+def test_reused_features_are_computed_for_what_is_left_alone(
+    training: TrainSettings, tmp_path: Path, where: Any
+) -> None:
+    """Also when nothing is left of the choice of steps."""
+    reusing = replace(training, reuse_features=where)
+    whole = run_training(reusing, tmp_path / "whole", say=lambda _: None)
+    with pytest.raises(Interrupted):
+        run_training(reusing, tmp_path / "broken", say=lambda _: None, on_log=interrupt("select", 4))
+    broken = run_training(reusing, tmp_path / "broken", resume=True, say=lambda _: None)
+    heads = [load_file(folder / "model.safetensors")["reduce.weight"] for folder in (whole, broken)]
+    assert torch.equal(*heads)
+
+
+def test_what_moves_no_weight_may_change_when_a_run_goes_on(training: TrainSettings, tmp_path: Path) -> None:
+    """Another path to the same photographs, and more backward passes of less memory each."""
+    begun = replace(training, hold_back="none", training=replace(training.training, batch=2))
+    with pytest.raises(Interrupted):
+        run_training(begun, tmp_path / "run", say=lambda _: None, on_log=interrupt("train", 2))
+    moved = (tmp_path / "voc").rename(tmp_path / "moved")
+    later = replace(
+        begun, data=replace(begun.data, data=f"pascal:{moved}"), training=replace(begun.training, accumulate=2)
+    )
+    assert run_training(later, tmp_path / "run", resume=True, say=lambda _: None) == tmp_path / "run"
+    assert steps_of(tmp_path / "run") == [1, 2, 3, 4]
+
+
 def test_features_without_room_are_refused_before_anything_is_written(training: TrainSettings, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--cache-limit is 1e-06"):
         run_training(replace(training, reuse_features="disk", cache_limit=1e-6), tmp_path / "run", say=lambda _: None)
