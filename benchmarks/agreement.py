@@ -26,7 +26,7 @@ def main() -> None:
     arguments.add_argument("--episodes", type=int, default=1000)
     arguments.add_argument("--plain-episodes", type=int, default=50)
     given = arguments.parse_args()
-    workload, report = Workload(given), Report("agreement", ("what", "shots", "result"))
+    workload, report = Workload(given), Report("agreement", ("what", "result"))
     for shot in (1, 5):
         episodes = workload.episodes(workload.sampler(shot))
         shared, plain = (maps(workload, episodes, given.plain_episodes, engine) for engine in ("shared", "plain"))
@@ -34,7 +34,6 @@ def main() -> None:
         pixels = sum(one.numel() for one in plain)
         report.add(
             f"pixels that differ between the engines, float32, {len(plain)} queries, {shot}-shot",
-            str(shot),
             f"{differ} of {pixels}: {1e5 * differ / pixels:.2f} in 100,000",
             differ=differ,
             pixels=pixels,
@@ -43,7 +42,6 @@ def main() -> None:
         points = 100 * (bf16.queries.miou - fp32.queries.miou)
         report.add(
             f"mIoU in bfloat16 less mIoU in float32, {given.episodes} episodes, {shot}-shot",
-            str(shot),
             f"{points:+.2f} points ({100 * fp32.queries.miou:.2f} in float32)",
             fp32=fp32.queries.miou,
             bf16=bf16.queries.miou,
