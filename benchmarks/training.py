@@ -30,7 +30,7 @@ class Timed(TrainingRun):
 
     def _batches(self, episodes: object) -> Iterator[list[EpisodeTensors]]:
         self.waits = []
-        batches = super()._batches(episodes)  # type: ignore[arg-type]
+        batches = super()._batches(episodes)
         while True:
             start = time.perf_counter()
             batch = next(batches, None)
@@ -59,7 +59,7 @@ def passes(given: argparse.Namespace, network: SRPNet, backward: bool) -> float:
             for some in images.contiguous(memory_format=torch.channels_last).split(together):
                 total = sum(level.float().mean() for level in network.backbone(some))
                 if backward:
-                    total.backward()  # type: ignore[union-attr]
+                    total.backward()
         if machine.device.type == "cuda":
             torch.cuda.synchronize()
 

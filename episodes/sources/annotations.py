@@ -11,6 +11,7 @@ import weakref
 from collections.abc import Collection, Iterator
 from contextlib import closing, nullcontext, suppress
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import IO, Any
 
@@ -281,7 +282,7 @@ def _unreadable(path: Path, error: OSError) -> InputError:
 
 def _need_libraries() -> None:
     try:
-        import ijson  # noqa: F401
-        import pycocotools.mask  # noqa: F401
+        for name in ("ijson", "pycocotools"):
+            import_module(name)
     except ImportError:
         raise InputError("COCO needs pycocotools and ijson: pip install 'srpnet[coco]'") from None

@@ -1,89 +1,19 @@
-"""Evaluation: scores of simple methods by hand, photographs prepared once, and methods that break their promise."""
+"""Evaluation: scores of simple methods by hand, several processes, and methods that break their promise."""
 
 import time
-from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from episodes.episode import Episode, EpisodeSpec, Photograph
-from episodes.errors import InputError
-from episodes.evaluation import Answer, Evaluation, evaluate
-from episodes.geometry import Geometry
-from episodes.loading import Loader
+from episodes.episode import Episode, EpisodeSpec
+from episodes.evaluation import evaluate
 from episodes.metrics import confusion
-from episodes.protocols import PROTOCOLS
 from episodes.world import joined
-from tests.episodes.fakes import Fake, label_map
+from tests.episodes.scored import NAMES, RULES, SPECS, Threshold, background, episodes, matrices, perfect, run
 from tests.processes import run as run_processes
-
-NAMES = {1: "ant", 2: "bee"}
-RULES = PROTOCOLS["hsnet"]
-
-# 32 x 32 = 1024 pixels each, so that nothing is resized. va: 256 of ant, 24 of 255, 744 of background.
-MAPS = {
-    "va": label_map({1: 256, 255: 24}),
-    "vb": label_map({1: 100}),
-    "vc": label_map({2: 512}),
-    "vd": label_map({2: 24, 1: 1000}),
-    "wide": label_map({1: 1000}, 40, 60),
-}
-SPECS = [
-    EpisodeSpec(0, (1,), (("vb",),), ("va",)),
-    EpisodeSpec(1, (2,), (("vd",),), ("vc",)),
-    EpisodeSpec(2, (1,), (("va",),), ("vb",)),
-    EpisodeSpec(3, (2,), (("vc",),), ("vd",)),
-]
-
-
-def episodes(specs: Sequence[EpisodeSpec] = SPECS, **fields: Any) -> list[Episode]:
-    loader = Loader(Fake(MAPS), Geometry(32), **fields)
-    return [loader.build(spec) for spec in specs]
-
-
-def run(method: Any, specs: Sequence[EpisodeSpec] = SPECS, **fields: Any) -> Evaluation:
-    return evaluate(method, episodes(specs), NAMES, RULES, **fields)
-
-
-def matrices(method: Any, drawn: Sequence[Episode], **fields: Any) -> list[list[list[int]]]:
-    """Each episode's confusion counts, in order."""
-    counted: list[list[list[int]]] = []
-    evaluate(method, drawn, NAMES, RULES, on_episode=lambda *done: counted.append(done[2].tolist()), **fields)
-    return counted
-
-
-def perfect(episode: Episode) -> list[Tensor]:
-    return [episode.truth(query) for query in episode.queries()]
-
-
-def background(episode: Episode) -> list[Tensor]:
-    return [torch.zeros_like(truth) for truth in perfect(episode)]
-
-
-class Threshold:
-    """Calls a pixel foreground if its red is as in the first support's class; counts what it prepares."""
-
-    def __init__(self, wrap: type | None = None) -> None:
-        self.prepared: list[str] = []
-        self.wrap = wrap
-
-    def prepare(self, photograph: Photograph) -> Any:
-        self.prepared.append(photograph.id)
-        red = photograph.image[0].clone()
-        return red if self.wrap is None else self.wrap([red])
-
-    def _red(self, photograph: Photograph) -> Tensor:
-        red: Tensor = photograph.prepared if self.wrap is None else photograph.prepared[0]
-        return red
-
-    def __call__(self, episode: Episode) -> list[Tensor]:
-        (support,) = episode.supports()
-        red = self._red(support)[episode.labels(support) == 1].mean()
-        return [((self._red(query) - red).abs() < 0.01).byte() for query in episode.queries()]
 
 
 class Ceiling:
@@ -176,102 +106,6 @@ def test_vanished_is_asked_of_each_query() -> None:
     assert found.queries.per_class["ant"] == 1
 
 
-def test_each_photograph_is_prepared_once() -> None:
-    method = Threshold()
-    found = run(method)
-    assert sorted(method.prepared) == ["va", "vb", "vc", "vd"]
-    assert (found.queries.miou, found.queries.fb_iou) == (1, 1)
-
-
-def test_scores_do_not_depend_on_the_cache() -> None:
-    large, small = Threshold(), Threshold()
-    one, two = run(large), run(small, cache_bytes=1)
-    assert matrices(Threshold(), episodes()) == matrices(Threshold(), episodes(), cache_bytes=1)
-    assert (one.queries, one.supports) == (two.queries, two.supports)
-    assert (len(large.prepared), len(small.prepared)) == (4, 4)  # of one batch none is prepared twice
-
-
-# On the shelf a photograph takes 4 bytes a pixel for its red, and 1 each for labels, valid pixels and original labels.
-KEPT = 7 * 1024
-
-
-def chain(*ids: str) -> list[EpisodeSpec]:
-    """An episode for each id but the first, whose query it is; the id before is the support."""
-    return [EpisodeSpec(index, (1,), ((one,),), (two,)) for index, (one, two) in enumerate(pairwise(ids))]
-
-
-def test_the_least_recently_used_photograph_goes_first() -> None:
-    method = Threshold()
-    # Room for two. va and vb come in, vc puts out va, vb stays as it was used last, va puts out vc.
-    run(method, chain("va", "vb", "vc", "vb", "va"), cache_bytes=2 * KEPT + 100, batch=1)
-    assert method.prepared == ["va", "vb", "vc", "va"]
-
-
-def test_prepared_lists_count_too() -> None:
-    for limit, times in ((4 * KEPT, 4), (4 * KEPT - 1, 5)):
-        method = Threshold(list)
-        run(method, chain("va", "vb", "vc", "vd", "va"), cache_bytes=limit, batch=1)
-        assert len(method.prepared) == times
-
-
-@pytest.mark.parametrize("batch", [1, 2, 3, 8])
-@pytest.mark.parametrize("limit", [0, 2 * KEPT, 1 << 30])
-def test_scores_depend_on_no_batch_and_no_cache(batch: int, limit: int) -> None:
-    specs = [replace(spec, index=index) for index, spec in enumerate([*SPECS, *SPECS[::-1], *SPECS])]
-    expected = [matrix for spec in specs for matrix in matrices(Threshold(), episodes([spec]))]
-    assert matrices(Threshold(), episodes(specs), cache_bytes=limit, batch=batch) == expected
-    backwards = matrices(Threshold(), episodes(specs[::-1]), cache_bytes=limit, batch=batch)
-    assert backwards == expected[::-1]
-
-
-def test_the_pixels_of_a_prepared_photograph_are_dropped() -> None:
-    class Looks(Threshold):
-        def __call__(self, episode: Episode) -> list[Tensor]:
-            shapes.update(photograph.image.shape for photograph in (*episode.supports(), *episode.queries()))
-            return super().__call__(episode)
-
-    shapes: set[Any] = set()
-    run(Looks())
-    assert shapes == {(3, 0, 0)}
-
-
-def test_many_are_prepared_and_answered_at_once() -> None:
-    class Many(Threshold):
-        def __init__(self) -> None:
-            super().__init__()
-            self.prepares: list[int] = []
-            self.answers: list[int] = []
-
-        def prepare_many(self, photographs: Sequence[Photograph]) -> list[Any]:
-            self.prepares.append(len(photographs))
-            return [self.prepare(photograph) for photograph in photographs]
-
-        def answer_many(self, episodes: Sequence[Episode]) -> list[Answer]:
-            self.answers.append(len(episodes))
-            return [Answer(self(episode)) for episode in episodes]
-
-    method = Many()
-    assert run(method, batch=3).queries == run(Threshold()).queries
-    assert (method.prepares, method.answers) == ([4], [3, 1])
-
-
-def test_on_episode_gets_the_photographs_themselves() -> None:
-    shapes = []
-    run(Threshold(), on_episode=lambda episode, *_: shapes.append(episode.queries()[0].image.shape))
-    assert shapes == [(3, 32, 32)] * 4
-
-
-def test_an_unreadable_photograph_ends_the_run_with_its_own_error() -> None:
-    with pytest.raises(InputError, match="gone is not there"):
-        run(perfect, [*SPECS, EpisodeSpec(4, (1,), (("va",),), ("gone",))])
-
-
-def test_photographs_are_not_prepared_for_a_plain_function() -> None:
-    seen = []
-    run(lambda episode: seen.extend(q.prepared for q in episode.queries()) or perfect(episode))
-    assert seen == [None] * 4
-
-
 @pytest.mark.parametrize("count", [0, 2])
 def test_another_number_of_maps(count: int) -> None:
     with pytest.raises(ValueError, match=f"the method returned {count} label maps for 1 queries"):
@@ -335,19 +169,6 @@ def test_the_time_of_on_episode_is_not_counted(monkeypatch: pytest.MonkeyPatch) 
         now[0] += 100
 
     assert run(slow, on_episode=draw).seconds == 4
-
-
-def test_episodes_are_drawn_as_they_are_needed() -> None:
-    """Two batches ahead of the one at hand, so that endless episodes can be scored while they last."""
-    drawn, ahead = [], []
-
-    def stream() -> Any:
-        for episode in episodes([SPECS[0]] * 20):
-            drawn.append(episode)
-            yield episode
-
-    evaluate(perfect, stream(), NAMES, RULES, batch=2, on_episode=lambda *_: ahead.append(len(drawn)))
-    assert ahead == [6, 6, 8, 8, 10, 10, 12, 12, 14, 14, 16, 16, 18, 18, 20, 20, 20, 20, 20, 20]
 
 
 def test_scores_at_the_original_size() -> None:
