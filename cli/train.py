@@ -31,6 +31,12 @@ network_options = together(
         help="What is trained: the reduction alone, or the backbone too (BatchNorm frozen).",
     ),
     click.option(
+        "--frozen-stages",
+        default=0,
+        show_default=True,
+        help="With --train all: so many stages, from the first on, stay as they are.",
+    ),
+    click.option(
         "--weights",
         "backbone",
         default="auto",
@@ -45,6 +51,12 @@ network_options = together(
         default="8",
         show_default=True,
         help="Pixels from one feature to the next: a smaller stride sees finer, and takes longer.",
+    ),
+    click.option(
+        "--training-stride",
+        type=click.Choice(["8", "16", "32"]),
+        help="The same while training. 16 takes less than half the time of 8, and the network is then used at 8.  "
+        "[default: --output-stride]",
     ),
     click.option(
         "--similarity",
@@ -96,6 +108,12 @@ learning_options = together(
         show_default=True,
         help="Weight of the self-regularization loss, which restores the support masks.",
     ),
+    click.option(
+        "--both-ways/--one-way",
+        default=False,
+        show_default=True,
+        help="Learn each episode with supports and queries in each other's place too.",
+    ),
     click.option("--train-rounds", default=0, show_default=True, help="Rounds of IQI while training."),
     click.option(
         "--optimizer",
@@ -133,6 +151,13 @@ learning_options = together(
 )
 
 photograph_options = together(
+    click.option(
+        "--drawing",
+        type=click.Choice(["random", "pairs"]),
+        default="random",
+        show_default=True,
+        help="Training episodes: of all classes alike, or of each as often as it has images.",
+    ),
     click.option("--size", default=321, show_default=True, help="Photographs are stretched to this square."),
     click.option("--flip", default=0.5, show_default=True, help="Probability of a horizontal flip."),
     click.option(
@@ -231,6 +256,8 @@ def train_settings(flags: dict[str, Any]) -> Any:
     except ValueError:
         raise BadInput(f"--stages {flags['stages']!r} is no list of numbers: write 2,3,4") from None
     strides = {"stages": stages, "output_stride": int(flags["output_stride"])}
+    if flags["training_stride"] is not None:
+        strides["training_stride"] = int(flags["training_stride"])
     return pick(
         TrainSettings,
         flags,

@@ -10,7 +10,7 @@ from episodes.episode import EpisodeSpec
 from episodes.errors import InputError
 from episodes.sources.pairs import Pairs
 
-Drawing = Literal["random", "list"]
+Drawing = Literal["random", "pairs", "list"]
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,10 @@ class Sampler:
         queries: The pairs that queries come from; may be the same.
         names: Class names of the source, for messages.
         role: `base` or `novel`: two runs over the same pairs but for different ends draw different episodes.
-        drawing: `random` draws N classes, then queries of them. `list` takes the query pairs in order, again from the
-            start after the last (HSNet); way 0 is the pair's class and the other ways are drawn.
+        drawing: `random` draws N classes, all alike, then queries of them. `pairs` draws a query pair, all alike, so
+            that a class comes as often as it has images; way 0 is the pair's class and the other ways are drawn.
+            `list` takes the query pairs in order, again from the start after the last (HSNet), and is otherwise as
+            `pairs`.
         way, shot, query_count: N, K and Q.
         seed: Any integer.
 
@@ -66,14 +68,15 @@ class Sampler:
     def spec(self, index: int) -> EpisodeSpec:
         """The names of episode `index` (0-based); takes microseconds and needs no other episode."""
         draws = Draws("episode", *self._key, index)
-        if self.drawing == "list":
-            first, label = self.queries.items[index % len(self.queries.items)]
+        if self.drawing == "random":
+            classes, queries = draws.sample(self.classes, self.way), []
+        else:
+            pairs = self.queries.items
+            first, label = pairs[index % len(pairs)] if self.drawing == "list" else draws.choice(pairs)
             others = [other for other in self.classes if other != label]
             classes, queries = [label, *draws.sample(others, self.way - 1)], [first]
-        else:
-            classes, queries = draws.sample(self.classes, self.way), []
         while len(queries) < self.query_count:
-            label = classes[0] if self.drawing == "list" else draws.choice(classes)
+            label = draws.choice(classes) if self.drawing == "random" else classes[0]
             queries += different(draws, self.queries.by_class[label], 1, set(queries))
         supports = [
             tuple(different(draws, self.supports.by_class[label], self.shot, set(queries))) for label in classes

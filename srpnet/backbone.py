@@ -36,6 +36,8 @@ class Backbone(nn.Module):
             at 16, stage 4 by 2; at 32 none. SRPNet's paper leaves it open.
         stages: which of the stages 1..4 (torchvision's `layer1`..`layer4`) to return. Stages beyond the last
             of them are left out of the network.
+        training_stride: the same while in training mode; None is no other. Dilating changes where features are
+            computed and not what they are, so a network may be trained on a coarse grid and used on a fine one.
         layers: blocks in each of the four stages; (3, 4, 6, 3) is ResNet-50.
         base_width: channels inside the blocks of stage 1, 64 in ResNet-50.
         checkpointing: keep only each block's input while training and compute the rest again on the way back
@@ -56,6 +58,7 @@ class Backbone(nn.Module):
         output_stride: Literal[8, 16, 32] = 8,
         stages: Sequence[int] = (2, 3, 4),
         *,
+        training_stride: Literal[8, 16, 32] | None = None,
         layers: Sequence[int] = (3, 4, 6, 3),
         base_width: int = 64,
         checkpointing: bool = False,
@@ -64,54 +67,63 @@ class Backbone(nn.Module):
         super().__init__()
         if convention not in ("v1", "v1.5"):
             raise InputError(f"convention {convention!r} does not exist: choose v1 or v1.5")
-        if output_stride not in (8, 16, 32):
-            raise InputError(f"output stride {output_stride} does not exist: choose 8, 16 or 32")
+        for stride in (output_stride, training_stride or output_stride):
+            if stride not in (8, 16, 32):
+                raise InputError(f"output stride {stride} does not exist: choose 8, 16 or 32")
         if not stages or not set(stages) <= {1, 2, 3, 4}:
             raise InputError(f"stages {tuple(stages)} do not exist: choose one or more of 1, 2, 3, 4")
         self.convention = convention
         self.output_stride = output_stride
         self.stages = tuple(sorted(set(stages)))
         self.channels = tuple(256 * 2 ** (stage - 1) for stage in self.stages)
-        self.strides = tuple(
-            min(2 ** (stage + 1), output_stride) if stage > 2 else 2 ** (stage + 1) for stage in self.stages
-        )
+        self.training_stride = training_stride or output_stride
         self.checkpointing = checkpointing
 
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
-            resnet = ResNet(
-                Bottleneck,
-                list(layers),
-                width_per_group=base_width,
-                replace_stride_with_dilation=[False, output_stride <= 8, output_stride <= 16],
-            )
+            resnet = ResNet(Bottleneck, list(layers), width_per_group=base_width)
         self.conv1 = resnet.conv1
         self.bn1 = resnet.bn1
         self.relu = resnet.relu
         self.maxpool = resnet.maxpool
         for stage in range(1, self.stages[-1] + 1):
             self.add_module(f"layer{stage}", resnet.get_submodule(f"layer{stage}"))
-        if convention == "v1":
-            self._stride_as_v1()
-
         for module in self.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.requires_grad_(False)
         self.train(self.training)
 
-    def _stride_as_v1(self) -> None:
-        """Move the stride of each stage's first block from `conv2`, where torchvision has it, to `conv1`.
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Image pixels from one cell to the next, for each of `stages`, in the present mode."""
+        most = self.training_stride if self.training else self.output_stride
+        return tuple(min(2 ** (stage + 1), most) for stage in self.stages)
 
-        With the stride on `conv1`, the first 3x3 convolution already reads the stage's own, coarser grid, so
-        it carries the stage's new dilation. With the stride on `conv2` it still reads the grid of the stage
-        before and keeps that dilation, which is what torchvision's `replace_stride_with_dilation` does.
+    def _stride_or_dilate(self, output_stride: int) -> None:
+        """Let the first block of each stage stride, or, where that would exceed the output stride, dilate the stage.
+
+        With the stride on `conv1` (v1), the first 3x3 convolution already reads the stage's own, coarser grid, so it
+        carries the stage's new dilation. With the stride on `conv2` (v1.5) it still reads the grid of the stage before
+        and keeps that dilation, as torchvision's `replace_stride_with_dilation` has it.
         """
+        dilation = 1
         for stage in range(2, self.stages[-1] + 1):
-            block = self.get_submodule(f"layer{stage}.0")
-            assert isinstance(block, Bottleneck)
-            block.conv1.stride, block.conv2.stride = block.conv2.stride, block.conv1.stride
-            dilation = max(1, 2 ** (stage + 1) // self.output_stride)
-            block.conv2.dilation = block.conv2.padding = (dilation, dilation)
+            before, step = dilation, 2 if 2 ** (stage + 1) <= output_stride else 1
+            dilation *= 2 // step
+            blocks = [
+                block for block in self.get_submodule(f"layer{stage}").children() if isinstance(block, Bottleneck)
+            ]
+            for block in blocks:
+                block.conv2.dilation = block.conv2.padding = (dilation, dilation)
+            first = blocks[0]
+            shortcut = first.downsample.get_submodule("0")
+            first.conv1.stride, first.conv2.stride = (1, 1), (1, 1)
+            shortcut.stride = (step, step)
+            if self.convention == "v1":
+                first.conv1.stride = (step, step)
+            else:
+                first.conv2.stride = (step, step)
+                first.conv2.dilation = first.conv2.padding = (before, before)
 
     def fold_batchnorm(self) -> Self:
         """Fold each BatchNorm into the convolution before it: the same features up to rounding, sooner.
@@ -131,12 +143,22 @@ class Backbone(nn.Module):
         return self
 
     def train(self, mode: bool = True) -> Self:
-        """Set the mode of all but BatchNorm, which stays in eval: a few episodes are too small a batch."""
+        """Set the mode, and the output stride that belongs to it.
+
+        BatchNorm stays in eval: a few episodes are too small a batch.
+        """
         super().train(mode)
+        self._stride_or_dilate(self.training_stride if mode else self.output_stride)
         for module in self.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.eval()
         return self
+
+    def freeze(self, stages: int) -> None:
+        """Keep the weights of the first so many stages, and of what comes before stage 1, out of training."""
+        if stages > 0:
+            for part in (self.conv1, *(self.get_submodule(f"layer{stage}") for stage in range(1, stages + 1))):
+                part.requires_grad_(False)
 
     def forward(self, images_B3HW: Tensor) -> list[Tensor]:
         """Feature maps (B, C, h, w) of the chosen stages, finest first, all values >= 0.

@@ -22,6 +22,7 @@ class EpisodeTensors(NamedTuple):
     classes: tuple[int, ...]
     support_images: Tensor
     support_labels: Tensor
+    support_valid: Tensor
     membership: Tensor
     query_images: Tensor
     query_labels: Tensor
@@ -36,6 +37,7 @@ class EpisodeTensors(NamedTuple):
             episode.spec.classes,
             _images(supports),
             torch.stack([episode.labels(support) for support in supports]),
+            torch.stack([support.valid for support in supports]),
             membership(episode),
             _images(queries),
             torch.stack([episode.labels(query) for query in queries]),
@@ -47,6 +49,22 @@ class EpisodeTensors(NamedTuple):
         """The same on a device."""
         moved = (value.to(device, non_blocking=True) if isinstance(value, Tensor) else value for value in self)
         return EpisodeTensors._make(moved)
+
+    def reversed(self) -> "EpisodeTensors | None":
+        """The episode with supports and queries in each other's place; None if the queries do not show every way."""
+        ways = torch.arange(1, self.membership.shape[1] + 1, device=self.query_labels.device)
+        shown_QN = (self.query_labels.flatten(1)[..., None] == ways).any(1)
+        if not shown_QN.any(0).all():
+            return None
+        return self._replace(
+            support_images=self.query_images,
+            support_labels=self.query_labels,
+            support_valid=self.query_valid,
+            membership=shown_QN,
+            query_images=self.support_images,
+            query_labels=self.support_labels,
+            query_valid=self.support_valid,
+        )
 
 
 def _images(photographs: Sequence[Photograph]) -> Tensor:

@@ -40,11 +40,13 @@ class NetworkSettings:
         width: Channels after the reduction, or None for no reduction: nothing is learned then (open).
         relu: Make the reduced features non-negative (open).
         output_stride: 8, 16 or 32 (open).
+        training_stride: The same in training mode; None is no other. See `Backbone`.
         pooling: Where masked average pooling happens, see `pooling_weights` (open).
         similarity: `fidelity` (the paper's) or `cosine`.
         alpha: Scale of the similarity before the softmax (open).
         iqi: The recipe of iterative query inference (open).
         trained: `head`, or `all` if the backbone was fine-tuned too.
+        frozen_stages: With `all`, the first so many stages keep their ImageNet weights, and the layers before them.
         seen: Names of the classes it was trained on, which must not be tested as novel.
         trained_on: Where they came from: data, fold, rules, hash of the pairs; for the record alone.
         layers, base_width: Blocks of each stage and channels inside those of stage 1. The defaults are ResNet-50, which
@@ -58,11 +60,13 @@ class NetworkSettings:
     width: int | None = 256
     relu: bool = True
     output_stride: Literal[8, 16, 32] = 8
+    training_stride: Literal[8, 16, 32] | None = None
     pooling: Pooling = "feature"
     similarity: Similarity = "fidelity"
     alpha: float = 20.0
     iqi: QueryInference = field(default_factory=QueryInference)
     trained: Trained = "head"
+    frozen_stages: int = 0
     seen: tuple[str, ...] = ()
     trained_on: Mapping[str, Any] = field(default_factory=dict)
     layers: tuple[int, ...] = (3, 4, 6, 3)
@@ -83,6 +87,8 @@ class NetworkSettings:
             raise InputError(f"the pyramid's width must be positive, not {self.width}")
         if self.checkpointing and self.trained == "head":
             raise InputError("checkpointing saves memory of a backbone that is trained: use it with --train all")
+        if self.frozen_stages not in range(5):
+            raise InputError(f"there are 4 stages to freeze, from the first on, not {self.frozen_stages}")
         if self.alpha <= 0:
             raise InputError(f"alpha must be positive, not {self.alpha}")
         choices = {"pooling": ("feature", "mask"), "similarity": ("fidelity", "cosine"), "trained": ("head", "all")}
@@ -128,15 +134,16 @@ class SRPNet(
             convention,
             config.output_stride,
             config.stages,
+            training_stride=config.training_stride,
             layers=config.layers,
             base_width=config.base_width,
             checkpointing=config.checkpointing,
         )
         if config.trained == "head":
             self.backbone.requires_grad_(False)
+        self.backbone.freeze(config.frozen_stages)
         self.reduce: nn.Conv2d | None = None
         self.channels = sum(self.backbone.channels)
-        self.stride = self.backbone.strides[0]
         if config.width is not None:
             with torch.random.fork_rng(devices=[]):  # the layer's own initialisation draws from the global state
                 self.reduce = nn.Conv2d(self.channels, config.width, 1)
@@ -144,6 +151,11 @@ class SRPNet(
             self.reset_head(0)
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN)[:, None, None], persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD)[:, None, None], persistent=False)
+
+    @property
+    def stride(self) -> int:
+        """Image pixels from one cell of the feature map to the next."""
+        return self.backbone.strides[0]
 
     def reset_head(self, seed: int) -> None:
         """Initialise the reduction anew, by the seed alone."""

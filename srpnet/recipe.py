@@ -20,6 +20,9 @@ class TrainingSettings:
         accumulate: Backward passes of each process in a step; divides its share of `batch`. More need less memory and
             give the same loss.
         support_weight: lambda, the weight of the self-regularization loss (open).
+        both_ways: Learn each episode the other way round too, its queries as supports and its supports as queries; the
+            loss is the mean of both. The features are there already, so this costs little (open; PANet, sec. 3.4, does
+            so with the mask that it predicted for the query, here it is the true one).
         train_rounds: Rounds of query inference while training (open).
         optimizer: `adamw` or `sgd` (momentum 0.9).
         lr: Largest learning rate of the head.
@@ -36,6 +39,7 @@ class TrainingSettings:
     batch: int = 4
     accumulate: int = 1
     support_weight: float = 1.0
+    both_ways: bool = False
     train_rounds: int = 0
     optimizer: Literal["adamw", "sgd"] = "adamw"
     lr: float = 1e-3

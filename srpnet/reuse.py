@@ -19,7 +19,7 @@ from episodes.episode import Episode, EpisodeSpec, Photograph
 from episodes.errors import InputError
 from episodes.loading import Augmentation, EpisodeList
 from srpnet.ahead import ahead
-from srpnet.network import SRPNet, Trained
+from srpnet.network import NetworkSettings, SRPNet
 from srpnet.runtime import Runtime
 
 Reuse = Literal["none", "memory", "disk"]
@@ -147,14 +147,16 @@ class ReusedEpisodes:
             raise InputError(f"features cannot be kept in {folder} ({reason}): name another folder") from None
 
 
-def check_reuse(trained: Trained, augmentation: Augmentation) -> None:
+def check_reuse(network: NetworkSettings, augmentation: Augmentation) -> None:
     """See whether features can be reused at all.
 
     Raises:
         InputError: if not, with what stands against it.
     """
-    if trained != "head":
+    if network.trained != "head":
         raise InputError("a backbone that is trained makes new features each step: reuse them with --train head")
+    if network.training_stride not in (None, network.output_stride):
+        raise InputError("features can be reused at one stride: leave out --training-stride, or --reuse-features")
     if augmentation.scale < 1 or augmentation.colour > 0:
         raise InputError(
             "features can be reused for mirrored photographs (--flip), not for random crops and colours: leave out "

@@ -13,6 +13,7 @@ from episodes.geometry import Geometry
 from episodes.loading import Augmentation, EpisodeList, Loader
 from episodes.protocols import PROTOCOLS
 from episodes.results import STICKERS_NOTE
+from episodes.sampler import Drawing
 from episodes.sources.base import OnProgress, silent
 from episodes.task import DataSettings, NovelPixels, Pools, Task
 from episodes.world import ALONE, World
@@ -38,6 +39,7 @@ class TrainSettings:
     Attributes:
         data, network, training: What on, what, and how.
         way, shot, query_count, seed: Of the episodes; the seed also seeds the head and the augmentation.
+        drawing: How training episodes are drawn, `random` or `pairs`; see `Sampler`.
         size: Photographs are stretched to this square, in pixels.
         augmentation: Of supports and queries, independently.
         novel_pixels: What becomes of training photographs that also show novel classes, see `Task.training_sampler`.
@@ -56,6 +58,7 @@ class TrainSettings:
     shot: int = 1
     query_count: int = 1
     seed: int = 0
+    drawing: Drawing = "random"
     size: int = 321
     augmentation: Augmentation = Augmentation()
     novel_pixels: NovelPixels = "background"
@@ -69,10 +72,12 @@ class TrainSettings:
     def __post_init__(self) -> None:
         if self.reuse_features not in get_args(Reuse):
             raise InputError(f"features are reused in {' or '.join(get_args(Reuse)[1:])}, not {self.reuse_features!r}")
+        if self.drawing not in ("random", "pairs"):
+            raise InputError(f"training episodes are drawn by random or pairs, not {self.drawing!r}")
         if not self.cache_limit >= 0:
             raise InputError(f"the cache limit is a number of gigabytes, 0 or more, not {self.cache_limit}")
         if self.reuse_features != "none":
-            check_reuse(self.network.trained, self.augmentation)
+            check_reuse(self.network, self.augmentation)
 
     def episodes(self) -> dict[str, int]:
         """The fields that `Sampler` takes."""
@@ -157,7 +162,9 @@ class _Fold:
         """A run that is ready to train in its folder, and its episodes."""
         settings, task, machine, world, say = self.settings, self.task, self.machine, self.world, self.say
         with world.first_alone():  # counts classes and fetches weights, which the others then find in the cache
-            sampler, short = task.training_sampler(held_back, settings.novel_pixels, **settings.episodes())
+            sampler, short = task.training_sampler(
+                held_back, settings.novel_pixels, drawing=settings.drawing, **settings.episodes()
+            )
             pairs = Pools(sampler.supports, sampler.queries).record()
             if short:
                 say(f"Left out of training for want of images: {', '.join(short)}")

@@ -16,6 +16,7 @@ from episodes.errors import InputError
 from episodes.files import atomic_write
 from episodes.world import ALONE, World
 from srpnet.batches import EpisodeDataset, EpisodeTensors, Indexed, shares
+from srpnet.inference import QueryInference
 from srpnet.interrupts import Interrupted, leave_signals_to_the_parent, stop_requested
 from srpnet.logs import Meter, Progress, append_line, keep_lines
 from srpnet.losses import segmentation_loss
@@ -253,17 +254,34 @@ def episode_losses(
         features = encode(torch.cat(images)).split([len(each) for each in images])
     iqi = replace(network.config.iqi, rounds=settings.train_rounds)
     losses = []
-    for episode, support_features, query_features in zip(episodes, features[::2], features[1::2], strict=True):
-        logits = network.answer(
-            support_features, episode.support_labels, episode.membership, query_features, episode.query_valid, iqi
-        )
-        query_logits = network.upsample(logits.queries, episode.query_labels.shape)
-        support_logits = network.upsample(logits.supports, episode.support_labels.shape)
-        query_loss = segmentation_loss(query_logits, episode.query_labels)
-        support_loss = segmentation_loss(support_logits, episode.support_labels)
-        losses.append(query_loss + settings.support_weight * support_loss)
-        meter.add(episode, query_logits, support_logits, query_loss, support_loss, losses[-1])
+    for episode, supports, queries in zip(episodes, features[::2], features[1::2], strict=True):
+        losses.append(_loss(network, episode, supports, queries, settings, iqi, meter))
+        if settings.both_ways and (other := episode.reversed()) is not None:
+            losses[-1] = (losses[-1] + _loss(network, other, queries, supports, settings, iqi)) / 2
     return torch.stack(losses)
+
+
+def _loss(
+    network: SRPNet,
+    episode: EpisodeTensors,
+    supports_SChw: Tensor,
+    queries_QChw: Tensor,
+    settings: TrainingSettings,
+    iqi: QueryInference,
+    meter: Meter | None = None,
+) -> Tensor:
+    """L_query + lambda * L_support of an episode whose photographs are encoded."""
+    logits = network.answer(
+        supports_SChw, episode.support_labels, episode.membership, queries_QChw, episode.query_valid, iqi
+    )
+    query_logits = network.upsample(logits.queries, episode.query_labels.shape)
+    support_logits = network.upsample(logits.supports, episode.support_labels.shape)
+    query_loss = segmentation_loss(query_logits, episode.query_labels)
+    support_loss = segmentation_loss(support_logits, episode.support_labels)
+    loss = query_loss + settings.support_weight * support_loss
+    if meter is not None:
+        meter.add(episode, query_logits, support_logits, query_loss, support_loss, loss)
+    return loss
 
 
 def trainable_state(network: SRPNet) -> dict[str, Tensor]:

@@ -68,7 +68,7 @@ def test_a_random_episode_step_by_step() -> None:
         assert drawn.spec(index) == EpisodeSpec(index, (label,), ((support,),), (query,))
 
 
-@pytest.mark.parametrize("drawing", ["random", "list"])
+@pytest.mark.parametrize("drawing", ["random", "pairs", "list"])
 @pytest.mark.parametrize(("way", "shot", "query_count"), [(1, 1, 1), (1, 2, 1), (2, 1, 2), (3, 1, 1), (3, 2, 1)])
 def test_what_every_episode_keeps(drawing: str, way: int, shot: int, query_count: int) -> None:
     # In TINY each class has 3 images, and 2 + 1 and 1 + 2 use all of them.
@@ -84,7 +84,7 @@ def test_what_every_episode_keeps(drawing: str, way: int, shot: int, query_count
             assert any((query, label) in TINY.items for label in spec.classes)
 
 
-@pytest.mark.parametrize("drawing", ["random", "list"])
+@pytest.mark.parametrize("drawing", ["random", "pairs", "list"])
 def test_an_episode_needs_no_other(drawing: str) -> None:
     forward = specs(sampler(drawing=drawing, way=2), 9)
     backward = sampler(drawing=drawing, way=2)
@@ -102,6 +102,13 @@ def test_list_drawing_takes_the_query_pairs_in_order_and_begins_again() -> None:
 def test_list_drawing_takes_further_queries_from_the_class_of_the_pair() -> None:
     for spec in specs(sampler(drawing="list", query_count=2), 50):
         assert set(spec.queries) <= set(TINY.by_class[spec.classes[0]])
+
+
+def test_pairs_are_drawn_alike() -> None:
+    drawn = specs(sampler(pairs_of(*each_with(1, "abcdefgh"), *each_with(2, "xy")), drawing="pairs", way=2), 500)
+    assert sum(spec.classes == (1, 2) for spec in drawn) == pytest.approx(400, abs=40)
+    assert {spec.queries[0] for spec in drawn if spec.classes == (1, 2)} == set("abcdefgh")
+    assert all(set(spec.queries) <= set("xy") for spec in drawn if spec.classes == (2, 1))
 
 
 def test_every_choice_is_reached() -> None:
@@ -163,7 +170,7 @@ def test_classes_ascend() -> None:
     assert sampler(pairs_of(*each_with(3, "ab"), *each_with(1, "cd"))).classes == (1, 3)
 
 
-@pytest.mark.parametrize("drawing", ["random", "list"])
+@pytest.mark.parametrize("drawing", ["random", "pairs", "list"])
 @pytest.mark.parametrize(("way", "shot", "query_count"), [(1, 1, 1), (1, 5, 1), (1, 1, 4), (2, 2, 3)])
 def test_just_enough_images(drawing: str, way: int, shot: int, query_count: int) -> None:
     ids = "abcdefgh"[: shot + query_count]

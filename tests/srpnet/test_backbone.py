@@ -63,6 +63,23 @@ def test_the_other_conventions_dilation_does_not(convention: str, wrong: dict[in
     assert (fine - coarse).abs().max() > 0.01 * coarse.abs().max()
 
 
+@pytest.mark.parametrize("convention", ["v1", "v1.5"])
+def test_training_may_stride_further_than_use(convention: str) -> None:
+    both, coarse, fine = tiny(convention, 8, training_stride=16), tiny(convention, 16), tiny(convention, 8)
+    for _ in range(2):
+        torch.testing.assert_close(both.train()(noise()), coarse(noise()))
+        assert both.strides == coarse.strides == (8, 16, 16)
+        torch.testing.assert_close(both.eval()(noise()), fine(noise()))
+        assert both.strides == fine.strides == (8, 8, 8)
+
+
+def test_frozen_stages_are_not_trained() -> None:
+    backbone = tiny(stages=(1, 2, 3, 4))
+    backbone.freeze(2)
+    trained = {name.partition(".")[0] for name, value in backbone.named_parameters() if value.requires_grad}
+    assert trained == {"layer3", "layer4"}
+
+
 def test_equals_torchvisions_network() -> None:
     backbone = Backbone("v1.5", 32, (4,), layers=(1, 1, 1, 1), base_width=8)
     resnet = ResNet(Bottleneck, [1, 1, 1, 1], width_per_group=8).eval()
@@ -116,6 +133,7 @@ def test_weights_come_from_the_seed_alone() -> None:
     [
         ({"convention": "v2"}, "convention 'v2'"),
         ({"output_stride": 4}, "output stride 4"),
+        ({"training_stride": 4}, "output stride 4"),
         ({"stages": ()}, "stages"),
         ({"stages": (4, 5)}, "stages"),
     ],

@@ -214,6 +214,7 @@ def test_what_is_trainable(tiny: Tiny, trained: Any, convolutions: bool) -> None
         ({"backbone": "vgg"}, "no backbone weights are called 'vgg'"),
         ({"stages": ()}, "stages must be different and ascending"),
         ({"stages": (0, 1)}, "stages must be"),
+        ({"frozen_stages": 5}, "4 stages to freeze"),
         ({"stages": (3, 2)}, "stages must be"),
         ({"stages": (3, 3)}, "stages must be"),
         ({"width": 0}, "width must be positive, not 0"),

@@ -109,6 +109,7 @@ def test_a_folder_that_cannot_be_written_is_named(network: SRPNet, tmp_path: Pat
     ("change", "complaint"),
     [
         ({"network": NetworkSettings(trained="all")}, "reuse them with --train head"),
+        ({"network": NetworkSettings(training_stride=16)}, "leave out --training-stride"),
         ({"augmentation": Augmentation(scale=0.5)}, "not for random crops and colours"),
         ({"augmentation": Augmentation(colour=0.1)}, "not for random crops and colours"),
         ({"reuse_features": "cloud"}, "in memory or disk, not 'cloud'"),

@@ -110,6 +110,32 @@ def test_the_loss_is_the_mean_over_episodes_of_each_ones_own(network: SRPNet, sq
         torch.testing.assert_close(loss, query + 0.3 * support, rtol=1e-4, atol=1e-5)
 
 
+def test_both_ways_is_the_mean_of_an_episode_and_its_reverse(network: SRPNet, squares: Callable[..., Any]) -> None:
+    episode = EpisodeTensors.of(squares(shot=2)[0])
+    settings = TrainingSettings(support_weight=0.3, both_ways=True, train_rounds=1)
+    reverse = EpisodeTensors(
+        episode.classes,
+        episode.query_images,
+        episode.query_labels,
+        episode.query_valid,
+        torch.ones(1, 1, dtype=torch.bool),
+        episode.support_images,
+        episode.support_labels,
+        episode.support_valid,
+    )
+    one_way = replace(settings, both_ways=False)
+    each = [episode_losses(network, [way], one_way, FP32, Meter()) for way in (episode, reverse)]
+    both = episode_losses(network, [episode], settings, FP32, Meter())
+    torch.testing.assert_close(both, (each[0] + each[1]) / 2)
+    assert not torch.allclose(each[0], each[1])
+
+
+def test_an_episode_whose_queries_lack_a_way_has_no_reverse(squares: Callable[..., Any]) -> None:
+    episode = EpisodeTensors.of(squares()[0])
+    assert episode.reversed() is not None
+    assert episode._replace(query_labels=torch.zeros_like(episode.query_labels)).reversed() is None
+
+
 def test_gradients_are_clipped(begin: Begin, episodes: Any) -> None:
     norms = {}
     for clip in (0.0, 1e-3):
