@@ -11,6 +11,7 @@ COMMANDS = {
     "train": "Train SRPNet on the base classes of a fold.",
     "eval": "Score it on the novel classes of a fold.",
     "predict": "Segment your own photographs by example.",
+    "models": "List the models that come with it.",
     "weights": "Fetch the ImageNet weights of the backbone.",
 }
 

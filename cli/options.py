@@ -73,6 +73,13 @@ def _read_config(ctx: click.Context, _: click.Parameter, file: Path | None) -> N
     ctx.default_map = {**(ctx.default_map or {}), **values}
 
 
+def _fold(_: click.Context, __: click.Parameter, value: str) -> int | str:
+    """The number of a fold, or `all`."""
+    if value != "all" and not value.removeprefix("-").isdecimal():
+        raise click.BadParameter(f"{value!r} is neither the number of a fold nor `all`")
+    return value if value == "all" else int(value)
+
+
 config_option = click.option(
     "--config",
     type=click.Path(path_type=Path),
@@ -100,7 +107,14 @@ data_options = together(
         show_default=True,
         help="Without --pairs: pixels of a class that make a pair.",
     ),
-    click.option("--fold", default=0, show_default=True, help="Which classes are novel."),
+    click.option(
+        "--fold",
+        default="0",
+        callback=_fold,
+        metavar="NUMBER|all",
+        show_default=True,
+        help="Which classes are novel; all: every class is trained, or every class is tested.",
+    ),
     click.option("--folds", default=4, show_default=True, help="Into how many folds the classes are split."),
     click.option(
         "--fold-order",
@@ -131,7 +145,8 @@ runtime_options = together(
 
 checkpoint_option = click.option(
     "--checkpoint",
-    help="Folder that `srpnet train` wrote, or a Hugging Face name. Without it: the training-free network.",
+    help="A model of `srpnet models`, a folder that `srpnet train` wrote, or a Hugging Face name.  "
+    "[default: the training-free network]",
 )
 
 

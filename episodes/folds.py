@@ -5,6 +5,8 @@ from typing import Literal, get_args
 from episodes.errors import InputError
 
 Order = Literal["contiguous", "interleaved"]
+Fold = int | Literal["all"]
+"""The number of a fold, or `all`: no class is novel, so that every class is trained, or tested, as the case may be."""
 
 
 def folds(classes: int, n: int = 4, order: Order = "contiguous") -> tuple[tuple[int, ...], ...]:
@@ -35,16 +37,20 @@ def folds(classes: int, n: int = 4, order: Order = "contiguous") -> tuple[tuple[
 
 
 def novel_and_base(
-    classes: int, fold: int, n: int = 4, order: Order = "contiguous"
+    classes: int, fold: Fold, n: int = 4, order: Order = "contiguous"
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The novel classes of a fold, and the base classes: all the others, ascending.
 
     >>> novel_and_base(8, fold=1)
     ((3, 4), (1, 2, 5, 6, 7, 8))
+    >>> novel_and_base(3, fold="all")
+    ((), (1, 2, 3))
 
     Raises:
         InputError: A fold outside 0..n-1, or what `folds` refuses.
     """
+    if fold == "all":
+        return (), tuple(range(1, classes + 1))
     dealt = folds(classes, n, order)
     if not 0 <= fold < n:
         raise InputError(f"fold {fold} does not exist: {classes} classes in {n} folds have folds 0..{n - 1}")

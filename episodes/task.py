@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from episodes.draws import Draws
 from episodes.errors import InputError
-from episodes.folds import Order, folds, novel_and_base
+from episodes.folds import Fold, Order, folds, novel_and_base
 from episodes.sampler import Sampler, shortage
 from episodes.sources import open_source
 from episodes.sources.base import OnProgress, Source, Split, silent
@@ -25,7 +25,7 @@ class DataSettings:
         pairs: Folder of `{train,val}_fold{0..3}.txt`, or None for the `min_pixels` rule.
         allow_missing: Leave out, and count, listed pairs whose photograph is not there.
         min_pixels: Without pair lists, a pair needs this many pixels of its class (PFENet's 2 * 32 * 32).
-        fold: Which classes are novel.
+        fold: Which classes are novel; `all` is for training every class, or for testing every class.
         folds: Number of folds.
         fold_order: `contiguous` blocks of classes, or `interleaved`.
     """
@@ -34,7 +34,7 @@ class DataSettings:
     pairs: str | None = None
     allow_missing: bool = False
     min_pixels: int = 2048
-    fold: int = 0
+    fold: Fold = 0
     folds: int = 4
     fold_order: Order = "contiguous"
 

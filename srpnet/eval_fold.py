@@ -38,7 +38,7 @@ class EvalSettings:
         episodes: How many, instead of the protocol's number.
         size: Side of the square, instead of the protocol's.
         original_size: Compare label maps at the photographs' own sizes.
-        classes: Novel classes to test, by name; none means all.
+        classes: Novel classes to test, by name; none means all of the fold.
         way, shot, query_count, seed: Of the episodes.
         iqi_rounds: Instead of the checkpoint's.
         engine: `shared` encodes each photograph once for all episodes; `plain` encodes each episode's anew, as
@@ -110,7 +110,8 @@ def run_evaluation(
         if count < 1:
             raise InputError(f"cannot score {count} episodes: at least 1")
         task = Task(settings.data, on_progress=on_progress)
-        classes = task.labels(settings.classes, task.novel, "novel class") if settings.classes else task.novel
+        novel = task.base if settings.data.fold == "all" else task.novel
+        classes = task.labels(settings.classes, novel, "novel class") if settings.classes else novel
         names = task.names(classes)
         sampler = task.novel_sampler(
             classes,

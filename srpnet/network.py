@@ -19,8 +19,10 @@ from episodes.errors import InputError
 from episodes.files import atomic_write, write_json
 from episodes.geometry import Placement
 from srpnet.backbone import IMAGENET_MEAN, IMAGENET_STD, Backbone
+from srpnet.compact import compact, expand, is_compact
 from srpnet.grid import average, label_maps, pixel_weights, upsample
 from srpnet.inference import QueryInference, infer
+from srpnet.models import released
 from srpnet.prototypes import Pooled, Pooling, mean_prototypes, pool_supports
 from srpnet.similarity import Similarity
 from srpnet.weights import WEIGHT_SETS, get_weights, load_backbone
@@ -303,10 +305,20 @@ class SRPNet(
         """Move to a device, with weights channels last, as convolutions like them there."""
         return self.to(device).to(memory_format=torch.channels_last)
 
-    def write(self, folder: Path | str) -> None:
-        """Write `config.json` and `model.safetensors`, each atomically."""
+    def write(self, folder: Path | str, small: bool = False) -> None:
+        """Write `config.json` and `model.safetensors`, each atomically.
+
+        Args:
+            folder: Made if need be.
+            small: Round what was trained, see `srpnet.compact`: 2 MB for a head, 14 MB for a fine-tuned network.
+
+        Raises:
+            InputError: if the folder cannot be written, or the ImageNet weights to start from cannot be had.
+        """
         kept = ("reduce.",) if self.config.trained == "head" else ("reduce.", "backbone.")
         state = {name: value.contiguous().cpu() for name, value in self.state_dict().items() if name.startswith(kept)}
+        if small:
+            state = compact(state, _imagenet_state(self))
         write_json(Path(folder) / "config.json", asdict(self.config))
         with atomic_write(Path(folder) / "model.safetensors") as temporary:
             temporary.write_bytes(save(state, {"format": "pt"}))
@@ -328,8 +340,9 @@ class SRPNet(
             raise InputError(f"{file} cannot be read ({error}): train it again or fetch another copy") from None
         network = cls(config)
         if config.trained == "head":
-            _, imagenet = get_weights(config.backbone, sha256=config.backbone_sha256)
-            load_backbone(network.backbone, imagenet)
+            network.load_state_dict(_imagenet_state(network), strict=False)
+        elif is_compact(state):
+            state = expand(state, _imagenet_state(network))
         try:
             missing, unexpected = network.load_state_dict(state, strict=False)
         except RuntimeError as error:  # a tensor of another shape
@@ -362,6 +375,15 @@ def build(config: NetworkSettings, file: Path | None = None, say: Callable[[str]
     return network.eval()
 
 
+def _imagenet_state(network: SRPNet) -> dict[str, Tensor]:
+    """Name -> value of the ImageNet weights that a network started from, without its head."""
+    config = network.config
+    _, imagenet = get_weights(config.backbone, sha256=config.backbone_sha256)
+    start = copy.deepcopy(network.backbone)
+    load_backbone(start, imagenet)
+    return {f"backbone.{name}": value.cpu() for name, value in start.state_dict().items()}
+
+
 def _in_parts(function: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor:
     """`function(batch)`, on the CPU one image at a time, which is no slower there (benchmarks/inference.py).
 
@@ -382,7 +404,7 @@ def _exact(features: Tensor) -> torch.autocast:
 
 
 def load_network(checkpoint: str | Path | None) -> SRPNet:
-    """A trained network by folder or Hugging Face name; None is the training-free one.
+    """A trained network by folder, name of a released model, or Hugging Face name; None is the training-free one.
 
     Raises:
         InputError: if there is no such checkpoint, or its weights cannot be had.
@@ -390,13 +412,17 @@ def load_network(checkpoint: str | Path | None) -> SRPNet:
     if checkpoint is None:
         return build(TRAINING_FREE)
     folder = Path(checkpoint)
+    if not folder.is_dir():
+        folder = released().get(str(checkpoint), folder)
     if folder.is_dir():
         if not (folder / "config.json").is_file():
             raise InputError(f"{folder} holds no config.json: name a folder that `srpnet train` wrote")
     elif str(checkpoint).count("/") != 1 or str(checkpoint).startswith(("/", ".", "~")) or folder.parent.is_dir():
-        raise InputError(f"there is no checkpoint folder {checkpoint}: name one that `srpnet train` wrote")
+        raise InputError(
+            f"there is no checkpoint {checkpoint}: name a model of `srpnet models`, or a folder of `srpnet train`"
+        )
     try:
-        return SRPNet.from_pretrained(str(checkpoint))
+        return SRPNet.from_pretrained(str(folder if folder.is_dir() else checkpoint))
     except InputError:
         raise
     except (OSError, ValueError, TypeError, AttributeError) as error:  # the last: a config.json that is no table

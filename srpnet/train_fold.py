@@ -122,7 +122,7 @@ def run_training(
         raise InputError(f"there is no run to resume in {out}: leave out --resume, or name its --out")
     if resume and bool(held_back) != begun[out / "select"]:
         raise InputError(f"{out} was begun with another --hold-back: resume with the same settings")
-    say(f"fold {settings.data.fold} of {settings.data.data}: novel {_named(task, task.novel)}")
+    say(f"fold {settings.data.fold} of {settings.data.data}: novel {_named(task, task.novel) or 'none'}")
     if settings.data.data == "stickers":
         say(STICKERS_NOTE)
     if not resume:

@@ -273,7 +273,7 @@ def test_predict_passes_over_masks_and_says_where_nothing_was_found(monkeypatch:
 
 def test_a_mistyped_folder_is_not_looked_for_on_the_internet() -> None:
     Path("runs").mkdir()
-    assert "there is no checkpoint folder runs/dmo" in refused(srpnet("eval", "--checkpoint", "runs/dmo"))
+    assert "there is no checkpoint runs/dmo" in refused(srpnet("eval", "--checkpoint", "runs/dmo"))
 
 
 def test_predict_refuses_photographs_of_one_name() -> None:

@@ -53,6 +53,15 @@ def test_a_result_keeps_the_contract(checkpoint: str, evaluation: EvalSettings, 
     assert {"python", "torch", "srpnet"} <= content["versions"].keys()
 
 
+def test_fold_all_tests_every_class_that_was_not_seen(checkpoint: str, evaluation: EvalSettings) -> None:
+    settings = replace(evaluation, data=replace(evaluation.data, fold="all"), checkpoint=checkpoint)
+    with pytest.raises(InputError, match=r"was trained on .*it cannot be tested on them"):
+        run_evaluation(replace(settings, classes=(*NOVEL, "bus", "car", "cat")))
+    content = run_evaluation(replace(settings, classes=NOVEL[:2]))
+    assert tuple(content["per_class"]) == NOVEL[:2]
+    assert content["settings"]["source"]["fold"] == "all"
+
+
 @pytest.mark.parametrize(("pictures", "drawn"), [(0, set()), (2, {0, 2}), (99, {0, 1, 2, 3, 4})])
 def test_pictures_are_spread_over_the_run(
     checkpoint: str, evaluation: EvalSettings, tmp_path: Path, pictures: int, drawn: set[int]
@@ -144,7 +153,7 @@ def test_other_episodes_are_scored_too(checkpoint: str, evaluation: EvalSettings
         ({"episodes": 0}, "cannot score 0 episodes"),
         ({"size": 0}, "size 0 is too small: at least 32"),
         ({"classes": ("cat",)}, "'cat' is no novel class of fold 0"),
-        ({"checkpoint": "nowhere"}, "there is no checkpoint folder nowhere"),
+        ({"checkpoint": "nowhere"}, "there is no checkpoint nowhere"),
         ({"shot": 4}, "class aeroplane has 4 support images and needs 5"),
     ],
 )

@@ -303,6 +303,31 @@ def test_only_what_was_trained_is_stored(trained: Any, tmp_path: Path) -> None:
     assert {file.name for file in (tmp_path / "head").iterdir()} == {"config.json", "model.safetensors"}
 
 
+@pytest.mark.parametrize("kind", ["head", "all"])
+def test_there_and_back_as_a_small_file(trained: Any, shelf: Any, tmp_path: Path, kind: str) -> None:
+    network = trained(kind)
+    with torch.no_grad():
+        for weights in network.parameters():
+            if weights.requires_grad:
+                weights.mul_(1.01)
+    network.write(tmp_path / "whole")
+    network.write(tmp_path / "small", small=True)
+    whole, small = ((tmp_path / size / "model.safetensors").stat().st_size for size in ("whole", "small"))
+    assert small < whole / (1.8 if kind == "head" else 3)
+    loaded = load_network(tmp_path / "small")
+    assert loaded.config == network.config
+    for (name, got), expected in zip(loaded.state_dict().items(), network.state_dict().values(), strict=True):
+        assert (got - expected).float().norm() <= 0.1 * expected.float().norm(), name
+
+
+def test_a_small_file_on_other_weights_is_an_input_error(trained: Any, shelf: Any, tmp_path: Path) -> None:
+    network = trained("all")
+    network.write(tmp_path, small=True)
+    edit(tmp_path, backbone_sha256="0" * 64)
+    with pytest.raises(InputError, match="have hash"):
+        load_network(tmp_path)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
 def test_files_follow_the_umask(trained: Any, tmp_path: Path) -> None:
     """safetensors' own `save_file` would let nobody else in a group read them."""
@@ -387,7 +412,7 @@ def test_a_config_that_is_no_table_is_an_input_error(trained: Any, tmp_path: Pat
 
 @pytest.mark.parametrize("name", ["nowhere", "./no/where", "/no/where", "~/nowhere", "a/b/c"])
 def test_an_unknown_folder_is_an_input_error(name: str) -> None:
-    with pytest.raises(InputError, match="there is no checkpoint folder"):
+    with pytest.raises(InputError, match="there is no checkpoint "):
         load_network(name)
 
 

@@ -282,7 +282,7 @@ def test_a_network_is_taken_by_folder_too(tiny: Callable[..., Any], tmp_path: Pa
 
 
 def test_a_missing_network_is_an_input_error() -> None:
-    with pytest.raises(InputError, match="there is no checkpoint folder nowhere"):
+    with pytest.raises(InputError, match="there is no checkpoint nowhere"):
         Segmenter("nowhere")
 
 
