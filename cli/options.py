@@ -73,11 +73,11 @@ def _read_config(ctx: click.Context, _: click.Parameter, file: Path | None) -> N
     ctx.default_map = {**(ctx.default_map or {}), **values}
 
 
-def _fold(_: click.Context, __: click.Parameter, value: str) -> int | str:
-    """The number of a fold, or `all`."""
-    if value != "all" and not value.removeprefix("-").isdecimal():
+def _fold(_: click.Context, __: click.Parameter, value: int | str) -> int | str:
+    """The number of a fold, or `all`, from a flag or a TOML file."""
+    if value != "all" and not str(value).removeprefix("-").isdecimal():
         raise click.BadParameter(f"{value!r} is neither the number of a fold nor `all`")
-    return value if value == "all" else int(value)
+    return "all" if value == "all" else int(value)
 
 
 config_option = click.option(
@@ -109,7 +109,8 @@ data_options = together(
     ),
     click.option(
         "--fold",
-        default="0",
+        default=0,
+        type=click.UNPROCESSED,
         callback=_fold,
         metavar="NUMBER|all",
         show_default=True,

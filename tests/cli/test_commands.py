@@ -306,3 +306,24 @@ def test_predict_refuses_an_empty_folder() -> None:
     Path("empty").mkdir()
     Image.new("RGB", (40, 40), "white").save("good.png")
     assert "no photographs" in refused(srpnet("predict", "--support", "good.png", "good.png", "empty", "--out", "o"))
+
+
+@pytest.mark.parametrize("fold", ["one", "1.5", ""])
+def test_a_fold_is_a_number_or_all(fold: str) -> None:
+    result = srpnet("eval", "--fold", fold)
+    assert result.exit_code == 2
+    assert "neither the number of a fold nor `all`" in result.output
+
+
+def test_the_released_models_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cup-head").mkdir()
+    (tmp_path / "cup-head/config.json").write_text('{"trained": "head", "seen": ["cat", "dog"]}')
+    (tmp_path / "cup-head/model.safetensors").write_bytes(bytes(1_840_000))
+    monkeypatch.setattr("cli.models.released", lambda: {"cup-head": tmp_path / "cup-head"})
+    result = srpnet("models")
+    assert result.exit_code == 0
+    assert [line.split(maxsplit=1) for line in result.output.splitlines() if line][:3] == [
+        ["name", "cup-head"],
+        ["trained", "head, 1.8 MB"],
+        ["on", "cat, dog"],
+    ]
