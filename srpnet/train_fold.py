@@ -175,6 +175,7 @@ class _Fold:
                 "fold": settings.data.fold,
                 "novel_pixels": settings.novel_pixels,
                 "unseen_share": share,
+                "photographs": len(sampler.supports.ids | sampler.queries.ids),
                 "pairs": pairs,
                 "left_out": short,
                 "held_back": _named(task, held_back),

@@ -64,6 +64,7 @@ def test_a_network_says_what_it_was_trained_on(training: TrainSettings, checkpoi
         "fold": 0,
         "novel_pixels": "background",
         "unseen_share": 0.0,
+        "photographs": 12,
         "pairs": config.trained_on["pairs"],
         "left_out": left_out,
         "held_back": "",

@@ -1,0 +1,125 @@
+"""Put a trained network into the package: the small weights, then the model card.
+
+    python tools/release.py weights runs/fold1 pascal-fold1
+    srpnet eval --fold 1 ... --checkpoint pascal-fold1 --out scores/fold1-1shot
+    python tools/release.py card pascal-fold1 --commit 0123abc scores/fold1-1shot scores/fold1-5shot
+
+The scores of a card are those of the small weights, read from `result.json`.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from episodes.files import atomic_write
+from srpnet.models import released
+from srpnet.network import load_network
+
+MODELS = Path(__file__).parent.parent / "srpnet" / "models"
+CARD = """---
+library_name: srpnet
+license: mit
+pipeline_tag: image-segmentation
+tags: [few-shot-segmentation]
+---
+
+# {name}
+
+An SRPNet for few-shot segmentation: {what}. {purpose}
+
+    srpnet predict --checkpoint {name} --support cup1.jpg cup1-mask.png kitchen/ --out found
+
+## Data
+
+{photographs} photographs ({pairs} image-class pairs) of PASCAL VOC 2012 with the masks of SBD, a part of the training
+split of PASCAL-5i. Classes seen: {seen}. {novel} Pairs: `{rule}`, SHA-256 `{sha256}`.
+
+## Training
+
+{steps} steps of {batch} {way}-way {shot}-shot episodes at {size} x {size} pixels, commit `{commit}`, from the ImageNet
+weights `{backbone}` (`{backbone_sha256}`), which are fetched when the model is loaded and are not part of this file.
+All settings: `config.json`, and [docs/results.md](../../../docs/results.md).
+
+## Scores
+
+{scores}
+
+## Limits
+
+Trained on some thousand photographs of mostly animals and people; expect less on small objects, thin structures, texts,
+satellite or medical images. It segments everything that resembles the examples more than their surroundings: a
+photograph without the object still gets a mask where something looks like it. The photographs of VOC come from Flickr;
+what they show, and leave out, is what this model knows.
+"""
+
+
+@click.group()
+def main() -> None:
+    """Release a model."""
+
+
+@main.command()
+@click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("name")
+def weights(run: Path, name: str) -> None:
+    """Write the small weights of a RUN under a NAME, and beside them how it was trained."""
+    network = load_network(run)
+    network.write(MODELS / name, small=True)
+    size = (MODELS / name / "model.safetensors").stat().st_size
+    click.echo(f"{MODELS / name}: {size / 1e6:.1f} MB")
+
+
+@main.command()
+@click.argument("name")
+@click.option("--run", required=True, type=click.Path(exists=True, path_type=Path), help="Where it was trained.")
+@click.option("--commit", required=True, help="At which it was trained.")
+@click.argument("results", nargs=-1, type=click.Path(exists=True, path_type=Path))
+def card(name: str, run: Path, commit: str, results: tuple[Path, ...]) -> None:
+    """Write the model card of NAME with the scores of RESULTS, folders that `srpnet eval` wrote."""
+    folder = released()[name]
+    config, settings = (json.loads(file.read_text()) for file in (folder / "config.json", run / "settings.json"))
+    trained_on, everything = config["trained_on"], config["trained_on"]["fold"] == "all"
+    text = CARD.format(
+        name=name,
+        what="the head is trained" if config["trained"] == "head" else "head and backbone are trained",
+        purpose="It saw every class of its data: it is for your own photographs, and for no benchmark of those classes."
+        if everything
+        else f"It is for fold {trained_on['fold']} of PASCAL-5i, whose novel classes it never saw.",
+        photographs=trained_on["photographs"],
+        pairs=trained_on["pairs"]["queries"],
+        seen=", ".join(config["seen"]),
+        novel="" if everything else f"Photographs that also show a novel class: {trained_on['novel_pixels']}.",
+        rule=trained_on["pairs"]["rule"],
+        sha256=trained_on["pairs"]["sha256"][:12],
+        steps=trained_on["steps"],
+        batch=settings["training"]["batch"],
+        **{field: settings[field] for field in ("way", "shot", "size")},
+        commit=commit,
+        backbone=config["backbone"],
+        backbone_sha256=config["backbone_sha256"][:12],
+        scores=table([json.loads((result / "result.json").read_text()) for result in results]),
+    )
+    with atomic_write(folder / "README.md") as temporary:
+        temporary.write_text(text)
+
+
+def table(results: list[dict[str, Any]]) -> str:
+    """The scores in percent, and the rules they were found by."""
+    if not results:
+        return "None: there is no class left that it did not see."
+    lines = ["| data | episodes | shot | per class | mIoU | FB-IoU |", "|---|---|---|---|---|---|"]
+    for result in results:
+        settings = result["settings"]
+        classes = ", ".join(f"{name} {100 * iou:.1f}" for name, iou in result["per_class"].items())
+        lines.append(
+            f"| {settings['data'].partition(':')[0]} "
+            f"| {result['episodes']}, {settings['protocol']}, seed {settings['seed']} | {settings['shot']} "
+            f"| {classes} | {100 * result['miou']:.1f} | {100 * result['fb_iou']:.1f} |"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
