@@ -27,6 +27,7 @@ class EpisodeTensors(NamedTuple):
     query_images: Tensor
     query_labels: Tensor
     query_valid: Tensor
+    support_ids: tuple[str, ...] = ()
     encoded: bool = False
 
     @classmethod
@@ -42,6 +43,7 @@ class EpisodeTensors(NamedTuple):
             _images(queries),
             torch.stack([episode.labels(query) for query in queries]),
             torch.stack([query.valid for query in queries]),
+            tuple(support.id for support in supports),
             queries[0].prepared is not None,
         )
 
@@ -61,6 +63,7 @@ class EpisodeTensors(NamedTuple):
             support_labels=self.query_labels,
             support_valid=self.query_valid,
             membership=shown_QN,
+            support_ids=(),
             query_images=self.support_images,
             query_labels=self.support_labels,
             query_valid=self.support_valid,

@@ -262,9 +262,10 @@ class SRPNet(
         query_features_QChw: Tensor,
         query_valid_QHW: Tensor | None = None,
         iqi: QueryInference | None = None,
+        ids: Sequence[str] | None = None,
     ) -> Logits:
-        """One episode whose photographs are encoded; see `forward` for the arguments."""
-        prototypes_PC = self.prototypes(support_features_SChw, support_labels_SHW, membership_SN)
+        """One episode whose photographs are encoded; see `forward` for the arguments, and `prototypes` for `ids`."""
+        prototypes_PC = self.prototypes(support_features_SChw, support_labels_SHW, membership_SN, ids)
         return Logits(
             self.segment(query_features_QChw, prototypes_PC, query_valid_QHW, iqi),
             self.segment(support_features_SChw, prototypes_PC),

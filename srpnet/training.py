@@ -272,7 +272,13 @@ def _loss(
 ) -> Tensor:
     """L_query + lambda * L_support of an episode whose photographs are encoded."""
     logits = network.answer(
-        supports_SChw, episode.support_labels, episode.membership, queries_QChw, episode.query_valid, iqi
+        supports_SChw,
+        episode.support_labels,
+        episode.membership,
+        queries_QChw,
+        episode.query_valid,
+        iqi,
+        episode.support_ids,
     )
     query_logits = network.upsample(logits.queries, episode.query_labels.shape)
     support_logits = network.upsample(logits.supports, episode.support_labels.shape)
