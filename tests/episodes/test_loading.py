@@ -119,6 +119,15 @@ def test_a_crop_never_loses_a_class() -> None:
     assert len(sizes) > 5
 
 
+def test_a_crop_keeps_a_quarter_of_each_class() -> None:
+    """Once 2 pixels of 3785 were left, and none after resizing."""
+    labels = torch.zeros(40, 40, dtype=torch.uint8)
+    labels[20:, 20:] = 1
+    shares = {int((augmented(Augmentation(0, 0.3), labels, seed)[1] == 1).sum()) / 400 for seed in range(300)}
+    assert 0.25 <= min(shares) < 0.35
+    assert max(shares) == 1
+
+
 def test_a_crop_that_cannot_keep_all_is_left_out() -> None:
     labels = torch.zeros(40, 40, dtype=torch.uint8)
     labels[0, 0], labels[-1, -1] = 1, 2

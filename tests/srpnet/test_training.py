@@ -136,6 +136,13 @@ def test_an_episode_whose_queries_lack_a_way_has_no_reverse(squares: Callable[..
     assert episode._replace(query_labels=torch.zeros_like(episode.query_labels)).reversed() is None
 
 
+def test_a_support_that_lost_its_object_is_named(network: SRPNet, squares: Callable[..., Any]) -> None:
+    episode = EpisodeTensors.of(squares()[0])
+    gone = episode._replace(support_labels=torch.zeros_like(episode.support_labels))
+    with pytest.raises(InputError, match=f"way 1 is left in the support mask of {episode.support_ids[0]}:"):
+        episode_losses(network, [gone], TrainingSettings(), FP32, Meter())
+
+
 def test_gradients_are_clipped(begin: Begin, episodes: Any) -> None:
     norms = {}
     for clip in (0.0, 1e-3):
