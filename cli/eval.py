@@ -47,8 +47,9 @@ from cli.progress import Bars
 @runtime_options
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for result.json and pictures.")
 @click.option("--pictures", default=0, show_default=True, help="Episodes to draw into --out, evenly spread.")
+@click.option("--worst", default=0, show_default=True, help="Episodes with the lowest IoU to draw into --out.")
 @click.pass_context
-def command(ctx: click.Context, /, out: Path | None, pictures: int, **flags: Any) -> None:
+def command(ctx: click.Context, /, out: Path | None, pictures: int, worst: int, **flags: Any) -> None:
     """Score a network on the novel classes of a fold.
 
     Without --checkpoint it is the training-free network: stage 4 of the ImageNet backbone, nothing learned. With
@@ -60,8 +61,11 @@ def command(ctx: click.Context, /, out: Path | None, pictures: int, **flags: Any
       srpnet eval --fold 1 --shot 5 --data pascal:$PASCAL --checkpoint runs/fold1 --classes cat,cow --out scores
     """
     announce_data(ctx, flags["data"])
-    if pictures and out is None:
-        raise BadInput("--pictures needs --out, the folder to draw them into")
+    for name, count in (("pictures", pictures), ("worst", worst)):
+        if count < 0:
+            raise BadInput(f"--{name} is a number of episodes, 0 or more, not {count}")
+        if count and out is None:
+            raise BadInput(f"--{name} needs --out, the folder to draw them into")
     console = Console(stderr=True, quiet=rank() > 0)
     with console.status("Loading PyTorch"):
         from episodes.task import DataSettings
@@ -72,12 +76,12 @@ def command(ctx: click.Context, /, out: Path | None, pictures: int, **flags: Any
     settings = pick(EvalSettings, flags | {"classes": classes}, data=pick(DataSettings, flags))
     with joined() as world, Bars(console) as bars:
         evaluating = partial(bars.update, "Evaluating")
-        result = run_evaluation(settings, out, pictures, evaluating, world, bars.update)
+        result = run_evaluation(settings, out, pictures, evaluating, world, bars.update, worst)
     if not world.first:
         return
     print_result(result, Console())
     if out is not None:
-        click.echo(f"result.json and pictures: {out}" if pictures else f"result.json: {out}")
+        click.echo(f"result.json and pictures: {out}" if pictures or worst else f"result.json: {out}")
 
 
 def print_result(result: dict[str, Any], console: Console) -> None:

@@ -5,21 +5,19 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
 from torch import Tensor
 
 from episodes.episode import Episode
 from episodes.errors import InputError
 from episodes.evaluation import evaluate
-from episodes.files import atomic_write, check_folder, write_json
+from episodes.files import check_folder, write_json
 from episodes.loading import EpisodeList, Loader
-from episodes.metrics import Score
-from episodes.pictures import panel
 from episodes.protocols import PROTOCOLS
-from episodes.results import STICKERS_NOTE, result
+from episodes.results import result
 from episodes.sources.base import OnProgress, same_name, silent
 from episodes.task import DataSettings, Pools, Task
 from episodes.world import ALONE, World
+from srpnet.gallery import Gallery
 from srpnet.method import ENGINES, Engine
 from srpnet.network import load_network
 from srpnet.runtime import DeviceName, Precision, runtime
@@ -82,6 +80,7 @@ def run_evaluation(
     on_episode: Callable[[int, int], None] = lambda *_: None,
     world: World = ALONE,
     on_progress: OnProgress = silent,
+    worst: int = 0,
 ) -> dict[str, Any]:
     """Score a network on the novel classes of a fold; returns the content of `result.json`, written to `out` if given.
 
@@ -92,6 +91,7 @@ def run_evaluation(
         on_episode: Called with the number of episodes done, and of all.
         world: The processes that share the episodes. All call this alike and get the same scores; the first writes.
         on_progress: Told how far it is when the data take long to read or count.
+        worst: How many of the episodes with the lowest IoU to draw, into `worst/`, the lowest first.
 
     Raises:
         InputError: if settings, data or weights are wrong, or not the same in all processes, or the network was trained
@@ -139,13 +139,10 @@ def run_evaluation(
         world.check_same(told | flat({"pairs": pairs}) | {"weights": content_hash(network.state_dict())})
     score_at = "original" if settings.original_size else rules.score_at
     episodes = EpisodeList(sampler, Loader(task.source, geometry, score_at=score_at))
-    pictures = min(pictures, count)
-    drawn = {place * count // pictures for place in range(pictures)}
-    panels: dict[str, Image.Image] = {}
+    gallery = Gallery.of(task, count, pictures, worst)
 
     def after(episode: Episode, predictions: list[Tensor], matrix: Tensor) -> None:
-        if episode.spec.index in drawn:
-            panels.update([draw_episode(episode, predictions, matrix, task)])
+        gallery.see(episode, predictions, matrix)
         on_episode(min(episode.spec.index + world.size, count), count)  # the others have come as far
 
     method = ENGINES[settings.engine](network, machine, iqi)
@@ -160,28 +157,10 @@ def run_evaluation(
     used = asdict(settings) | {"data": settings.data.data, "source": asdict(settings.data)}
     used |= {"episodes": count, "size": geometry.size, "iqi": asdict(iqi), "runtime": str(machine)}
     content = result(evaluation, used, pairs, weights)
-    all_panels = world.gather(panels)
+    galleries = world.gather((gallery.pictures, gallery.failures))
     with world.together():
-        if out is not None and all_panels is not None:
-            _write_scores(out, content, {name: panel for own in all_panels for name, panel in own.items()})
+        if out is not None and galleries is not None:
+            gallery.take(galleries)
+            write_json(out / "result.json", content)
+            gallery.write(out)
     return content
-
-
-def _write_scores(out: Path, content: dict[str, Any], panels: dict[str, Image.Image]) -> None:
-    write_json(out / "result.json", content)
-    for old in (out / "pictures").glob("[0-9]" * 6 + "-*.png"):  # of an earlier run into the same folder
-        old.unlink()
-    for name, picture in panels.items():
-        with atomic_write(out / "pictures" / name) as temporary:
-            picture.save(temporary, "PNG")
-
-
-def draw_episode(episode: Episode, predictions: list[Tensor], matrix: Tensor, task: Task) -> tuple[str, Image.Image]:
-    """The panel of an episode, and a file name for it: `<index>-<classes>.png`."""
-    names = [task.source.classes[label - 1] for label in episode.spec.classes]
-    score = Score({})
-    score.add(episode.spec.classes, matrix)
-    ious = [score.classes[label].iou for label in episode.spec.classes]
-    note = STICKERS_NOTE if task.source.name == "stickers" else ""
-    file = f"{episode.spec.index:06d}-{'-'.join(names)}.png".replace(" ", "_")
-    return file, panel(episode, predictions, names, ious, note)

@@ -17,6 +17,7 @@ from srpnet import EvalSettings, QueryInference, TrainSettings
 from srpnet.backbone import Backbone
 from srpnet.weights import Weights
 
+RECIPES = Path(__file__).parents[2] / "configs"
 TINY = ["--size", "64", "--device", "cpu", "--precision", "fp32"]
 
 
@@ -327,3 +328,16 @@ def test_the_released_models_are_listed(tmp_path: Path, monkeypatch: pytest.Monk
         ["trained", "head, 1.8 MB"],
         ["on", "cat, dog"],
     ]
+
+
+@pytest.mark.parametrize("recipe", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
+def test_a_recipe_has_settings_that_exist(recipe: Path, tmp_path: Path) -> None:
+    """It is read up to the data, which are not there."""
+    result = srpnet("train", "--config", str(recipe), "--data", "pascal:nowhere", "--out", str(tmp_path / "run"))
+    assert "nowhere" in refused(result)
+
+
+@pytest.mark.parametrize("flag", ["--pictures", "--worst"])
+def test_pictures_need_a_folder_and_a_number(flag: str) -> None:
+    assert f"{flag} needs --out" in refused(srpnet("eval", flag, "3"))
+    assert f"{flag} is a number of episodes, 0 or more, not -1" in refused(srpnet("eval", flag, "-1", "--out", "o"))

@@ -9,17 +9,12 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from episodes.episode import EpisodeSpec
 from episodes.errors import InputError
-from episodes.geometry import Geometry
-from episodes.loading import Loader
-from episodes.metrics import confusion
-from episodes.task import DataSettings, Task
+from episodes.task import DataSettings
 from srpnet import network as network_module
-from srpnet.eval_fold import EvalSettings, draw_episode, run_evaluation
+from srpnet.eval_fold import EvalSettings, run_evaluation
 from srpnet.inference import QueryInference
 from srpnet.network import NetworkSettings, SRPNet, load_network
-from tests.episodes.fakes import Fake, label_map
 
 CONTRACT = {
     *("schema", "miou", "fb_iou", "per_class", "support_miou", "support_fb_iou", "episodes", "seconds"),
@@ -89,20 +84,16 @@ def test_pictures_of_an_earlier_run_do_not_stay(checkpoint: str, evaluation: Eva
     assert {file.name for file in folder.iterdir()} == {"notes.txt", "cat.png", "12-cat.png"}
 
 
-def test_an_episode_is_drawn_with_a_name_for_its_file() -> None:
-    """COCO's class names have spaces."""
-
-    class Things(Fake):
-        classes = ("traffic light", "dog")
-
-    source = Things({id: label_map({1: 300, 2: 300}) for id in ("va", "vb", "vc")})
-    episode = Loader(source, Geometry(32)).build(EpisodeSpec(42, (2, 1), (("va",), ("vb",)), ("vc",)))
-    (truth,) = (episode.truth(query) for query in episode.queries())
-    task = Task(DataSettings("fake", min_pixels=1, folds=2), source)
-    name, picture = draw_episode(episode, [truth], confusion(truth, truth, 2), task)
-    assert name == "000042-dog-traffic_light.png"
-    assert picture.mode == "RGB"
-    assert picture.width > picture.height
+def test_the_worst_episodes_are_drawn_the_worst_first(
+    checkpoint: str, evaluation: EvalSettings, tmp_path: Path
+) -> None:
+    settings, scores = replace(evaluation, checkpoint=checkpoint), tmp_path / "scores"
+    run_evaluation(settings, scores, worst=5)
+    everyone = [file.name for file in sorted((scores / "worst").iterdir())]
+    assert sorted(int(name[4:10]) for name in everyone) == [0, 1, 2, 3, 4]
+    run_evaluation(settings, scores, worst=2)
+    assert [file.name for file in sorted((scores / "worst").iterdir())] == everyone[:2]
+    assert not (scores / "pictures").exists()
 
 
 def test_without_a_folder_nothing_is_written(
