@@ -90,6 +90,13 @@ inference_options = together(
     ),
     click.option("--iqi-weight", "weight", default=1.0, show_default=True, help="IQI: weight of query prototypes."),
     click.option("--iqi-soft/--iqi-hard", "soft", default=True, show_default=True, help="IQI: pool by probability."),
+    click.option(
+        "--iqi-own-background/--iqi-no-background",
+        "own_background",
+        default=True,
+        show_default=True,
+        help="IQI: where no support shows background, take the half of the query that resembles the classes least.",
+    ),
 )
 
 learning_options = together(

@@ -22,6 +22,7 @@ class QueryInference:
         background: The same for the background.
         weight: Weight of a query prototype in the score; a support prototype weighs 1.
         soft: Pool pixels by their probability; False counts every confident pixel alike.
+        own_background: Where no support shows any background, as in close-ups, take the query's: see `own_background`.
     """
 
     rounds: int = 3
@@ -29,6 +30,7 @@ class QueryInference:
     background: float = 0.6
     weight: float = 1.0
     soft: bool = True
+    own_background: bool = True
 
     def __post_init__(self) -> None:
         if self.rounds < 0:
@@ -60,9 +62,9 @@ def infer(
         valid_Bhw: Share of each feature pixel that is photograph, not padding; None means all.
         similarity: `fidelity` or `cosine`.
         alpha: Scale of the similarities before the softmax.
-        iqi: The recipe; None is no rounds.
+        iqi: The recipe; None is the prototypes as they are.
     """
-    iqi = iqi or QueryInference(rounds=0)
+    iqi = iqi or QueryInference(rounds=0, own_background=False)
     (batch, _, height, width), classes = features_BChw.shape, prototypes_PC.shape[-2]
     cells_BxC = features_BChw.flatten(2).mT
     length_B1x = torch.linalg.vector_norm(cells_BxC, dim=2).clamp(min=TINY)[:, None]
@@ -71,7 +73,13 @@ def infer(
         unit_BPC = torch.nn.functional.normalize(prototypes_BPC, dim=2, eps=TINY)
         return from_cosine(unit_BPC @ cells_BxC.mT / length_B1x, similarity)
 
-    total_BPx = similar(prototypes_PC.expand(batch, -1, -1))
+    valid_Bx = None if valid_Bhw is None else valid_Bhw.flatten(1)
+    prototypes_BPC = prototypes_PC.expand(batch, -1, -1)
+    total_BPx = similar(prototypes_BPC)
+    if iqi.own_background and (lacking_B := ~prototypes_BPC[:, 0].any(1)).any():
+        own_BC = own_background(cells_BxC, total_BPx[:, 1:].amax(1), valid_Bx)
+        first_BC = torch.where(lacking_B[:, None], own_BC, prototypes_BPC[:, 0])
+        total_BPx = similar(torch.cat([first_BC[:, None], prototypes_BPC[:, 1:]], dim=1))
     weight_BP1 = features_BChw.new_ones(batch, classes, 1)
     threshold_P1 = features_BChw.new_tensor([iqi.background] + [iqi.foreground] * (classes - 1))[:, None]
     for _ in range(iqi.rounds):
@@ -79,10 +87,27 @@ def infer(
         confident_BPx = (probability_BPx > threshold_P1).to(probability_BPx.dtype)
         if iqi.soft:
             confident_BPx = confident_BPx * probability_BPx
-        if valid_Bhw is not None:
-            confident_BPx = confident_BPx * valid_Bhw.flatten(1)[:, None]
+        if valid_Bx is not None:
+            confident_BPx = confident_BPx * valid_Bx[:, None]
         gain_BP1 = iqi.weight * confident_BPx.any(2, keepdim=True).to(probability_BPx.dtype)
         own_BPC = confident_BPx @ cells_BxC  # a sum, not a mean: its length does not matter
         total_BPx = total_BPx + gain_BP1 * similar(own_BPC)
         weight_BP1 = weight_BP1 + gain_BP1
     return (alpha * total_BPx / weight_BP1).unflatten(2, (height, width))
+
+
+def own_background(cells_BxC: Tensor, alike_Bx: Tensor, valid_Bx: Tensor | None = None) -> Tensor:
+    """A prototype of a query's background from the query itself: the mean of the half that resembles the classes least.
+
+    That it is half was chosen on base classes (docs/results.md). Of an object that fills more, some is taken for
+    background.
+
+    Args:
+        cells_BxC: Features.
+        alike_Bx: Similarity of each to the class that it resembles most.
+        valid_Bx: Share of each that is photograph, not padding; None means all.
+    """
+    if valid_Bx is not None:
+        alike_Bx = alike_Bx.masked_fill(valid_Bx == 0, torch.nan)
+    half_Bx = (alike_Bx <= alike_Bx.nanmedian(1, keepdim=True).values).to(cells_BxC.dtype)
+    return (half_Bx[:, None] @ cells_BxC)[:, 0] / half_Bx.sum(1, keepdim=True).clamp(min=1)

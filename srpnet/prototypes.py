@@ -90,7 +90,7 @@ def support_prototypes(
 
     A class's prototype is the mean of its shots' masked averages; a shot without a pixel of the class leaves the mean.
     The background's is the mean over all supports, of the pixels labelled 0 (method, 3). Where no support shows any, as
-    in a close-up, it is the zero vector, which resembles nothing.
+    in a close-up, it is the zero vector, which resembles nothing, see `QueryInference.own_background`.
 
     Args:
         features_SChw: Support features.

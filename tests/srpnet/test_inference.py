@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from episodes.errors import InputError
-from srpnet.inference import QueryInference, infer
+from srpnet.inference import QueryInference, infer, own_background
 from srpnet.prototypes import EPSILON
 from srpnet.similarity import Similarity, cosine, fidelity
 
@@ -184,3 +184,38 @@ def test_gradients_equal_differences_when_pooling_is_hard(noise: Callable[..., T
 def test_impossible_recipes_are_refused(options: dict[str, Any], complaint: str) -> None:
     with pytest.raises(InputError, match=complaint):
         QueryInference(**options)
+
+
+# ------------------------------------------------------------------------------------------- own background
+
+
+def test_own_background_is_the_mean_of_the_less_similar_half() -> None:
+    cells = torch.tensor([[[1.0, 0.0], [3.0, 2.0], [5.0, 5.0], [9.0, 9.0]]])
+    alike = torch.tensor([[0.1, 0.2, 0.8, 0.9]])
+    assert own_background(cells, alike).tolist() == [[2.0, 1.0]]
+    padded = torch.tensor([[0.0, 0.5, 1.0, 1.0]])  # of the three that are photograph, two are the half
+    assert own_background(cells, alike, padded).tolist() == [[4.0, 3.5]]
+    assert own_background(cells, alike, torch.zeros(1, 4)).tolist() == [[0.0, 0.0]]
+
+
+def test_a_query_lends_the_background_that_no_support_shows() -> None:
+    """A close-up once made everything the class."""
+    features = torch.zeros(1, 2, 4, 4, dtype=torch.float64)
+    features[:, 0], features[:, 1] = 0.3, 1.0
+    features[:, 0, :2, :2], features[:, 1, :2, :2] = 1.0, 0.2
+    prototypes = torch.tensor([[0.0, 0.0], [1.0, 0.1]], dtype=torch.float64)
+    found = infer(features, prototypes, iqi=QueryInference()).argmax(1)[0]
+    assert found[:2, :2].all()
+    assert found.sum() == 4
+    for iqi in (None, QueryInference(own_background=False)):
+        assert infer(features, prototypes, iqi=iqi).argmax(1).all()
+
+
+def test_each_query_of_a_batch_has_its_own_case(noise: Callable[..., Tensor]) -> None:
+    features, prototypes = noise(2, 6, 3, 3).abs(), noise(2, 3, 6, seed=1).abs()
+    prototypes[1, 0] = 0
+    together = infer(features, prototypes, iqi=LOW)
+    for place in (0, 1):
+        alone = infer(features[place : place + 1], prototypes[place], iqi=LOW)
+        torch.testing.assert_close(together[place : place + 1], alone)
+    assert not torch.allclose(together[1], infer(features, prototypes, iqi=replace(LOW, own_background=False))[1])
