@@ -134,9 +134,10 @@ def run_evaluation(
     with world.together():
         machine = runtime(settings.device, settings.precision, world)
     pairs = Pools(sampler.supports, sampler.queries).record()
+    digest = content_hash(network.state_dict())
     if world.size > 1:
         told = {name: value for name, value in flat(asdict(settings)).items() if name not in {*LOCAL, "checkpoint"}}
-        world.check_same(told | flat({"pairs": pairs}) | {"weights": content_hash(network.state_dict())})
+        world.check_same(told | flat({"pairs": pairs}) | {"weights": digest})
     score_at = "original" if settings.original_size else rules.score_at
     episodes = EpisodeList(sampler, Loader(task.source, geometry, score_at=score_at))
     gallery = Gallery.of(task, count, pictures, worst)
@@ -152,6 +153,7 @@ def run_evaluation(
     weights = {
         "name": network.config.backbone,
         "sha256": network.config.backbone_sha256,
+        "trained_sha256": digest,
         "network": asdict(network.config),
     }
     used = asdict(settings) | {"data": settings.data.data, "source": asdict(settings.data)}

@@ -15,6 +15,7 @@ from srpnet import network as network_module
 from srpnet.eval_fold import EvalSettings, run_evaluation
 from srpnet.inference import QueryInference
 from srpnet.network import NetworkSettings, SRPNet, load_network
+from srpnet.weights import content_hash
 
 CONTRACT = {
     *("schema", "miou", "fb_iou", "per_class", "support_miou", "support_fb_iou", "episodes", "seconds"),
@@ -43,6 +44,7 @@ def test_a_result_keeps_the_contract(checkpoint: str, evaluation: EvalSettings, 
         assert 0 < content[name] <= 1
     assert content["weights"]["name"] == "keras-v1"
     assert content["weights"]["sha256"] == load_network(checkpoint).config.backbone_sha256
+    assert content["weights"]["trained_sha256"] == content_hash(load_network(checkpoint).state_dict())
     assert content["pairs"]["rule"] == "min_pixels=100"
     assert content["pairs"]["queries"] == 20
     assert {"python", "torch", "srpnet"} <= content["versions"].keys()
