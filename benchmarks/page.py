@@ -1,4 +1,4 @@
-"""Put the tables of `benchmarks/results/*.json` into `docs/performance.md`: `python benchmarks/page.py`.
+"""Put the tables of `benchmarks/results/*.json` into the pages that show them: `python benchmarks/page.py`.
 
 In the page a table stands between `<!-- table NAME -->` and `<!-- end -->`.
 """
@@ -11,7 +11,7 @@ from harness import RESULTS, markdown
 
 from episodes.files import write_text
 
-PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
+PAGES = tuple(Path(__file__).parents[1] / "docs" / name for name in ("performance.md", "results.md"))
 TABLE = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -32,4 +32,5 @@ def render(page: str) -> str:
 
 
 if __name__ == "__main__":
-    write_text(PAGE, render(PAGE.read_text(encoding="utf-8")))
+    for page in PAGES:
+        write_text(page, render(page.read_text(encoding="utf-8")))

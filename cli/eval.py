@@ -26,7 +26,7 @@ from cli.progress import Bars
 @config_option
 @data_options
 @episode_options
-@checkpoint_option
+@checkpoint_option()
 @click.option("--protocol", default="hsnet", show_default=True, help="Whose rules for drawing and scoring episodes.")
 @click.option("--episodes", type=int, help="How many.  [default: the protocol's]")
 @click.option("--size", type=int, help="Side of the square photographs.  [default: the protocol's]")

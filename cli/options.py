@@ -144,11 +144,16 @@ runtime_options = together(
     ),
 )
 
-checkpoint_option = click.option(
-    "--checkpoint",
-    help="A model of `srpnet models`, a folder that `srpnet train` wrote, or a Hugging Face name.  "
-    "[default: the training-free network]",
-)
+
+def checkpoint_option(default: str | None = None) -> Callable[[F], F]:
+    """`--checkpoint`."""
+    return click.option(
+        "--checkpoint",
+        default=default,
+        show_default=default or "training-free",
+        help="A model of `srpnet models`, a folder that `srpnet train` wrote, a Hugging Face name, or training-free: "
+        "ImageNet features, nothing learned.",
+    )
 
 
 def announce_data(ctx: click.Context, data: str) -> None:

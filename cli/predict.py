@@ -25,14 +25,14 @@ PHOTOGRAPHS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
     help="A photograph and its mask, in which the object is painted. Give one to five.",
 )
 @click.argument("queries", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path), metavar="QUERY...")
-@checkpoint_option
+@checkpoint_option("srpnet-base")
 @click.option("--size", default=417, show_default=True, help="Longer side of the photographs for the network.")
 @runtime_options
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for masks and overlays.")
 def command(
     supports: tuple[tuple[Path, Path], ...],
     queries: tuple[Path, ...],
-    checkpoint: str | None,
+    checkpoint: str,
     size: int,
     out: Path,
     **flags: Any,

@@ -2,7 +2,7 @@
 
 from srpnet import Segmenter
 
-segmenter = Segmenter("runs/stickers-fold0-1shot")
+segmenter = Segmenter()  # the released model srpnet-base
 segmenter.set_support(["cup1.jpg"], ["cup1-mask.png"])
 mask = segmenter.predict("kitchen.jpg")
 """

@@ -405,12 +405,12 @@ def _exact(features: Tensor) -> torch.autocast:
 
 
 def load_network(checkpoint: str | Path | None) -> SRPNet:
-    """A trained network by folder, name of a released model, or Hugging Face name; None is the training-free one.
+    """A network by folder, name of a released model, or Hugging Face name; None or `training-free` learned nothing.
 
     Raises:
         InputError: if there is no such checkpoint, or its weights cannot be had.
     """
-    if checkpoint is None:
+    if checkpoint is None or checkpoint == "training-free":
         return build(TRAINING_FREE)
     folder = Path(checkpoint)
     if not folder.is_dir():

@@ -36,7 +36,8 @@ class Segmenter:
     """Segments one class, or several, by example.
 
     Args:
-        network: An `SRPNet`, the folder or Hugging Face name of one, or None for the training-free network.
+        network: An `SRPNet`, or what `load_network` takes: a released model, a folder, a Hugging Face name, or
+            `training-free` for ImageNet features alone.
         size: Photographs are resized to this longer side, in pixels, for the network.
         device: `auto`, `cpu`, `cuda` or `mps`.
         precision: `auto`, `fp32` or `bf16`.
@@ -47,7 +48,7 @@ class Segmenter:
 
     def __init__(
         self,
-        network: SRPNet | str | Path | None = None,
+        network: SRPNet | str | Path = "srpnet-base",
         *,
         size: int = 417,
         device: DeviceName = "auto",

@@ -34,7 +34,8 @@ An SRPNet for few-shot segmentation: {what}. {purpose}
 ## Data
 
 {photographs} photographs ({pairs} image-class pairs) of PASCAL VOC 2012 with the masks of SBD, a part of the training
-split of PASCAL-5i. Classes seen: {seen}. {novel} Pairs: `{rule}`, SHA-256 `{sha256}`.
+split of PASCAL-5i. Classes seen: {seen}. {novel}
+Pairs: `{rule}`, SHA-256 `{sha256}`.
 
 ## Training
 
@@ -48,7 +49,7 @@ All settings: `config.json`, and [docs/results.md](../../../docs/results.md).
 
 ## Limits
 
-Trained on some thousand photographs of mostly animals and people; expect less on small objects, thin structures, texts,
+Trained on few photographs, most of them of animals; expect less on small objects, thin structures, texts,
 satellite or medical images. It segments everything that resembles the examples more than their surroundings: a
 photograph without the object still gets a mask where something looks like it. The photographs of VOC come from Flickr;
 what they show, and leave out, is what this model knows.
@@ -90,7 +91,7 @@ def card(name: str, run: Path, commit: str, results: tuple[Path, ...]) -> None:
         photographs=trained_on["photographs"],
         pairs=trained_on["pairs"]["queries"],
         seen=", ".join(config["seen"]),
-        novel="" if everything else f"Photographs that also show a novel class: {trained_on['novel_pixels']}.",
+        novel="" if everything else f"Rule for photographs with a novel class: `{trained_on['novel_pixels']}`.",
         rule=trained_on["pairs"]["rule"],
         sha256=trained_on["pairs"]["sha256"][:12],
         steps=trained_on["steps"],
