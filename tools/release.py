@@ -51,7 +51,8 @@ All settings: `config.json`, and [docs/results.md](../../../docs/results.md).
 
 Trained on few photographs, most of them of animals; expect less on small objects, thin structures, texts,
 satellite or medical images. It segments everything that resembles the examples more than their surroundings: a
-photograph without the object still gets a mask where something looks like it. The photographs of VOC come from Flickr;
+photograph without the object still gets a mask where something looks like it, and several classes at once (N-way) are
+often confused, for it learned from 1-way episodes. The photographs of VOC come from Flickr;
 what they show, and leave out, is what this model knows.
 """
 
