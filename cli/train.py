@@ -254,8 +254,8 @@ def train_settings(flags: dict[str, Any]) -> Any:
     from episodes.loading import Augmentation
     from episodes.task import DataSettings
     from srpnet.inference import QueryInference
-    from srpnet.network import NetworkSettings
     from srpnet.recipe import TrainingSettings
+    from srpnet.settings import NetworkSettings
     from srpnet.train_fold import TrainSettings
 
     try:

@@ -9,15 +9,17 @@ mask = segmenter.predict("kitchen.jpg")
 
 from episodes.errors import InputError
 from srpnet.backbone import Backbone
+from srpnet.checkpoints import load_network
 from srpnet.eval_fold import EvalSettings, run_evaluation
 from srpnet.inference import QueryInference, infer
 from srpnet.losses import segmentation_loss
 from srpnet.method import SRPNetMethod
-from srpnet.network import TRAINING_FREE, NetworkSettings, SRPNet, build, load_network
+from srpnet.network import SRPNet, build
 from srpnet.prototypes import masked_average_pooling, support_prototypes
 from srpnet.recipe import TrainingSettings
 from srpnet.runtime import runtime
 from srpnet.segmenter import Segmenter
+from srpnet.settings import TRAINING_FREE, NetworkSettings
 from srpnet.similarity import cosine, fidelity
 from srpnet.train_fold import TrainSettings, run_training
 from srpnet.training import TrainingRun

@@ -17,9 +17,9 @@ from episodes.results import result
 from episodes.sources.base import OnProgress, same_name, silent
 from episodes.task import DataSettings, Pools, Task
 from episodes.world import ALONE, World
+from srpnet.checkpoints import load_network
 from srpnet.gallery import Gallery
 from srpnet.method import ENGINES, Engine
-from srpnet.network import load_network
 from srpnet.runtime import DeviceName, Precision, runtime
 from srpnet.training import LOCAL, flat
 from srpnet.weights import content_hash

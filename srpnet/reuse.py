@@ -19,8 +19,9 @@ from episodes.episode import Episode, EpisodeSpec, Photograph
 from episodes.errors import InputError
 from episodes.loading import Augmentation, EpisodeList
 from srpnet.ahead import ahead
-from srpnet.network import NetworkSettings, SRPNet
+from srpnet.network import SRPNet
 from srpnet.runtime import Runtime
+from srpnet.settings import NetworkSettings
 
 Reuse = Literal["none", "memory", "disk"]
 

@@ -16,7 +16,8 @@ from episodes.geometry import Geometry, Placement
 from episodes.pictures import overlay
 from episodes.sources.base import Array
 from srpnet.ahead import ahead
-from srpnet.network import SRPNet, load_network
+from srpnet.checkpoints import load_network
+from srpnet.network import SRPNet
 from srpnet.reading import Picture, read_mask, read_photograph
 from srpnet.runtime import DeviceName, Precision, runtime
 

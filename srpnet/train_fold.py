@@ -21,10 +21,11 @@ from srpnet import launch
 from srpnet.batches import Indexed, shares
 from srpnet.logs import Progress
 from srpnet.method import SRPNetMethod
-from srpnet.network import NetworkSettings, SRPNet, build
+from srpnet.network import SRPNet, build
 from srpnet.recipe import TrainingSettings
 from srpnet.reuse import Reuse, ReusedEpisodes, check_reuse
 from srpnet.runtime import DeviceName, Precision, Runtime, runtime
+from srpnet.settings import NetworkSettings
 from srpnet.training import TrainingRun, best_step
 
 Say = Callable[[str], None]

@@ -14,8 +14,8 @@ from typing import Any
 import click
 
 from episodes.files import atomic_write
+from srpnet.checkpoints import load_network
 from srpnet.models import released
-from srpnet.network import load_network
 
 MODELS = Path(__file__).parent.parent / "srpnet" / "models"
 CARD = """---

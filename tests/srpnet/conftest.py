@@ -19,8 +19,9 @@ from episodes.sources.base import Array
 from episodes.task import DataSettings
 from srpnet import network as network_module
 from srpnet.backbone import Backbone
-from srpnet.network import NetworkSettings, SRPNet
+from srpnet.network import SRPNet
 from srpnet.recipe import TrainingSettings
+from srpnet.settings import NetworkSettings
 from srpnet.train_fold import TrainSettings, run_training
 from srpnet.training import TrainingRun
 from srpnet.weights import WEIGHT_SETS, StateDict, Weights, content_hash

@@ -11,10 +11,12 @@ from PIL import Image
 
 from episodes.errors import InputError
 from episodes.task import DataSettings
-from srpnet import network as network_module
+from srpnet import checkpoints
+from srpnet.checkpoints import load_network
 from srpnet.eval_fold import EvalSettings, run_evaluation
 from srpnet.inference import QueryInference
-from srpnet.network import NetworkSettings, SRPNet, load_network
+from srpnet.network import SRPNet
+from srpnet.settings import NetworkSettings
 from srpnet.weights import content_hash
 
 CONTRACT = {
@@ -115,7 +117,7 @@ def test_a_result_repeats(checkpoint: str, evaluation: EvalSettings) -> None:
 def test_the_training_free_network_is_scored_without_a_checkpoint(
     evaluation: EvalSettings, tiny: Callable[..., NetworkSettings], shelf: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(network_module, "TRAINING_FREE", tiny(stages=(3,), width=None))
+    monkeypatch.setattr(checkpoints, "TRAINING_FREE", tiny(stages=(3,), width=None))
     content = run_evaluation(evaluation)
     assert content["settings"]["checkpoint"] is None
     assert content["weights"]["network"]["width"] is None

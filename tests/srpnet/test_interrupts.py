@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from episodes.errors import InputError
+from srpnet.checkpoints import load_network
 from srpnet.interrupts import Interrupted, leave_signals_to_the_parent, stop_requested
-from srpnet.network import load_network
 from tests.srpnet.runs import Begin, assert_same_run, interrupt, log_of, run_until, same, weights_of
 
 

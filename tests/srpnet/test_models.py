@@ -11,7 +11,8 @@ from episodes.folds import novel_and_base
 from episodes.sources.base import PASCAL_CLASSES
 from srpnet.compact import expand, is_compact
 from srpnet.models import released
-from srpnet.network import NetworkSettings, SRPNet
+from srpnet.network import SRPNet
+from srpnet.settings import NetworkSettings
 
 MODELS = released()
 MEGABYTE = 1_000_000

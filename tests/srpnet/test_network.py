@@ -14,11 +14,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from episodes.errors import InputError
-from srpnet import network as network_module
+from srpnet import checkpoints
+from srpnet.checkpoints import load_network
 from srpnet.grid import average, upsample
 from srpnet.inference import QueryInference, infer
-from srpnet.network import NetworkSettings, SRPNet, build, load_network
+from srpnet.network import SRPNet, build
 from srpnet.prototypes import support_prototypes
+from srpnet.settings import NetworkSettings
 
 Tiny = Callable[..., NetworkSettings]
 Noise = Callable[..., Tensor]
@@ -352,8 +354,8 @@ def test_a_network_without_head_is_stored_by_name_alone(tiny: Tiny, shelf: Any, 
 def test_without_a_checkpoint_the_training_free_network_is_loaded(
     tiny: Tiny, shelf: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert network_module.TRAINING_FREE.width is None
-    monkeypatch.setattr(network_module, "TRAINING_FREE", tiny(stages=(3,), width=None))
+    assert checkpoints.TRAINING_FREE.width is None
+    monkeypatch.setattr(checkpoints, "TRAINING_FREE", tiny(stages=(3,), width=None))
     assert load_network(None).channels == 1024
 
 

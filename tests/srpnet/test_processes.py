@@ -15,7 +15,8 @@ from episodes.errors import InputError
 from episodes.world import joined
 from srpnet import training
 from srpnet.interrupts import Interrupted
-from srpnet.network import NetworkSettings, SRPNet
+from srpnet.network import SRPNet
+from srpnet.settings import NetworkSettings
 from srpnet.training import TrainingRun
 from tests import processes
 from tests.srpnet.conftest import SquareEpisodes

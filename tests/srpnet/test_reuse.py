@@ -14,10 +14,11 @@ from episodes.loading import Augmentation, EpisodeList, Loader
 from episodes.sampler import Sampler
 from episodes.sources.pairs import Pairs
 from srpnet.batches import EpisodeTensors
-from srpnet.network import NetworkSettings, SRPNet
+from srpnet.network import SRPNet
 from srpnet.recipe import TrainingSettings
 from srpnet.reuse import Reuse, ReusedEpisodes
 from srpnet.runtime import Runtime
+from srpnet.settings import NetworkSettings
 from srpnet.train_fold import TrainSettings
 from srpnet.training import TrainingRun
 from tests.srpnet.conftest import Squares

@@ -18,9 +18,11 @@ from episodes.errors import InputError
 from episodes.results import STICKERS_NOTE
 from episodes.sources.base import PASCAL_CLASSES
 from episodes.task import DataSettings
+from srpnet.checkpoints import load_network
 from srpnet.interrupts import Interrupted
 from srpnet.logs import Progress
-from srpnet.network import NetworkSettings, SRPNet, load_network
+from srpnet.network import SRPNet
+from srpnet.settings import NetworkSettings
 from srpnet.train_fold import TrainSettings, run_training
 from srpnet.training import best_step
 

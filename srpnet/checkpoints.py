@@ -1,0 +1,35 @@
+"""Networks by name."""
+
+from pathlib import Path
+
+from episodes.errors import InputError
+from srpnet.models import released
+from srpnet.network import SRPNet, build
+from srpnet.settings import TRAINING_FREE
+
+
+def load_network(checkpoint: str | Path | None) -> SRPNet:
+    """A network by folder, name of a released model, or Hugging Face name; None or `training-free` learned nothing.
+
+    Raises:
+        InputError: if there is no such checkpoint, or its weights cannot be had.
+    """
+    if checkpoint is None or checkpoint == "training-free":
+        return build(TRAINING_FREE)
+    folder = Path(checkpoint)
+    if not folder.is_dir():
+        folder = released().get(str(checkpoint), folder)
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise InputError(f"{folder} holds no config.json: name a folder that `srpnet train` wrote")
+    elif str(checkpoint).count("/") != 1 or str(checkpoint).startswith(("/", ".", "~")) or folder.parent.is_dir():
+        raise InputError(
+            f"there is no checkpoint {checkpoint}: name a model of `srpnet models`, or a folder of `srpnet train`"
+        )
+    try:
+        return SRPNet.from_pretrained(str(folder if folder.is_dir() else checkpoint))
+    except InputError:
+        raise
+    except (OSError, ValueError, TypeError, AttributeError) as error:  # the last: a config.json that is no table
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"checkpoint {checkpoint} cannot be loaded: {reason}") from None
