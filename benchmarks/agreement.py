@@ -16,7 +16,7 @@ def maps(workload: Workload, episodes: EpisodeList, count: int, engine: str) -> 
     """The label maps of the queries of the first episodes."""
     method, found = ENGINES[engine](workload.network, runtime("auto", "fp32")), list[Tensor]()
     names = workload.task.names(workload.classes)
-    evaluate(method, episodes.first(count), names, RULES, on_episode=lambda _, predicted, __: found.extend(predicted))
+    evaluate(method, episodes.first(count), RULES, names, on_episode=lambda _, predicted, __: found.extend(predicted))
     return found
 
 

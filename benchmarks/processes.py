@@ -57,7 +57,7 @@ def score(given: argparse.Namespace, world: World) -> list[float]:
     episodes = EpisodeList(sampler, Loader(task.source, Geometry(given.size)))
     method = SRPNetMethod(SRPNet(NetworkSettings()), runtime("auto", "auto", world))
     names, rules = task.names(task.novel), PROTOCOLS["hsnet"]
-    runs = [evaluate(method, episodes.first(given.episodes), names, rules, world=world) for _ in range(4)]
+    runs = [evaluate(method, episodes.first(given.episodes), rules, names, world=world) for _ in range(4)]
     return [run.seconds for run in runs[1:]]
 
 

@@ -70,7 +70,7 @@ def main() -> None:
     def score(what: str, network: SRPNet, memory: dict[str, Encoded], shot: int = 1, hide: bool = False) -> None:
         sampler = task.validation_sampler(classes, drawing=RULES.drawing, shot=shot)
         episodes = EpisodeList(sampler, Loader(task.source, RULES.geometry))
-        found = evaluate(Remembering(network, memory, hide), episodes.first(given.episodes), names, RULES).queries
+        found = evaluate(Remembering(network, memory, hide), episodes.first(given.episodes), RULES, names).queries
         shown = [f"{100 * iou:.2f}" for iou in (*found.per_class.values(), found.miou)]
         report.add(what, str(shot), *shown, shot=shot, per_class=dict(found.per_class), miou=found.miou)
 

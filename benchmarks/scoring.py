@@ -63,7 +63,7 @@ class Workload:
     ) -> Evaluation:
         """Score the first episodes; `seconds` of the result is without imports and loading of the network."""
         method = ENGINES[engine](self.network, runtime("auto", precision))
-        return evaluate(method, episodes.first(count), self.task.names(self.classes), RULES)
+        return evaluate(method, episodes.first(count), RULES, self.task.names(self.classes))
 
     def floor(self, episodes: EpisodeList, count: int, together: int = 8) -> tuple[float, int]:
         """Seconds of one plain batched bfloat16 pass of the backbone over the distinct photographs of the episodes.

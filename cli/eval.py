@@ -1,12 +1,11 @@
 """`srpnet eval`."""
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from cli.options import (
     BadInput,
@@ -15,11 +14,20 @@ from cli.options import (
     config_option,
     data_options,
     episode_options,
+    names_in,
+    percent,
     pick,
+    plan_options,
     rank,
     runtime_options,
 )
 from cli.progress import Bars
+
+IN_MANIFEST = {
+    *("fold", "folds", "fold_order", "classes"),
+    *("protocol", "episodes", "seeds", "way", "shot", "query_count", "seed"),
+}
+"""What a manifest fixes."""
 
 
 @click.command("eval")
@@ -27,11 +35,18 @@ from cli.progress import Bars
 @data_options
 @episode_options
 @checkpoint_option()
-@click.option("--protocol", default="hsnet", show_default=True, help="Whose rules for drawing and scoring episodes.")
-@click.option("--episodes", type=int, help="How many.  [default: the protocol's]")
+@plan_options
 @click.option("--size", type=int, help="Side of the square photographs.  [default: the protocol's]")
 @click.option("--original-size", is_flag=True, help="Compare label maps at the photographs' own sizes.")
-@click.option("--classes", default="", help="Only these novel classes, with commas between.")
+@click.option("--manifest", type=click.Path(), help="Score the episodes of this file of `srpnet episodes export`.")
+@click.option(
+    "--predictions",
+    type=click.Path(path_type=Path),
+    help="Score label maps that other code wrote for the manifest, `{index:06d}_{query}.png`, instead of a network.",
+)
+@click.option(
+    "--resample-supports", is_flag=True, help="Intervals count the choice of supports too, not of queries alone."
+)
 @click.option("--iqi-rounds", type=int, help="Rounds of query inference.  [default: the checkpoint's]")
 @click.option(
     "--engine",
@@ -45,20 +60,28 @@ from cli.progress import Bars
     "--cache-limit", default=2.0, show_default=True, help="Gigabytes of encoded photographs kept in memory (shared)."
 )
 @runtime_options
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for result.json and pictures.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder for result.json, counts.npz and pictures; with several protocols, for a folder of each.",
+)
 @click.option("--pictures", default=0, show_default=True, help="Episodes to draw into --out, evenly spread.")
 @click.option("--worst", default=0, show_default=True, help="Episodes with the lowest IoU to draw into --out.")
 @click.pass_context
-def command(ctx: click.Context, /, out: Path | None, pictures: int, worst: int, **flags: Any) -> None:
+def command(
+    ctx: click.Context, /, out: Path | None, pictures: int, worst: int, predictions: Path | None, **flags: Any
+) -> None:
     """Score a network on the novel classes of a fold.
 
     Without --checkpoint it is the training-free network: stage 4 of the ImageNet backbone, nothing learned. With
-    torchrun, several processes share the episodes.
+    torchrun, several processes share the episodes. The intervals are those of `srpnet compare`: 95 %, by the bootstrap
+    over query photographs.
 
     \b
     Examples:
       srpnet eval --fold 0 --shot 1 --out scores --pictures 8
       srpnet eval --fold 1 --shot 5 --data pascal:$PASCAL --checkpoint runs/fold1 --classes cat,cow --out scores
+      srpnet eval --fold 1 --data pascal:$PASCAL --checkpoint pascal-fold1 --protocol all --out scores
     """
     announce_data(ctx, flags["data"])
     for name, count in (("pictures", pictures), ("worst", worst)):
@@ -66,51 +89,80 @@ def command(ctx: click.Context, /, out: Path | None, pictures: int, worst: int, 
             raise BadInput(f"--{name} is a number of episodes, 0 or more, not {count}")
         if count and out is None:
             raise BadInput(f"--{name} needs --out, the folder to draw them into")
+    if flags["manifest"] is not None:
+        for parameter in ctx.command.params:
+            given = ctx.get_parameter_source(parameter.name or "") is not click.core.ParameterSource.DEFAULT
+            if parameter.name in IN_MANIFEST and given:
+                raise BadInput(f"{parameter.opts[0]} is fixed by the manifest: leave one of the two out")
+    if predictions is not None:
+        if flags["manifest"] is None:
+            raise BadInput("--predictions needs --manifest, the episodes that they were made for")
+        if flags["checkpoint"] is not None:
+            raise BadInput("--predictions come instead of a --checkpoint: leave one of the two out")
     console = Console(stderr=True, quiet=rank() > 0)
     with console.status("Loading PyTorch"):
+        from episodes.predictions import score_predictions
+        from episodes.scoring import Output
         from episodes.task import DataSettings
         from episodes.world import joined
         from srpnet.eval_fold import EvalSettings, run_evaluation
 
-    classes = tuple(name.strip() for name in flags["classes"].split(",") if name.strip())
-    settings = pick(EvalSettings, flags | {"classes": classes}, data=pick(DataSettings, flags))
+    flags |= {"classes": names_in(flags["classes"])}
+    settings = pick(EvalSettings, flags, data=pick(DataSettings, flags))
+    output = Output(out, pictures, worst)
     with joined() as world, Bars(console) as bars:
-        evaluating = partial(bars.update, "Evaluating")
-        result = run_evaluation(settings, out, pictures, evaluating, world, bars.update, worst)
+
+        def evaluating(done: int, total: int) -> None:
+            bars.update("Evaluating", done, total)
+
+        if predictions is not None:
+            results = score_predictions(settings, predictions, output, evaluating, world, bars.update)
+        else:
+            results = run_evaluation(settings, output, evaluating, world, bars.update)
     if not world.first:
         return
-    print_result(result, Console())
+    for result in results.values():
+        print_result(result, Console())
     if out is not None:
-        click.echo(f"result.json and pictures: {out}" if pictures or worst else f"result.json: {out}")
+        kept = "result.json, counts.npz" + (" and pictures" if pictures or worst else "")
+        for name in results:
+            click.echo(f"{kept}: {out / name if len(results) > 1 else out}")
 
 
 def print_result(result: dict[str, Any], console: Console) -> None:
     """The scores as a table, in percent."""
-    settings = result["settings"]
+    settings, rules, spread = result["settings"], result["protocol"], result["intervals"]
     title = f"{settings['data']} fold {settings['source']['fold']}, {settings['way']}-way {settings['shot']}-shot"
-    console.print(title, highlight=False, soft_wrap=True)
-    table = Table()
-    table.add_column("novel class")
-    table.add_column("IoU", justify="right")
+    console.print(f"{title}, protocol {rules['name']}", highlight=False, soft_wrap=True)
+    table = Table("novel class", *(Column(name, justify="right") for name in ("IoU", "95 % interval")))
     for name, iou in result["per_class"].items():
-        table.add_row(name, percent(iou))
+        table.add_row(name, percent(iou), ends(spread["per_class"][name]))
     table.add_section()
-    table.add_row("mIoU", percent(result["miou"]), style="bold")
-    table.add_row("FB-IoU", percent(result["fb_iou"]))
-    table.add_row("support mIoU", percent(result["support_miou"]))
+    table.add_row("mIoU", percent(result["miou"]), ends(spread["miou"]), style="bold")
+    table.add_row("FB-IoU", percent(result["fb_iou"]), ends(spread["fb_iou"]))
+    table.add_row("support mIoU", percent(result["support_miou"]), ends(spread["support_miou"]))
     console.print(table)
+    if result["deviation"] is not None:
+        seeds = ", ".join(percent(each["miou"]) for each in result["seeds"].values())
+        over = f"{rules['seeds']} seeds: mIoU {seeds}, standard deviation {percent(result['deviation']['miou'])}"
+        console.print(over, highlight=False, soft_wrap=True)
+    for departure in result["departures"]:
+        console.print(f"not as in {rules['name']}: {departure}", highlight=False, soft_wrap=True)
     if note := result.get("note"):
         console.print(note, highlight=False)
     pace = f"{result['seconds'] / result['episodes']:.2f} s an episode"
-    rules = f"{result['episodes']} episodes, protocol {settings['protocol']}"
-    weights = f"weights {result['weights']['name']} {str(result['weights']['sha256'])[:12]}"
-    console.print(f"{rules}, {weights}, {settings['runtime']}, {pace}", highlight=False, soft_wrap=True)
+    weights, facts = result["weights"], [f"{result['episodes']} episodes"]
+    if "predictions" in weights:
+        facts.append(f"predictions {weights['predictions']}")
+    else:
+        facts += [f"weights {weights['name']} {str(weights['sha256'])[:12]}", settings["runtime"]]
+    console.print(", ".join([*facts, pace]), highlight=False, soft_wrap=True)
 
 
-def percent(fraction: float | None) -> str:
-    """A fraction as percent with one decimal; a dash where there is none.
+def ends(interval: list[float] | None) -> str:
+    """An interval in percent; a dash where there is none.
 
-    >>> percent(0.7654), percent(None)
-    ('76.5', '-')
+    >>> ends([0.81, 0.8567])
+    '81.0 to 85.7'
     """
-    return "-" if fraction is None else f"{100 * fraction:.1f}"
+    return "-" if interval is None else " to ".join(map(percent, interval))

@@ -10,6 +10,9 @@ from cli.options import BadInput
 COMMANDS = {
     "train": "Train SRPNet on the base classes of a fold.",
     "eval": "Score it on the novel classes of a fold.",
+    "compare": "Tell by how much one run is better than another, and how sure that is.",
+    "protocols": "Print what each protocol of evaluation does.",
+    "episodes": "Write episodes to a file, and look at them.",
     "predict": "Segment your own photographs by example.",
     "models": "List the models that come with it.",
     "weights": "Fetch the ImageNet weights of the backbone.",

@@ -1,5 +1,6 @@
 """Flags that several commands share, spelled alike, and the way from flags to settings."""
 
+import math
 import os
 import shlex
 import tomllib
@@ -50,6 +51,15 @@ def pick(settings: type[S], flags: Mapping[str, Any], **more: Any) -> S:
     """A dataclass of settings from the flags that bear its fields' names."""
     known = settings.__dataclass_fields__
     return settings(**{name: value for name, value in flags.items() if name in known} | more)
+
+
+def names_in(text: str) -> tuple[str, ...]:
+    """The names in a list with commas between.
+
+    >>> names_in("cat, cow,")
+    ('cat', 'cow')
+    """
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _read_config(ctx: click.Context, _: click.Parameter, file: Path | None) -> None:
@@ -133,6 +143,18 @@ episode_options = together(
     click.option("--seed", default=0, show_default=True, help="Seeds the episodes and everything else."),
 )
 
+plan_options = together(
+    click.option(
+        "--protocol",
+        default="hsnet",
+        show_default=True,
+        help="Whose rules for drawing and scoring; several with commas between, or all. See `srpnet protocols`.",
+    ),
+    click.option("--episodes", type=int, help="How many for each seed.  [default: the protocol's]"),
+    click.option("--seeds", type=int, help="How many runs, each with the next seed.  [default: the protocol's]"),
+    click.option("--classes", default="", help="Only these novel classes, with commas between."),
+)
+
 runtime_options = together(
     click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True),
     click.option(
@@ -173,3 +195,12 @@ def given_flags(ctx: click.Context, names: Collection[str]) -> str:
         if parameter.name in ("fold", "shot") or value != parameter.default:
             words += [parameter.opts[0]] if value is True else [parameter.opts[0], shlex.quote(str(value))]
     return " ".join(words)
+
+
+def percent(fraction: float | None, sign: str = "") -> str:
+    """A fraction as percent with one decimal; a dash where there is none.
+
+    >>> percent(0.7654), percent(None), percent(0.01, sign="+")
+    ('76.5', '-', '+1.0')
+    """
+    return "-" if fraction is None or math.isnan(fraction) else f"{100 * fraction:{sign}.1f}"

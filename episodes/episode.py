@@ -1,8 +1,9 @@
 """What an episode is: first as names alone, then as photographs and label maps."""
 
+import json
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from episodes.geometry import Placement
 from episodes.sources.base import IGNORE
 
 ScoreAt = Literal["input", "original"]
+SupportIgnore = Literal["ignore", "background"]
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,32 @@ class EpisodeSpec:
     classes: tuple[int, ...]
     supports: tuple[tuple[str, ...], ...]
     queries: tuple[str, ...]
+
+    def line(self) -> str:
+        """The episode as one line of JSON: the same bytes on every machine.
+
+        >>> EpisodeSpec(0, (8,), (("2007_000528",),), ("2007_000549",)).line()
+        '{"index": 0, "classes": [8], "supports": [["2007_000528"]], "queries": ["2007_000549"]}'
+        """
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+    @classmethod
+    def of_line(cls, line: str) -> Self:
+        """The episode of such a line.
+
+        Raises:
+            ValueError: if it is none.
+        """
+        fields = json.loads(line)
+        try:
+            index, classes = int(fields["index"]), tuple(int(label) for label in fields["classes"])
+            supports = tuple(tuple(str(id) for id in way) for way in fields["supports"])
+            spec = cls(index, classes, supports, tuple(str(id) for id in fields["queries"]))
+        except (TypeError, KeyError) as error:
+            raise ValueError(f"no episode: {line[:80]!r}") from error
+        if spec.line() != line.strip():
+            raise ValueError(f"episode {index} is not written as episodes are: {line[:80]!r}")
+        return spec
 
     def __post_init__(self) -> None:
         if len(self.supports) != len(self.classes):
@@ -100,12 +128,14 @@ class Episode:
             differently in each slot; an evaluator's loader ignores them.
         ignored: Classes whose pixels become 255 (the `novel_pixels="ignore"` rule).
         score_at: The size at which label maps are compared: the network's `input`, or the photograph's `original`.
+        support_ignore: What label 255 of a support teaches: nothing (`ignore`), or `background` as in PANet.
     """
 
     spec: EpisodeSpec
     load: Callable[[str, int], Photograph]
     ignored: frozenset[int] = frozenset()
     score_at: ScoreAt = "input"
+    support_ignore: SupportIgnore = "ignore"
 
     @property
     def support_ways(self) -> Tensor:
@@ -124,6 +154,13 @@ class Episode:
     def labels(self, photograph: Photograph) -> Tensor:
         """(H, W) uint8: the photograph's label map in this episode's terms, 0..N and 255."""
         return episode_labels(photograph.labels, self.spec.classes, self.ignored)
+
+    def support_labels(self, support: Photograph) -> Tensor:
+        """(H, W) uint8: what a support teaches, 0..N and 255; see `support_ignore`. Padding stays 255."""
+        labels = self.labels(support)
+        if self.support_ignore == "background":
+            return labels.masked_fill((labels == IGNORE) & support.valid, 0)
+        return labels
 
     def truth(self, photograph: Photograph) -> Tensor:
         """The label map that a prediction is compared with: (H, W), or (H0, W0) if `score_at` is `original`."""

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -12,6 +13,7 @@ from torch import Tensor
 from episodes.episode import Episode, Photograph
 from episodes.metrics import Score, confusion
 from episodes.protocols import Protocol as Rules
+from episodes.records import Record
 from episodes.shelf import Prepare, Shelf
 from episodes.world import ALONE, World
 
@@ -74,21 +76,24 @@ class Evaluation:
         supports: The score of the method on its own supports, if it can tell.
         episodes: How many were scored.
         seconds: Time spent on them, loading of photographs included, `on_episode` not.
+        records: What each query, and each restored support, of this process's episodes was counted as.
     """
 
     queries: Score
     supports: Score | None
     episodes: int
     seconds: float
+    records: Sequence[Record] = ()
 
 
 def evaluate(
     method: Method,
     episodes: Iterable[Episode],
-    names: Mapping[int, str],
     rules: Rules,
+    names: Mapping[int, str] | None = None,
     *,
     cache_bytes: int = 2 << 30,
+    shelf: Shelf | None = None,
     batch: int = 8,
     world: World = ALONE,
     on_episode: Callable[[Episode, list[Tensor], Tensor], None] = lambda *_: None,
@@ -99,10 +104,11 @@ def evaluate(
         method: The callable; `Prepares`, `PreparesMany`, `RestoresSupports` and `AnswersMany` are used if it offers
             them.
         episodes: What to segment.
-        names: Label of the source -> name, for every class that is tested.
         rules: The protocol's rules for counting.
+        names: Label of the source -> name, for every class that is tested; None: the classes that come, by number.
         cache_bytes: How much of prepared photographs is kept, the least recently used going first. The scores do not
             depend on it.
+        shelf: From `shelf_for`, with what earlier evaluations of the same method left there; then it stays open.
         batch: Episodes that are worked on together.
         world: The processes that share the episodes: this one takes every `world.size`-th, and all get the same scores.
         on_episode: Called after each of this process's episodes with the episode, its predictions and its confusion
@@ -110,14 +116,18 @@ def evaluate(
 
     Raises:
         InputError: if a photograph cannot be loaded; with several processes, on all of them.
-        ValueError: if the method returns another number of maps than queries, or maps of another size.
+        ValueError: if the method returns another number of maps than queries, or maps of another size; or if several
+            processes are not told the names.
     """
-    queries, supports = (Score(names, rules.vanished, rules.absent) for _ in range(2))
+    if names is None and world.size > 1:
+        raise ValueError("several processes must be told the names of the classes")
+    queries, supports = (Score(names or {}, rules.vanished, rules.absent) for _ in range(2))
+    records: list[Record] = []
     restores = isinstance(method, RestoresSupports)
     done, paused, start = 0, 0.0, time.perf_counter()
     own = islice(episodes, world.rank, None, world.size)
-    with world.together(), Shelf(_preparation(method), cache_bytes) as shelf:
-        for together in shelf.batches(own, batch):
+    with world.together(), nullcontext(shelf) if shelf else shelf_for(method, cache_bytes) as photographs:
+        for together in photographs.batches(own, batch):
             answers = _answers(method, [shelved for _, shelved in together])
             for (episode, shelved), answer in zip(together, answers, strict=True):
                 classes, predictions = episode.spec.classes, [prediction.cpu() for prediction in answer.queries]
@@ -125,19 +135,30 @@ def evaluate(
                 if len(predictions) != len(truths):
                     raise ValueError(f"the method returned {len(predictions)} label maps for {len(truths)} queries")
                 counted = _counts(predictions, truths, len(classes))
-                for each in counted:
+                shots = len(episode.spec.slots) - len(truths)
+                for slot, each in enumerate(counted, start=shots):
                     queries.add(classes, each)
+                    records.append(Record(episode.spec, slot, each))
                 if restores:
                     labels = [shelved.labels(support) for support in shelved.supports()]
-                    for each in _counts(answer.supports, labels, len(classes)):
+                    for slot, each in enumerate(_counts(answer.supports, labels, len(classes))):
                         supports.add(classes, each)
+                        records.append(Record(episode.spec, slot, each))
                 done, pause = done + 1, time.perf_counter()
                 on_episode(episode, predictions, torch.stack(counted).sum(0))
                 paused += time.perf_counter() - pause
     for score in (queries, supports):
+        if names is None:
+            score.names = {label: f"class {label}" for label in sorted(score.classes)}
         score.sum(world)
     done = int(world.sum(torch.tensor(done)))
-    return Evaluation(queries, supports if restores else None, done, time.perf_counter() - start - paused)
+    seconds = time.perf_counter() - start - paused
+    return Evaluation(queries, supports if restores else None, done, seconds, records)
+
+
+def shelf_for(method: Method, cache_bytes: int) -> Shelf:
+    """A shelf for several evaluations of one method on photographs of one geometry: each is prepared once for all."""
+    return Shelf(_preparation(method), cache_bytes)
 
 
 def _preparation(method: Method) -> Prepare | None:

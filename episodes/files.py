@@ -57,7 +57,7 @@ def check_folder(path: Path) -> None:
 def write_text(path: Path | str, text: str) -> None:
     """Write a text file atomically, as UTF-8."""
     with atomic_write(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
 def write_json(path: Path | str, content: Any) -> None:

@@ -1,7 +1,7 @@
-"""How a photograph of any size becomes a square, and how scores on the square come back."""
+"""How a photograph comes to the size that a network sees, and how scores at that size come back."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, Self, get_args
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from torchvision.transforms.v2 import functional as V
 from episodes.errors import InputError
 from episodes.sources.base import IGNORE
 
-Resize = Literal["stretch", "letterbox", "longest"]
+Resize = Literal["stretch", "letterbox", "longest", "native"]
 
 
 @dataclass(frozen=True)
@@ -20,12 +20,13 @@ class Geometry:
     """A target size and the way to reach it.
 
     Attributes:
-        size: Side of the square in pixels.
+        size: Side of the square in pixels; 0 for `native`.
         resize: `stretch` ignores the aspect ratio (PANet, HSNet); `letterbox` shrinks or grows the longer side to
-            `size` and pads right and below (PFENet); `longest` is letterbox without the padding.
+            `size` and pads right and below (PFENet); `longest` is letterbox without the padding; `native` leaves every
+            photograph as it is (SSP).
 
     Raises:
-        InputError: if the size is below 32.
+        InputError: if the size is below 32, or there is one for `native`.
     """
 
     size: int
@@ -34,8 +35,25 @@ class Geometry:
     def __post_init__(self) -> None:
         if self.resize not in get_args(Resize):
             raise InputError(f"resize {self.resize!r} does not exist: it is one of {', '.join(get_args(Resize))}")
-        if self.size < 32:
+        if self.resize == "native":
+            if self.size:
+                raise InputError(f"photographs that keep their own size have no size {self.size}")
+        elif self.size < 32:
             raise InputError(f"size {self.size} is too small: at least 32 pixels")
+
+    @classmethod
+    def native(cls) -> Self:
+        """Every photograph at its own size."""
+        return cls(0, "native")
+
+    def __str__(self) -> str:
+        side = self.size
+        return {
+            "stretch": f"{side} x {side}",
+            "letterbox": f"{side}, padded",
+            "longest": f"{side}, longer side",
+            "native": "own size",
+        }[self.resize]
 
     def place(self, height: int, width: int) -> "Placement":
         """Where a photograph of this size lands.
@@ -43,6 +61,8 @@ class Geometry:
         >>> Geometry(100, "letterbox").place(50, 200)
         Placement(original=(50, 200), inner=(25, 100), outer=(100, 100))
         """
+        if self.resize == "native":
+            return Placement((height, width), (height, width), (height, width))
         if self.resize == "stretch":
             inner = (self.size, self.size)
         else:

@@ -9,7 +9,7 @@ from torchvision import tv_tensors
 from torchvision.transforms.v2 import functional as V
 
 from episodes.draws import Draws
-from episodes.episode import Episode, EpisodeSpec, Photograph, ScoreAt
+from episodes.episode import Episode, EpisodeSpec, Photograph, ScoreAt, SupportIgnore
 from episodes.errors import InputError
 from episodes.geometry import Geometry
 from episodes.sampler import Sampler
@@ -81,6 +81,7 @@ class Loader:
         seed: Seeds the augmentation, with the episode's index and the photograph's slot.
         ignored: Classes whose pixels count for nothing (`novel_pixels="ignore"`).
         score_at: The size at which predictions are compared with the truth.
+        support_ignore: What label 255 of a support teaches, see `Episode`.
     """
 
     source: Source
@@ -89,6 +90,7 @@ class Loader:
     seed: int = 0
     ignored: frozenset[int] = frozenset()
     score_at: ScoreAt = "input"
+    support_ignore: SupportIgnore = "ignore"
 
     def photograph(self, id: str, draws: Draws | None = None) -> Photograph:
         """Load one photograph; with `draws`, augmented."""
@@ -106,7 +108,7 @@ class Loader:
         def load(id: str, slot: int) -> Photograph:
             return self.photograph(id, self._draws(spec.index, slot))
 
-        return Episode(spec, load, self.ignored, self.score_at)
+        return Episode(spec, load, self.ignored, self.score_at, self.support_ignore)
 
     def mirrors(self, index: int, slot: int) -> bool:
         """Whether the photograph in this slot of this episode comes flipped; nothing is read to tell."""

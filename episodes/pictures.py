@@ -1,13 +1,19 @@
 """Pictures of episodes and masks, for people to look at."""
 
 from collections.abc import Sequence
+from itertools import zip_longest
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from episodes.episode import Episode, Photograph
-from episodes.sources.base import IGNORE, Array
+from episodes.files import atomic_write
+from episodes.geometry import Geometry
+from episodes.loading import Loader
+from episodes.manifest import Manifest
+from episodes.sources.base import IGNORE, Array, Source
 
 # Okabe and Ito's palette, which the colour-blind can tell apart; one colour a way, in turn.
 COLOURS = (
@@ -42,14 +48,14 @@ def panel(
     episode: Episode,
     predictions: Sequence[Tensor],
     names: Sequence[str],
-    ious: Sequence[float],
+    ious: Sequence[float] = (),
     note: str = "",
 ) -> Image.Image:
     """An episode as one picture: supports with their masks, then for each query the photograph, prediction and truth.
 
     Args:
         episode: What was asked.
-        predictions: A label map for each query.
+        predictions: A label map for each query; none at all shows what was asked alone.
         names: Class name of each way.
         ious: IoU of each way in this episode, as a fraction.
         note: A line below, for example where the data come from.
@@ -58,14 +64,16 @@ def panel(
     shots = [name for name, way in zip(names, episode.spec.supports, strict=True) for _ in way]
     for name, support in zip(shots, episode.supports(), strict=True):
         tiles.append((f"support: {name}", overlay(_picture(support), episode.labels(support).numpy())))
-    score = ", ".join(f"{name} {100 * iou:.0f}" for name, iou in zip(names, ious, strict=True))
-    for query, prediction in zip(episode.queries(), predictions, strict=True):
+    score = ", ".join(f"{name} {100 * iou:.0f}" for name, iou in zip(names, ious, strict=False))
+    queries = episode.queries()
+    for query, prediction in zip_longest(queries, predictions):
         photograph, truth = _picture(query), episode.truth(query).numpy()
         if episode.score_at == "original":  # which has no padding
             photograph = photograph.crop((0, 0, query.placement.inner[1], query.placement.inner[0]))
         sized = photograph.resize((truth.shape[1], truth.shape[0]))
         tiles.append(("query", photograph))
-        tiles.append((f"prediction, IoU {score}", overlay(sized, prediction.numpy())))
+        if prediction is not None:
+            tiles.append((f"prediction, IoU {score}", overlay(sized, prediction.numpy())))
         tiles.append(("truth", overlay(sized, truth)))
     width = GAP + len(tiles) * (TILE + GAP)
     sheet = Image.new("RGB", (width, TILE + CAPTION + GAP + (CAPTION if note else 0)), "white")
@@ -77,6 +85,24 @@ def panel(
     if note:
         draw.text((GAP, CAPTION + TILE + 4), note, "#555555", font)
     return sheet
+
+
+def draw_manifest(manifest: Manifest, source: Source, count: int, folder: Path) -> list[Path]:
+    """Draw episodes of a manifest, evenly spread: `<place>-<classes>.png` each, its place counted from 0.
+
+    Raises:
+        InputError: if a photograph is not there, or a picture cannot be written.
+    """
+    loader = Loader(source, Geometry(TILE))
+    count = min(count, len(manifest.specs))
+    files = []
+    for place in (part * len(manifest.specs) // count for part in range(count)):
+        spec = manifest.specs[place]
+        names = [source.classes[label - 1] for label in spec.classes]
+        files.append(folder / f"{place:06d}-{'-'.join(names)}.png".replace(" ", "_"))
+        with atomic_write(files[-1]) as temporary:
+            panel(loader.build(spec), [], names).save(temporary, "PNG")
+    return files
 
 
 def _picture(photograph: Photograph) -> Image.Image:

@@ -1,6 +1,6 @@
 """Draws episodes: the i-th is a function of the pairs, the settings and i alone."""
 
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, get_args
@@ -8,9 +8,9 @@ from typing import Literal, get_args
 from episodes.draws import Draws
 from episodes.episode import EpisodeSpec
 from episodes.errors import InputError
-from episodes.sources.pairs import Pairs
+from episodes.sources.pairs import Pair, Pairs
 
-Drawing = Literal["random", "pairs", "list"]
+Drawing = Literal["random", "pairs", "list", "images", "image-list"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class Sampler:
         drawing: `random` draws N classes, all alike, then queries of them. `pairs` draws a query pair, all alike, so
             that a class comes as often as it has images; way 0 is the pair's class and the other ways are drawn.
             `list` takes the query pairs in order, again from the start after the last (HSNet), and is otherwise as
-            `pairs`.
+            `pairs`. `images` draws a query image, all alike, then one of its classes (SSP); `image-list` takes the
+            images in order, again from the start after the last, and draws one of the classes (PFENet).
         way, shot, query_count: N, K and Q.
         seed: Any integer.
 
@@ -61,6 +62,14 @@ class Sampler:
         return tuple(sorted({label for _, label in (*self.supports.items, *self.queries.items)}))
 
     @cached_property
+    def _shown(self) -> Mapping[str, tuple[int, ...]]:
+        """Query image -> its classes, both in the order of the pairs."""
+        shown: dict[str, tuple[int, ...]] = {}
+        for id, label in self.queries.items:
+            shown[id] = (*shown.get(id, ()), label)
+        return shown
+
+    @cached_property
     def _key(self) -> tuple[str | int, ...]:
         pools = (self.supports.sha256, self.queries.sha256)
         return (*pools, self.role, self.drawing, self.way, self.shot, self.query_count, self.seed)
@@ -71,8 +80,7 @@ class Sampler:
         if self.drawing == "random":
             classes, queries = draws.sample(self.classes, self.way), []
         else:
-            pairs = self.queries.items
-            first, label = pairs[index % len(pairs)] if self.drawing == "list" else draws.choice(pairs)
+            first, label = self._first(index, draws)
             others = [other for other in self.classes if other != label]
             classes, queries = [label, *draws.sample(others, self.way - 1)], [first]
         while len(queries) < self.query_count:
@@ -82,6 +90,17 @@ class Sampler:
             tuple(different(draws, self.supports.by_class[label], self.shot, set(queries))) for label in classes
         ]
         return EpisodeSpec(index, tuple(classes), tuple(supports), tuple(queries))
+
+    def _first(self, index: int, draws: Draws) -> Pair:
+        """The first query and the class of way 0, where the query comes before the class."""
+        pairs = self.queries.items
+        if self.drawing == "list":
+            return pairs[index % len(pairs)]
+        if self.drawing == "pairs":
+            return draws.choice(pairs)
+        images = tuple(self._shown)
+        image = images[index % len(images)] if self.drawing == "image-list" else draws.choice(images)
+        return image, draws.choice(self._shown[image])
 
 
 def shortage(name: str, label: int, supports: Pairs, queries: Pairs, shot: int, query_count: int) -> str | None:

@@ -107,20 +107,22 @@ class Task:
             return Pools(queries, queries)
         return Pools(pairs_from_areas(source, split, "support", classes, settings.min_pixels), queries)
 
-    def novel_sampler(self, classes: Collection[int], **episodes: Any) -> Sampler:
-        """Episodes of novel classes from the val split; `episodes` are fields of `Sampler`.
+    def novel_sampler(self, classes: Collection[int], split: Split = "val", **episodes: Any) -> Sampler:
+        """Episodes of novel classes from one split; `episodes` are fields of `Sampler`.
 
         Raises:
             InputError: if a class has too few images.
         """
-        return self._sampler("novel", classes, **episodes)
+        return self._sampler("novel", classes, split, **episodes)
 
     def validation_sampler(self, classes: Collection[int], **episodes: Any) -> Sampler:
         """Episodes of base classes held back from training, from the val split: new classes and new photographs."""
-        return self._sampler("base", classes, **episodes)
+        return self._sampler("base", classes, "val", **episodes)
 
-    def _sampler(self, role: Literal["base", "novel"], classes: Collection[int], **episodes: Any) -> Sampler:
-        pools = self.pools("val", classes)
+    def _sampler(
+        self, role: Literal["base", "novel"], classes: Collection[int], split: Split, **episodes: Any
+    ) -> Sampler:
+        pools = self.pools(split, classes)
         # A class without any pair is unknown to the sampler, and would be scored as if nobody had found it.
         if short := self._short(pools, classes, episodes.get("shot", 1), episodes.get("query_count", 1)):
             enough = [name for name in self.names(classes).values() if name not in short]

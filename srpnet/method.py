@@ -10,12 +10,12 @@ from typing import Literal, NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
-from episodes.episode import Episode, Photograph
+from episodes.episode import Episode, Photograph, SupportIgnore
 from episodes.evaluation import Answer
 from episodes.shelf import TOGETHER, chunks
 from srpnet.inference import QueryInference
 from srpnet.network import SRPNet
-from srpnet.prototypes import Pooled, mean_prototypes
+from srpnet.prototypes import Pooled, joined, mean_prototypes
 from srpnet.runtime import Runtime
 
 Engine = Literal["shared", "plain"]
@@ -32,11 +32,12 @@ class Encoded(NamedTuple):
 
     Attributes:
         features_hwC: The final feature map as it was computed, in bfloat16 or float32.
-        pooled: Classes of an episode -> what the photograph says of them as a support, once it was one.
+        pooled: Classes of an episode and its rule for label 255 -> what the photograph says of them as a support, once
+            it was one.
     """
 
     features_hwC: Tensor
-    pooled: dict[tuple[int, ...], Pooled]
+    pooled: dict[tuple[tuple[int, ...], SupportIgnore], Pooled]
 
 
 class Part(NamedTuple):
@@ -117,15 +118,13 @@ class SRPNetMethod:
         ]
 
     def _prototypes(self, episode: Episode, supports: Sequence[tuple[Photograph, Encoded]]) -> Tensor:
-        classes, device = episode.spec.classes, self.runtime.device
+        key, device = (episode.spec.classes, episode.support_ignore), self.runtime.device
         for support, encoded in supports:
-            if classes not in encoded.pooled:
+            if key not in encoded.pooled:
                 features_1Chw = encoded.features_hwC.permute(2, 0, 1)[None]
-                labels_1HW = episode.labels(support)[None].to(device)
-                encoded.pooled[classes] = self.network.pool(features_1Chw, labels_1HW, len(classes))
-        pooled = Pooled(
-            *(torch.cat(each) for each in zip(*(each.pooled[classes] for _, each in supports), strict=True))
-        )
+                labels_1HW = episode.support_labels(support)[None].to(device)
+                encoded.pooled[key] = self.network.pool(features_1Chw, labels_1HW, len(episode.spec.classes))
+        pooled = joined([each.pooled[key] for _, each in supports])
         return mean_prototypes(pooled, membership(episode).to(device), [support.id for support, _ in supports])
 
     def _segment(self, parts: Sequence[Part]) -> Tensor:
@@ -169,10 +168,11 @@ class PlainMethod:
         supports, queries = episode.supports(), episode.queries()
         with self.runtime.autocast():
             features = [network.encode(each.image[None].to(device)) for each in (*supports, *queries)]
-        labels_SHW = torch.stack([episode.labels(support) for support in supports]).to(device)
-        features_SChw = torch.cat(features[: len(supports)])
+        labels = [episode.support_labels(support)[None].to(device) for support in supports]
+        ways, shown = len(episode.spec.classes), features[: len(supports)]  # supports may differ in size
+        pooled = joined([network.pool(*support, ways) for support in zip(shown, labels, strict=True)])
         ids = [support.id for support in supports]
-        prototypes_PC = network.prototypes(features_SChw, labels_SHW, membership(episode).to(device), ids)
+        prototypes_PC = mean_prototypes(pooled, membership(episode).to(device), ids)
         maps = []
         for query, features_1Chw in zip(queries, features[len(supports) :], strict=True):
             logits_1Phw = network.segment(features_1Chw, prototypes_PC, query.valid[None].to(device), self.iqi)
@@ -180,8 +180,11 @@ class PlainMethod:
             if episode.score_at == "original":
                 scores_1PHW = query.placement.restore(scores_1PHW)
             maps.append(scores_1PHW.argmax(1)[0].byte())
-        restored_SPHW = network.upsample(network.segment(features_SChw, prototypes_PC), labels_SHW.shape)
-        return Answer(maps, list(restored_SPHW.argmax(1).byte()))
+        restored = []
+        for features_1Chw, labels_1HW in zip(shown, labels, strict=True):
+            scores_1PHW = network.upsample(network.segment(features_1Chw, prototypes_PC), labels_1HW.shape)
+            restored.append(scores_1PHW.argmax(1)[0].byte())
+        return Answer(maps, restored)
 
 
 ENGINES: dict[str, type[SRPNetMethod] | type[PlainMethod]] = {"shared": SRPNetMethod, "plain": PlainMethod}

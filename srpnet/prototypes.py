@@ -51,6 +51,11 @@ class Pooled(NamedTuple):
     shows_SP: Tensor
 
 
+def joined(pooled: Sequence[Pooled]) -> Pooled:
+    """The supports of several as those of one."""
+    return Pooled(*(torch.cat(part) for part in zip(*pooled, strict=True)))
+
+
 def pool_supports(features_SChw: Tensor, labels_SHW: Tensor, ways: int, stride: int, pooling: Pooling) -> Pooled:
     """The masked averages of each support alone; see `support_prototypes` for the arguments."""
     size = (features_SChw.shape[-2], features_SChw.shape[-1])

@@ -222,7 +222,7 @@ class _Fold:
         def validate(network: SRPNet) -> float:
             method = SRPNetMethod(network, self.machine)
             scored = episodes.first(settings.validation_episodes)
-            return evaluate(method, scored, task.names(classes), PROTOCOLS["hsnet"], world=self.world).queries.miou
+            return evaluate(method, scored, PROTOCOLS["hsnet"], task.names(classes), world=self.world).queries.miou
 
         return validate
 

@@ -5,12 +5,15 @@ from pathlib import Path
 from episodes.errors import InputError
 from episodes.sources.base import OnProgress, Source, silent
 from episodes.sources.coco import Coco
+from episodes.sources.names import Names
 from episodes.sources.stickers import Stickers
 from episodes.sources.voc import Voc
 
 
 def open_source(name: str, on_progress: OnProgress = silent) -> Source:
     """`pascal:PATH` (VOC layout), `coco:PATH` (COCO layout) or `stickers` (embedded).
+
+    `pascal` alone is its class names without photographs, see `Names`.
 
     What takes long, such as the first count of a large folder's classes, is told to `on_progress`.
 
@@ -20,6 +23,8 @@ def open_source(name: str, on_progress: OnProgress = silent) -> Source:
     kind, _, path = name.partition(":")
     if kind == "stickers" and not path:
         return Stickers()
+    if name == "pascal":
+        return Names(name)
     if kind == "pascal" and path:
         return Voc(Path(path), name, on_progress)
     if kind == "coco" and path:

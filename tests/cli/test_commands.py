@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from cli.main import main
+from cli.main import COMMANDS, main
 from episodes import InputError
 from srpnet import EvalSettings, QueryInference, TrainSettings
 from srpnet.backbone import Backbone
@@ -45,8 +45,8 @@ def refused(result: Result) -> str:
 
 
 def test_help_lists_the_commands_and_each_has_examples() -> None:
-    assert all(name in srpnet("--help").output for name in ("train", "eval", "predict", "weights"))
-    for name in ("train", "eval", "predict", "weights"):
+    assert all(name in srpnet("--help").output for name in COMMANDS)
+    for name in ("train", "eval", "compare", "predict", "weights"):
         result = srpnet(name, "--help")
         assert result.exit_code == 0
         assert f"srpnet {name}" in result.output
@@ -341,3 +341,68 @@ def test_a_recipe_has_settings_that_exist(recipe: Path, tmp_path: Path) -> None:
 def test_pictures_need_a_folder_and_a_number(flag: str) -> None:
     assert f"{flag} needs --out" in refused(srpnet("eval", flag, "3"))
     assert f"{flag} is a number of episodes, 0 or more, not -1" in refused(srpnet("eval", flag, "-1", "--out", "o"))
+
+
+TINY_EVAL = ("eval", *TINY, "--episodes", "4")
+
+
+def test_several_protocols_in_one_run() -> None:
+    scored = srpnet(*TINY_EVAL, "--protocol", "panet,hsnet", "--seeds", "2", "--out", "scores")
+    assert scored.exit_code == 0, scored.output
+    assert scored.output.index("protocol panet") < scored.output.index("protocol hsnet")
+    assert "2 seeds: mIoU" in scored.output
+    assert "not as in hsnet: episodes: 4, not 1000" in scored.output
+    for name in ("panet", "hsnet"):
+        result = json.loads(Path(f"scores/{name}/result.json").read_text())
+        assert (result["settings"]["protocol"], result["protocol"]["name"]) == (name, name)
+        assert Path(f"scores/{name}/counts.npz").is_file()
+
+
+def test_a_manifest_is_exported_shown_and_scored() -> None:
+    out = ("--fold", "1", "--classes", "cat,cow", "--episodes", "4", "--shot", "2", "--out", "m.jsonl")
+    exported = srpnet("episodes", "export", *out)
+    assert exported.exit_code == 0, exported.output
+    assert "4 episodes: m.jsonl" in exported.output
+    shown = srpnet("episodes", "show", "m.jsonl", "--data", "stickers", "--pictures", "2", "--out", "pictures")
+    assert shown.exit_code == 0, shown.output
+    assert len(list(Path("pictures").glob("*.png"))) == 2
+    scored = srpnet("eval", *TINY, "--manifest", "m.jsonl", "--out", "by-manifest")
+    assert scored.exit_code == 0, scored.output
+    drawn = srpnet("eval", *TINY, *out[:-2], "--out", "drawn")
+    assert drawn.exit_code == 0, drawn.output
+    results = [json.loads(Path(folder, "result.json").read_text()) for folder in ("by-manifest", "drawn")]
+    assert results[0]["per_class"] == results[1]["per_class"]
+    assert results[0]["settings"]["source"]["fold"] == 1
+
+
+def test_runs_are_compared() -> None:
+    for rounds in ("0", "2"):
+        assert srpnet(*TINY_EVAL, "--iqi-rounds", rounds, "--out", f"iqi{rounds}").exit_code == 0
+    compared = srpnet("compare", "iqi0", "iqi2")
+    assert compared.exit_code == 0, compared.output
+    assert "A: iqi0" in compared.output
+    assert "The interval of the mIoU" in compared.output or "the interval of the mIoU" in compared.output
+
+
+def test_protocols_are_printed() -> None:
+    printed = srpnet("protocols").output
+    assert all(word in printed for word in ("panet", "20000 on", "own size", "background"))
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("eval", "--protocol", "blind"), "there is no protocol 'blind'"),
+        (("eval", "--protocol", "ssp", "--size", "64"), "ssp keeps every photograph at its own size: leave out --size"),
+        (("eval", "--manifest", "m.jsonl", "--fold", "1"), "--fold is fixed by the manifest: leave one of the two out"),
+        (("eval", "--manifest", "gone.jsonl"), "gone.jsonl cannot be read"),
+        (("eval", "--seeds", "0"), "cannot score 0 seeds: at least 1"),
+        (("compare", "gone", "gone"), "gone holds no result.json"),
+        (("episodes", "export", "--protocol", "all", "--out", "m.jsonl"), "a manifest is of one protocol"),
+        (("episodes", "export", "--data", "pascal", "--out", "m.jsonl"), "pascal without a folder is for manifests"),
+        (("episodes", "show", "gone.jsonl", "--data", "stickers", "--out", "p"), "gone.jsonl cannot be read"),
+    ],
+)
+def test_bad_input_to_the_commands_of_evaluation(words: tuple[str, ...], complaint: str) -> None:
+    assert complaint in refused(srpnet(*words))
+    assert not list(Path().iterdir())

@@ -38,13 +38,13 @@ def episodes(specs: Sequence[EpisodeSpec] = SPECS, **fields: Any) -> list[Episod
 
 
 def run(method: Any, specs: Sequence[EpisodeSpec] = SPECS, **fields: Any) -> Evaluation:
-    return evaluate(method, episodes(specs), NAMES, RULES, **fields)
+    return evaluate(method, episodes(specs), RULES, NAMES, **fields)
 
 
 def matrices(method: Any, drawn: Sequence[Episode], **fields: Any) -> list[list[list[int]]]:
     """Each episode's confusion counts, in order."""
     counted: list[list[list[int]]] = []
-    evaluate(method, drawn, NAMES, RULES, on_episode=lambda *done: counted.append(done[2].tolist()), **fields)
+    evaluate(method, drawn, RULES, NAMES, on_episode=lambda *done: counted.append(done[2].tolist()), **fields)
     return counted
 
 

@@ -76,7 +76,7 @@ def test_no_episodes() -> None:
 def test_the_protocol_decides_about_absent_classes() -> None:
     ants = [SPECS[0], SPECS[2]]
     for absent, miou in (("zero", 0.5), ("skip", 1.0)):
-        assert evaluate(perfect, episodes(ants), NAMES, replace(RULES, absent=absent)).queries.miou == miou
+        assert evaluate(perfect, episodes(ants), replace(RULES, absent=absent), NAMES).queries.miou == miou
 
 
 def test_the_protocol_decides_about_vanished_classes() -> None:
@@ -85,8 +85,8 @@ def test_the_protocol_decides_about_vanished_classes() -> None:
         found = evaluate(
             lambda episode: perfect(episode) if "va" in episode.spec.queries else [half()],
             episodes([SPECS[0], vanished]),
-            NAMES,
             replace(RULES, vanished=rule),
+            NAMES,
         )
         assert found.queries.per_class["ant"] == iou
 
@@ -101,7 +101,7 @@ def half() -> Tensor:
 def test_vanished_is_asked_of_each_query() -> None:
     spec = EpisodeSpec(0, (1,), (("vb",),), ("va", "vc"))  # vc shows no ant
     found = evaluate(
-        lambda episode: [perfect(episode)[0], half()], episodes([spec]), NAMES, replace(RULES, vanished="skip")
+        lambda episode: [perfect(episode)[0], half()], episodes([spec]), replace(RULES, vanished="skip"), NAMES
     )
     assert found.queries.per_class["ant"] == 1
 
@@ -132,7 +132,7 @@ def test_the_ceiling_on_supports() -> None:
 
 def test_supports_are_scored_at_input_size_whatever_the_queries() -> None:
     spec = EpisodeSpec(0, (1,), (("wide",),), ("va",))
-    found = evaluate(Ceiling(), episodes([spec], score_at="original"), NAMES, RULES)
+    found = evaluate(Ceiling(), episodes([spec], score_at="original"), RULES, NAMES)
     assert found.supports is not None
     assert found.supports.foreground.tp == 32
 
@@ -177,14 +177,14 @@ def test_scores_at_the_original_size() -> None:
         drawn = episodes([spec], score_at=score_at)
         (matrix,) = matrices(perfect, drawn)
         assert sum(map(sum, matrix)) == pixels
-        assert evaluate(perfect, drawn, NAMES, RULES).queries.per_class["ant"] == 1
+        assert evaluate(perfect, drawn, RULES, NAMES).queries.per_class["ant"] == 1
     assert matrix == [[1400, 0], [0, 1000]]
     with pytest.raises(ValueError, match=r"prediction \(32, 32\) and truth \(40, 60\) differ"):
         evaluate(
             lambda episode: [episode.labels(query) for query in episode.queries()],
             episodes([spec], score_at="original"),
-            NAMES,
             RULES,
+            NAMES,
         )
 
 
@@ -194,14 +194,14 @@ def in_one_of_several(count: int) -> Any:
     with joined() as world:
         drawn = episodes([replace(SPECS[index % 4], index=index) for index in range(count)])
         found = evaluate(
-            Threshold(), drawn, NAMES, RULES, batch=2, world=world, on_episode=lambda *e: heard.append(e[0].spec.index)
+            Threshold(), drawn, RULES, NAMES, batch=2, world=world, on_episode=lambda *e: heard.append(e[0].spec.index)
         )
     return found.queries, found.episodes, heard
 
 
 def with_a_photograph_missing() -> None:
     with joined() as world:
-        evaluate(perfect, episodes([SPECS[0], EpisodeSpec(1, (1,), (("va",),), ("gone",))]), NAMES, RULES, world=world)
+        evaluate(perfect, episodes([SPECS[0], EpisodeSpec(1, (1,), (("va",),), ("gone",))]), RULES, NAMES, world=world)
 
 
 @pytest.mark.parametrize("size", [2, 3])

@@ -32,6 +32,16 @@ def test_places(resize: Resize, height: int, width: int, inner: tuple[int, int],
     assert Geometry(64, resize).place(height, width) == Placement((height, width), inner, outer)
 
 
+def test_native_changes_nothing() -> None:
+    place = Geometry.native().place(375, 501)
+    assert place == Placement((375, 501), (375, 501), (375, 501))
+    image, labels = noise(3, 375, 501), torch.arange(375 * 501).reshape(375, 501).byte()
+    assert place.image(image).equal(image)
+    assert place.labels(labels).equal(labels)
+    assert place.valid().all()
+    assert place.restore(image[None]).equal(image[None])
+
+
 @pytest.mark.parametrize("size", [32, 47, 473])
 @pytest.mark.parametrize(("height", "width"), [(375, 500), (500, 333), (7, 9), (641, 427)])
 def test_the_longer_side_is_the_size(size: int, height: int, width: int) -> None:

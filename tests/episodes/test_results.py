@@ -10,6 +10,9 @@ import torch
 from episodes.evaluation import Evaluation
 from episodes.files import write_json
 from episodes.metrics import Score
+from episodes.plan import Outcome
+from episodes.protocols import PROTOCOLS
+from episodes.records import Records
 from episodes.results import STICKERS_NOTE, result, versions
 
 KEYS = [
@@ -19,8 +22,14 @@ KEYS = [
     "per_class",
     "support_miou",
     "support_fb_iou",
+    "classes",
+    "intervals",
+    "seeds",
+    "deviation",
     "episodes",
     "seconds",
+    "protocol",
+    "departures",
     "settings",
     "pairs",
     "weights",
@@ -35,8 +44,10 @@ def score(absent: Any = "zero") -> Score:
 
 
 def content(queries: Score, supports: Score | None = None, **settings: Any) -> dict[str, Any]:
-    evaluation = Evaluation(queries, supports, 1, 1.23456)
-    return result(evaluation, settings, {"rule": "min_pixels=1", "sha256": "ab"}, {"name": "torchvision-v1.5"})
+    outcome = Outcome({0: Evaluation(queries, supports, 1, 1.23456)}, Records(()))
+    return result(
+        outcome, PROTOCOLS["hsnet"], settings, {"rule": "min_pixels=1", "sha256": "ab"}, {"name": "torchvision-v1.5"}
+    )
 
 
 def test_schema_1() -> None:

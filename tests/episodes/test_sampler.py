@@ -3,14 +3,14 @@
 import pickle
 from dataclasses import replace
 from itertools import product
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from episodes.draws import Draws
 from episodes.episode import EpisodeSpec
 from episodes.errors import InputError
-from episodes.sampler import Sampler
+from episodes.sampler import Drawing, Sampler
 from episodes.sources.pairs import Pair, Pairs
 
 NAMES = ("ant", "bee", "cat", "dog")
@@ -68,7 +68,7 @@ def test_a_random_episode_step_by_step() -> None:
         assert drawn.spec(index) == EpisodeSpec(index, (label,), ((support,),), (query,))
 
 
-@pytest.mark.parametrize("drawing", ["random", "pairs", "list"])
+@pytest.mark.parametrize("drawing", get_args(Drawing))
 @pytest.mark.parametrize(("way", "shot", "query_count"), [(1, 1, 1), (1, 2, 1), (2, 1, 2), (3, 1, 1), (3, 2, 1)])
 def test_what_every_episode_keeps(drawing: str, way: int, shot: int, query_count: int) -> None:
     # In TINY each class has 3 images, and 2 + 1 and 1 + 2 use all of them.
@@ -84,7 +84,7 @@ def test_what_every_episode_keeps(drawing: str, way: int, shot: int, query_count
             assert any((query, label) in TINY.items for label in spec.classes)
 
 
-@pytest.mark.parametrize("drawing", ["random", "pairs", "list"])
+@pytest.mark.parametrize("drawing", get_args(Drawing))
 def test_an_episode_needs_no_other(drawing: str) -> None:
     forward = specs(sampler(drawing=drawing, way=2), 9)
     backward = sampler(drawing=drawing, way=2)
@@ -109,6 +109,36 @@ def test_pairs_are_drawn_alike() -> None:
     assert sum(spec.classes == (1, 2) for spec in drawn) == pytest.approx(400, abs=40)
     assert {spec.queries[0] for spec in drawn if spec.classes == (1, 2)} == set("abcdefgh")
     assert all(set(spec.queries) <= set("xy") for spec in drawn if spec.classes == (2, 1))
+
+
+def test_image_lists_take_the_query_images_in_order_and_begin_again() -> None:
+    drawn = specs(sampler(drawing="image-list", way=2), 600)
+    assert [spec.queries[0] for spec in drawn] == list("abcdef") * 100
+    classes = {id: {spec.classes[0] for spec in drawn if spec.queries[0] == id} for id in "abcdef"}
+    assert classes == {"a": {1, 3}, "b": {1}, "c": {1, 2}, "d": {2}, "e": {2, 3}, "f": {3}}
+    assert sum(spec.classes[0] == 1 for spec in drawn if spec.queries[0] == "a") == pytest.approx(50, abs=20)
+
+
+def test_images_are_drawn_alike_and_then_one_of_their_classes() -> None:
+    shown = pairs_of(("a", 1), ("b", 1), ("b", 2), ("c", 2), ("d", 2))
+    drawn = specs(sampler(shown, drawing="images"), 800)
+    counts = {id: sum(spec.queries[0] == id for spec in drawn) for id in "abcd"}
+    assert all(count == pytest.approx(200, abs=45) for count in counts.values())
+    both = [spec.classes[0] for spec in drawn if spec.queries[0] == "b"]
+    assert both.count(1) == pytest.approx(len(both) / 2, abs=30)
+
+
+def test_golden_image_episodes() -> None:
+    assert specs(sampler(drawing="images", seed=5), 3) == [
+        EpisodeSpec(0, (3,), (("a",),), ("f",)),
+        EpisodeSpec(1, (1,), (("b",),), ("c",)),
+        EpisodeSpec(2, (1,), (("b",),), ("c",)),
+    ]
+    assert specs(sampler(drawing="image-list", seed=5), 3) == [
+        EpisodeSpec(0, (3,), (("e",),), ("a",)),
+        EpisodeSpec(1, (1,), (("a",),), ("b",)),
+        EpisodeSpec(2, (2,), (("e",),), ("c",)),
+    ]
 
 
 def test_every_choice_is_reached() -> None:
@@ -170,7 +200,7 @@ def test_classes_ascend() -> None:
     assert sampler(pairs_of(*each_with(3, "ab"), *each_with(1, "cd"))).classes == (1, 3)
 
 
-@pytest.mark.parametrize("drawing", ["random", "pairs", "list"])
+@pytest.mark.parametrize("drawing", get_args(Drawing))
 @pytest.mark.parametrize(("way", "shot", "query_count"), [(1, 1, 1), (1, 5, 1), (1, 1, 4), (2, 2, 3)])
 def test_just_enough_images(drawing: str, way: int, shot: int, query_count: int) -> None:
     ids = "abcdefgh"[: shot + query_count]

@@ -111,5 +111,5 @@ def test_episodes_are_drawn_as_they_are_needed() -> None:
             drawn.append(episode)
             yield episode
 
-    evaluate(perfect, stream(), NAMES, RULES, batch=2, on_episode=lambda *_: ahead.append(len(drawn)))
+    evaluate(perfect, stream(), RULES, NAMES, batch=2, on_episode=lambda *_: ahead.append(len(drawn)))
     assert ahead == [6, 6, 8, 8, 10, 10, 12, 12, 14, 14, 16, 16, 18, 18, 20, 20, 20, 20, 20, 20]

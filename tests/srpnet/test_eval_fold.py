@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from episodes.errors import InputError
+from episodes.scoring import Output
 from episodes.task import DataSettings
 from srpnet import checkpoints
 from srpnet.checkpoints import load_network
@@ -21,9 +22,16 @@ from srpnet.weights import content_hash
 
 CONTRACT = {
     *("schema", "miou", "fb_iou", "per_class", "support_miou", "support_fb_iou", "episodes", "seconds"),
+    *("classes", "intervals", "seeds", "deviation", "protocol", "departures"),
     *("settings", "pairs", "weights", "versions"),
 }
 NOVEL = ("aeroplane", "bicycle", "bird", "boat", "bottle")
+
+
+def scored(settings: EvalSettings, *output: Any, worst: int = 0, **more: Any) -> dict[str, Any]:
+    """The result of a run by one protocol."""
+    (content,) = run_evaluation(settings, Output(*output, worst=worst), **more).values()
+    return content
 
 
 @pytest.fixture
@@ -34,7 +42,7 @@ def evaluation(data: DataSettings) -> EvalSettings:
 def test_a_result_keeps_the_contract(checkpoint: str, evaluation: EvalSettings, tmp_path: Path) -> None:
     done: list[tuple[int, int]] = []
     settings = replace(evaluation, checkpoint=checkpoint)
-    content = run_evaluation(settings, tmp_path / "scores", 2, lambda *counts: done.append(counts))
+    content = scored(settings, tmp_path / "scores", 2, on_episode=lambda *counts: done.append(counts))
     assert json.loads((tmp_path / "scores/result.json").read_text(encoding="utf-8")) == json.loads(json.dumps(content))
     assert content.keys() == CONTRACT
     assert content["schema"] == 1
@@ -55,8 +63,8 @@ def test_a_result_keeps_the_contract(checkpoint: str, evaluation: EvalSettings, 
 def test_fold_all_tests_every_class_that_was_not_seen(checkpoint: str, evaluation: EvalSettings) -> None:
     settings = replace(evaluation, data=replace(evaluation.data, fold="all"), checkpoint=checkpoint)
     with pytest.raises(InputError, match=r"was trained on .*it cannot be tested on them"):
-        run_evaluation(replace(settings, classes=(*NOVEL, "bus", "car", "cat")))
-    content = run_evaluation(replace(settings, classes=NOVEL[:2]))
+        scored(replace(settings, classes=(*NOVEL, "bus", "car", "cat")))
+    content = scored(replace(settings, classes=NOVEL[:2]))
     assert tuple(content["per_class"]) == NOVEL[:2]
     assert content["settings"]["source"]["fold"] == "all"
 
@@ -65,7 +73,7 @@ def test_fold_all_tests_every_class_that_was_not_seen(checkpoint: str, evaluatio
 def test_pictures_are_spread_over_the_run(
     checkpoint: str, evaluation: EvalSettings, tmp_path: Path, pictures: int, drawn: set[int]
 ) -> None:
-    run_evaluation(replace(evaluation, checkpoint=checkpoint), tmp_path / "scores", pictures)
+    scored(replace(evaluation, checkpoint=checkpoint), tmp_path / "scores", pictures)
     written = sorted((tmp_path / "scores").glob("pictures/*.png"))
     assert {int(file.name[:6]) for file in written} == drawn
     assert all(file.stem[7:] in NOVEL for file in written)
@@ -75,16 +83,16 @@ def test_pictures_are_spread_over_the_run(
 def test_pictures_of_an_earlier_run_do_not_stay(checkpoint: str, evaluation: EvalSettings, tmp_path: Path) -> None:
     """They would be taken for pictures of this result; what is not by us stays."""
     settings, folder = replace(evaluation, checkpoint=checkpoint), tmp_path / "scores" / "pictures"
-    run_evaluation(settings, tmp_path / "scores", 5)
+    scored(settings, tmp_path / "scores", 5)
     for name in ("notes.txt", "cat.png", "12-cat.png"):
         (folder / name).write_text("kept")
     with pytest.raises(InputError, match="cannot score 0 episodes"):
-        run_evaluation(replace(settings, episodes=0), tmp_path / "scores", 2)
+        scored(replace(settings, episodes=0), tmp_path / "scores", 2)
     assert len(list(folder.iterdir())) == 5 + 3
-    run_evaluation(replace(settings, seed=1), tmp_path / "scores", 1)
+    scored(replace(settings, seed=1), tmp_path / "scores", 1)
     ours = {file.name for file in folder.iterdir()} - {"notes.txt", "cat.png", "12-cat.png"}
     assert len(ours) == 1
-    run_evaluation(settings, tmp_path / "scores")
+    scored(settings, tmp_path / "scores")
     assert {file.name for file in folder.iterdir()} == {"notes.txt", "cat.png", "12-cat.png"}
 
 
@@ -92,10 +100,10 @@ def test_the_worst_episodes_are_drawn_the_worst_first(
     checkpoint: str, evaluation: EvalSettings, tmp_path: Path
 ) -> None:
     settings, scores = replace(evaluation, checkpoint=checkpoint), tmp_path / "scores"
-    run_evaluation(settings, scores, worst=5)
+    scored(settings, scores, worst=5)
     everyone = [file.name for file in sorted((scores / "worst").iterdir())]
     assert sorted(int(name[4:10]) for name in everyone) == [0, 1, 2, 3, 4]
-    run_evaluation(settings, scores, worst=2)
+    scored(settings, scores, worst=2)
     assert [file.name for file in sorted((scores / "worst").iterdir())] == everyone[:2]
     assert not (scores / "pictures").exists()
 
@@ -105,12 +113,12 @@ def test_without_a_folder_nothing_is_written(
 ) -> None:
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path / "empty")
-    run_evaluation(replace(evaluation, checkpoint=checkpoint), pictures=3)
+    scored(replace(evaluation, checkpoint=checkpoint), None, 3)
     assert not list((tmp_path / "empty").iterdir())
 
 
 def test_a_result_repeats(checkpoint: str, evaluation: EvalSettings) -> None:
-    first, second = (run_evaluation(replace(evaluation, checkpoint=checkpoint)) for _ in range(2))
+    first, second = (scored(replace(evaluation, checkpoint=checkpoint)) for _ in range(2))
     assert first | {"seconds": 0} == second | {"seconds": 0}
 
 
@@ -118,7 +126,7 @@ def test_the_training_free_network_is_scored_without_a_checkpoint(
     evaluation: EvalSettings, tiny: Callable[..., NetworkSettings], shelf: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checkpoints, "TRAINING_FREE", tiny(stages=(3,), width=None))
-    content = run_evaluation(evaluation)
+    content = scored(evaluation)
     assert content["settings"]["checkpoint"] is None
     assert content["weights"]["network"]["width"] is None
 
@@ -135,7 +143,7 @@ def test_the_training_free_network_is_scored_without_a_checkpoint(
     ids=str,
 )
 def test_other_episodes_are_scored_too(checkpoint: str, evaluation: EvalSettings, changes: dict[str, Any]) -> None:
-    content = run_evaluation(replace(evaluation, checkpoint=checkpoint, **changes))
+    content = scored(replace(evaluation, checkpoint=checkpoint, **changes))
     assert 0 <= content["miou"] <= 1
     assert tuple(content["per_class"]) == changes.get("classes", NOVEL)
     assert content["settings"]["iqi"]["rounds"] == changes.get("iqi_rounds", QueryInference().rounds)
@@ -156,13 +164,13 @@ def test_wrong_evaluation_settings_are_refused(
     checkpoint: str, evaluation: EvalSettings, changes: dict[str, Any], complaint: str
 ) -> None:
     with pytest.raises(InputError, match=complaint):
-        run_evaluation(replace(evaluation, **{"checkpoint": checkpoint} | changes))
+        scored(replace(evaluation, **{"checkpoint": checkpoint} | changes))
 
 
 def test_a_novel_class_without_a_photograph_is_not_scored_as_missed(checkpoint: str, evaluation: EvalSettings) -> None:
     other_fold = replace(evaluation, checkpoint=checkpoint, data=replace(evaluation.data, fold=1))
     with pytest.raises(InputError, match="class chair has 0 support images and needs 1: leave it out or add images"):
-        run_evaluation(other_fold)
+        scored(other_fold)
 
 
 def test_a_class_that_was_trained_on_cannot_be_novel(checkpoint: str, evaluation: EvalSettings) -> None:
@@ -170,9 +178,9 @@ def test_a_class_that_was_trained_on_cannot_be_novel(checkpoint: str, evaluation
         evaluation, checkpoint=checkpoint, data=replace(evaluation.data, fold=1), classes=("bus", "car", "cat")
     )
     with pytest.raises(InputError, match=r"was trained on bus, car, cat: it cannot be tested on them"):
-        run_evaluation(other_fold)
+        scored(other_fold)
     with pytest.raises(InputError, match=r"was trained on car: "):
-        run_evaluation(replace(other_fold, classes=("car",)))
+        scored(replace(other_fold, classes=("car",)))
 
 
 def test_one_class_by_two_names_is_one_class(
@@ -182,8 +190,8 @@ def test_one_class_by_two_names_is_one_class(
     SRPNet(tiny(trained="all", seen=("airplane", "cat", "potted plant"))).write(tmp_path / "coco")
     settings = replace(evaluation, checkpoint=str(tmp_path / "coco"))
     with pytest.raises(InputError, match=r"was trained on aeroplane: it cannot be tested on them"):
-        run_evaluation(settings)
-    assert tuple(run_evaluation(replace(settings, classes=NOVEL[1:]))["per_class"]) == NOVEL[1:]
+        scored(settings)
+    assert tuple(scored(replace(settings, classes=NOVEL[1:]))["per_class"]) == NOVEL[1:]
 
 
 @pytest.mark.parametrize("out", ["file", "file/run"])
@@ -191,9 +199,9 @@ def test_a_file_where_the_folder_should_be_is_noticed_before_the_work(
     evaluation: EvalSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str
 ) -> None:
     (tmp_path / "file").write_text("kept")
-    monkeypatch.setattr("srpnet.eval_fold.Task", None)
+    monkeypatch.setattr("srpnet.eval_fold.plans", None)
     with pytest.raises(InputError, match="file is a file, not a folder: name another --out"):
-        run_evaluation(evaluation, tmp_path / out)
+        scored(evaluation, tmp_path / out)
 
 
 @pytest.mark.parametrize(
@@ -211,6 +219,6 @@ def test_wrong_engines_are_refused(evaluation: EvalSettings, change: dict[str, A
 
 def test_both_engines_give_the_same_result(checkpoint: str, evaluation: EvalSettings) -> None:
     same = replace(evaluation, checkpoint=checkpoint)
-    shared, plain = (run_evaluation(replace(same, engine=engine, cache_limit=0.0)) for engine in ("shared", "plain"))
+    shared, plain = (scored(replace(same, engine=engine, cache_limit=0.0)) for engine in ("shared", "plain"))
     for key in ("miou", "fb_iou", "per_class", "support_miou", "episodes"):
         assert shared[key] == plain[key]

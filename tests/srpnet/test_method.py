@@ -139,7 +139,7 @@ def test_an_evaluation_encodes_each_photograph_once(
     encoded, encode = [], method.network.encode
     monkeypatch.setattr(method.network, "encode", lambda images: encoded.append(len(images)) or encode(images))
     episodes = [squares(shot=2)[0]] * 3
-    evaluation = evaluate(method, episodes, {1: "red"}, PROTOCOLS["hsnet"])
+    evaluation = evaluate(method, episodes, PROTOCOLS["hsnet"], {1: "red"})
     assert encoded == [3]
     assert evaluation.episodes == 3
     assert 0 < evaluation.supports.miou <= 1
@@ -162,8 +162,8 @@ def test_both_engines_count_the_same(
         scores = evaluate(
             method,
             drawn,
-            {1: "red", 2: "green", 3: "blue"},
             PROTOCOLS["hsnet"],
+            {1: "red", 2: "green", 3: "blue"},
             cache_bytes=100_000,
             batch=4,
             on_episode=lambda *done, counted=counted: counted.append(done[2].tolist()),
@@ -179,7 +179,7 @@ def test_the_plain_engine_encodes_everything_each_time(
     method = PlainMethod(network, FP32)
     encoded, encode = [], method.network.encode
     monkeypatch.setattr(method.network, "encode", lambda images: encoded.append(len(images)) or encode(images))
-    evaluate(method, [squares(shot=2)[0]] * 3, {1: "red"}, PROTOCOLS["hsnet"])
+    evaluate(method, [squares(shot=2)[0]] * 3, PROTOCOLS["hsnet"], {1: "red"})
     assert sum(encoded) == 9
 
 

@@ -6,11 +6,11 @@ import torch
 from PIL import Image
 
 from episodes.episode import Episode, EpisodeSpec
+from episodes.gallery import Gallery
 from episodes.geometry import Geometry
 from episodes.loading import Loader
 from episodes.metrics import confusion
 from episodes.task import DataSettings, Task
-from srpnet.gallery import Gallery
 from tests.episodes.fakes import Fake, label_map
 
 

@@ -1,0 +1,47 @@
+"""`srpnet compare`."""
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Column, Table
+
+from cli.options import percent
+
+
+@click.command("compare")
+@click.argument("first", type=click.Path(path_type=Path), metavar="A")
+@click.argument("second", type=click.Path(path_type=Path), metavar="B")
+@click.option("--resample-supports", is_flag=True, help="Count the choice of supports too, not of queries alone.")
+def command(first: Path, second: Path, resample_supports: bool) -> None:
+    """Tell by how much run B is better than run A, and how sure that is.
+
+    A and B are folders of `srpnet eval --out` that scored the same episodes by the same rules. Both are
+    resampled alike, so that what is hard for both does not blur the difference.
+
+    \b
+    Example:
+      srpnet eval --fold 1 --data pascal:$PASCAL --checkpoint pascal-fold1 --iqi-rounds 0 --out scores/without
+      srpnet eval --fold 1 --data pascal:$PASCAL --checkpoint pascal-fold1 --out scores/with
+      srpnet compare scores/without scores/with
+    """
+    from episodes.comparison import compare
+    from episodes.intervals import Resampling
+
+    console = Console()
+    rows = compare(first, second, Resampling(supports=resample_supports))
+    table = Table("", *(Column(name, justify="right") for name in ("A", "B", "B - A", "95 % interval")))
+    for row in rows:
+        spread = "-" if row.interval is None else " to ".join(f"{100 * end:+.1f}" for end in row.interval)
+        cells = percent(row.first), percent(row.second), percent(row.difference, sign="+"), spread
+        table.add_row(row.name, *cells, style="bold" if row.sure else "", end_section=row is rows[1])
+    console.print(f"A: {first}\nB: {second}", highlight=False, soft_wrap=True)
+    console.print(table)
+    headline = rows[0]
+    if headline.interval is None:
+        verdict = "Too few photographs of a class to tell how sure the difference is."
+    elif not headline.sure:
+        verdict = "The interval of the mIoU holds 0: these episodes do not tell which is better."
+    else:
+        verdict = f"{'B' if headline.difference > 0 else 'A'} is better: the interval of the mIoU leaves 0 out."
+    console.print(verdict, highlight=False, soft_wrap=True)

@@ -1,0 +1,70 @@
+"""`srpnet episodes`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from cli.options import announce_data, data_options, episode_options, names_in, pick, plan_options
+from cli.progress import Bars
+
+
+@click.group("episodes")
+def command() -> None:
+    """Write episodes to a file, and look at them.
+
+    A manifest names every photograph of every episode, so that anybody can score the very same ones, with any method:
+    `srpnet eval --manifest FILE`.
+    """
+
+
+@command.command("export")
+@data_options
+@episode_options
+@plan_options
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The manifest, JSON Lines.")
+@click.pass_context
+def export(ctx: click.Context, /, out: Path, **flags: Any) -> None:
+    """Write the episodes of a protocol as a manifest.
+
+    For PASCAL-5i the pair lists are enough: with --data pascal and --pairs no photograph is needed.
+
+    \b
+    Example:
+      srpnet episodes export --data pascal --pairs lists/pascal --fold 1 --shot 5 --out fold1-5shot.jsonl
+    """
+    announce_data(ctx, flags["data"])
+    from episodes.errors import InputError
+    from episodes.plan import PlanSettings, plans
+    from episodes.task import DataSettings
+
+    flags |= {"classes": names_in(flags["classes"])}
+    settings = pick(PlanSettings, flags, data=pick(DataSettings, flags))
+    with Bars(Console(stderr=True)) as bars:
+        chosen = plans(settings, bars.update)
+    if len(chosen) > 1:
+        raise InputError(f"a manifest is of one protocol, not of {', '.join(chosen)}: name one")
+    (plan,) = chosen.values()
+    plan.export().write(out)
+    click.echo(f"{plan.count} episodes: {out}")
+
+
+@command.command("show")
+@click.argument("manifest", type=click.Path(path_type=Path))
+@click.option("--data", required=True, help="Where the photographs are: stickers, pascal:PATH or coco:PATH.")
+@click.option("--pictures", default=8, show_default=True, help="How many episodes to draw, evenly spread.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the pictures.")
+def show(manifest: Path, data: str, pictures: int, out: Path) -> None:
+    """Draw some episodes of a manifest: supports and queries with their masks.
+
+    \b
+    Example:
+      srpnet episodes show fold1-5shot.jsonl --data pascal:$PASCAL --out pictures
+    """
+    from episodes.manifest import Manifest
+    from episodes.pictures import draw_manifest
+    from episodes.sources import open_source
+
+    files = draw_manifest(Manifest.read(manifest), open_source(data), pictures, out)
+    click.echo(f"{len(files)} pictures: {out}")

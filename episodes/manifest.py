@@ -1,0 +1,144 @@
+"""Episodes in a file: a header line that says where they come from, then one `EpisodeSpec` a line (JSON Lines)."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from episodes.episode import EpisodeSpec
+from episodes.errors import InputError
+from episodes.files import write_text
+from episodes.folds import Fold, Order
+from episodes.protocols import Protocol
+from episodes.sampler import Drawing, Sampler
+from episodes.sources.base import Split
+from episodes.task import DataSettings, Pools, Task
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Header:
+    """Where the episodes of a manifest come from.
+
+    Attributes:
+        manifest: Version of the format.
+        source: Kind of the source, such as `pascal`; where it lies differs from machine to machine.
+        fold, folds, fold_order: Which classes are novel.
+        classes: Label -> name of those that are tested.
+        protocol: Whose rules drew them.
+        split, drawing: The rules, see `Protocol`.
+        way, shot, queries: N, K and Q.
+        seed: Of the first run.
+        seeds: How many runs, each with the seed after the one before; the episodes of all stand one run after another.
+        episodes: How many of each run.
+        pairs: The rule that chose (image, class) pairs, how many, and the hashes that fix them.
+    """
+
+    manifest: int
+    source: str
+    fold: Fold
+    folds: int
+    fold_order: Order
+    classes: Mapping[str, str]
+    protocol: str
+    split: Split
+    drawing: Drawing
+    way: int
+    shot: int
+    queries: int
+    seed: int
+    seeds: int
+    episodes: int
+    pairs: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, task: Task, data: DataSettings, sampler: Sampler, rules: Protocol) -> "Header":
+        """The header of what a sampler draws of a task by a protocol."""
+        return cls(
+            manifest=SCHEMA,
+            source=data.data.partition(":")[0],
+            fold=data.fold,
+            folds=data.folds,
+            fold_order=data.fold_order,
+            classes={str(label): name for label, name in task.names(sampler.classes).items()},
+            protocol=rules.name,
+            split=rules.split,
+            drawing=rules.drawing,
+            way=sampler.way,
+            shot=sampler.shot,
+            queries=sampler.query_count,
+            seed=sampler.seed,
+            seeds=rules.seeds,
+            episodes=rules.episodes,
+            pairs=Pools(sampler.supports, sampler.queries).record(),
+        )
+
+    def difference(self, other: "Header") -> str | None:
+        """What differs in another header, in words; None if nothing that episodes depend on does."""
+        own, others = asdict(self), asdict(other)
+        own |= {f"pairs {name}": value for name, value in own.pop("pairs").items()}
+        others |= {f"pairs {name}": value for name, value in others.pop("pairs").items()}
+        for name in sorted({**own, **others}, key=lambda name: "sha256" in name):
+            if own.get(name) != others.get(name):
+                return f"{name} {own.get(name)}, not {others.get(name)}"
+        return None
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A header and its episodes, run by run.
+
+    Attributes:
+        header: Where they come from.
+        specs: `header.seeds * header.episodes` of them; the index counts them from 0.
+    """
+
+    header: Header
+    specs: Sequence[EpisodeSpec]
+
+    def runs(self) -> Iterator[tuple[int, Sequence[EpisodeSpec]]]:
+        """Seed and episodes of each run."""
+        count = self.header.episodes
+        for run in range(self.header.seeds):
+            yield self.header.seed + run, self.specs[run * count : (run + 1) * count]
+
+    def write(self, file: Path) -> None:
+        """Write atomically: the same bytes on every machine."""
+        lines = [json.dumps(asdict(self.header), ensure_ascii=False), *(spec.line() for spec in self.specs)]
+        write_text(file, "".join(f"{line}\n" for line in lines))
+
+    @classmethod
+    def read(cls, file: Path) -> "Manifest":
+        """What `write` wrote, or anybody else by the same rules.
+
+        Raises:
+            InputError: if it cannot be read, is no manifest, or does not hold what its header says.
+        """
+        try:
+            first, *lines = file.read_text(encoding="utf-8").splitlines() or [""]
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{file} cannot be read ({error}): name a file of `srpnet episodes export`") from None
+        try:
+            header = Header(**json.loads(first))
+            if header.manifest != SCHEMA:
+                raise InputError(f"{file} is of version {header.manifest}, and this program knows {SCHEMA}: update it")
+            if len(lines) != header.seeds * header.episodes:
+                raise InputError(
+                    f"{file} says {header.seeds} x {header.episodes} episodes and holds {len(lines)}: export it again"
+                )
+        except (ValueError, TypeError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"{file} is no manifest ({error}): name a file of `srpnet episodes export`") from None
+        specs = []
+        for number, line in enumerate(lines):
+            try:
+                spec = EpisodeSpec.of_line(line)
+            except ValueError as error:
+                raise InputError(f"{file}, line {number + 2}: {error}") from None
+            if spec.index != number:
+                raise InputError(f"{file}, line {number + 2}: episode {spec.index} is not in its place")
+            specs.append(spec)
+        return cls(header, specs)

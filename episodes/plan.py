@@ -1,0 +1,229 @@
+"""What a protocol asks of a fold: its episodes for every seed, drawn or from a manifest, ready to be scored."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+from torch import Tensor
+
+from episodes.episode import Episode, EpisodeSpec
+from episodes.errors import InputError
+from episodes.evaluation import Evaluation, Method, evaluate, shelf_for
+from episodes.loading import Loader
+from episodes.manifest import Header, Manifest
+from episodes.protocols import Protocol, pair_rule, protocols
+from episodes.records import Records
+from episodes.sampler import Sampler
+from episodes.shelf import Shelf
+from episodes.sources.base import OnProgress, silent
+from episodes.task import DataSettings, Task
+from episodes.world import ALONE, World
+
+
+@dataclass(frozen=True)
+class PlanSettings:
+    """Which episodes are scored, and by which rules.
+
+    Attributes:
+        data: Source and fold.
+        protocol: Names of `PROTOCOLS` with commas between, or `all`; the next four change single choices of them.
+        episodes: How many for each seed, instead of the protocol's number.
+        seeds: How many runs, instead of the protocol's number.
+        size: Side of the square, instead of the protocol's.
+        original_size: Compare label maps at the photographs' own sizes.
+        classes: Novel classes to test, by name; none means all of the fold.
+        way, shot, query_count: Of the episodes.
+        seed: Of the episodes of the first run; each further one takes the next.
+        manifest: File with the episodes to score. It fixes the fold, its classes, the protocol and the episodes.
+
+    Raises:
+        InputError: if there is nothing to score.
+    """
+
+    data: DataSettings = DataSettings()
+    protocol: str = "hsnet"
+    episodes: int | None = None
+    seeds: int | None = None
+    size: int | None = None
+    original_size: bool = False
+    classes: tuple[str, ...] = ()
+    way: int = 1
+    shot: int = 1
+    query_count: int = 1
+    seed: int = 0
+    manifest: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, count in (("episodes", self.episodes), ("seeds", self.seeds)):
+            if count is not None and count < 1:
+                raise InputError(f"cannot score {count} {name}: at least 1")
+
+    def rules(self, protocol: Protocol) -> Protocol:
+        """A protocol with the choices that are changed here."""
+        rules = protocol.on(self.data.data)
+        if self.size is not None:
+            rules = rules.resized(self.size)
+        return replace(
+            rules,
+            episodes=rules.episodes if self.episodes is None else self.episodes,
+            seeds=rules.seeds if self.seeds is None else self.seeds,
+            score_at="original" if self.original_size else rules.score_at,
+            lists=pair_rule(None if self.data.pairs is not None else self.data.min_pixels),
+        )
+
+    def with_manifest(self, header: Header) -> Self:
+        """The settings that the episodes of a manifest were drawn with."""
+        data = replace(self.data, fold=header.fold, folds=header.folds, fold_order=header.fold_order)
+        return replace(
+            self,
+            data=data,
+            protocol=header.protocol,
+            episodes=header.episodes,
+            seeds=header.seeds,
+            classes=tuple(header.classes.values()),
+            way=header.way,
+            shot=header.shot,
+            query_count=header.queries,
+            seed=header.seed,
+        )
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What scoring a plan found.
+
+    Attributes:
+        runs: Seed -> scores of that run, the same in all processes.
+        records: What every photograph was counted as; in other processes than the first, none.
+    """
+
+    runs: dict[int, Evaluation]
+    records: Records
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one protocol asks of a fold.
+
+    Attributes:
+        task: The fold.
+        settings: What was asked for.
+        protocol: The entry of `PROTOCOLS`.
+        rules: The same with what the settings change.
+        samplers: One for each seed.
+        manifest: Episodes to take instead of those that the samplers would draw.
+    """
+
+    task: Task
+    settings: PlanSettings
+    protocol: Protocol
+    rules: Protocol
+    samplers: Sequence[Sampler]
+    manifest: Manifest | None = None
+
+    @property
+    def names(self) -> dict[int, str]:
+        """Label -> name of the classes that are tested."""
+        return self.task.names(self.samplers[0].classes)
+
+    @property
+    def count(self) -> int:
+        """Episodes of all runs."""
+        return self.rules.episodes * self.rules.seeds
+
+    @property
+    def header(self) -> Header:
+        """What its manifest begins with."""
+        return Header.of(self.task, self.settings.data, self.samplers[0], self.rules)
+
+    def runs(self) -> Iterator[tuple[int, Iterator[EpisodeSpec]]]:
+        """Seed and episodes of each run. The index goes on from one run to the next, so that each has its own."""
+        if self.manifest is not None:
+            for seed, specs in self.manifest.runs():
+                yield seed, iter(specs)
+            return
+        count = self.rules.episodes
+        for run, sampler in enumerate(self.samplers):
+            drawn = map(sampler.spec, range(count))
+            yield sampler.seed, (replace(spec, index=run * count + spec.index) for spec in drawn)
+
+    def export(self) -> Manifest:
+        """Its episodes, to be written to a file."""
+        return Manifest(self.header, [spec for _, specs in self.runs() for spec in specs])
+
+    def loader(self) -> Loader:
+        """Builds its episodes, by the protocol's rules."""
+        rules = self.rules
+        return Loader(self.task.source, rules.geometry, score_at=rules.score_at, support_ignore=rules.support_ignore)
+
+    def evaluate(
+        self,
+        method: Method,
+        *,
+        cache_bytes: int = 2 << 30,
+        shelf: Shelf | None = None,
+        world: World = ALONE,
+        on_episode: Callable[[Episode, list[Tensor], Tensor], None] = lambda *_: None,
+    ) -> Outcome:
+        """Score a method on all runs, which share what it prepares; see `evaluate`, also for what is raised.
+
+        Args:
+            method, cache_bytes, shelf, world, on_episode: As there.
+        """
+        loader, found, records = self.loader(), {}, []
+        with nullcontext(shelf) if shelf else shelf_for(method, cache_bytes) as photographs:
+            for seed, specs in self.runs():
+                found[seed] = evaluate(
+                    method,
+                    map(loader.build, specs),
+                    self.rules,
+                    self.names,
+                    shelf=photographs,
+                    world=world,
+                    on_episode=on_episode,
+                )
+                records += [record._replace(seed=seed) for record in found[seed].records]
+        gathered = world.gather(records) or []
+        return Outcome(found, Records.of(record for part in gathered for record in part))
+
+
+def plans(settings: PlanSettings, on_progress: OnProgress = silent, task: Task | None = None) -> dict[str, Plan]:
+    """Name of a protocol -> what it asks of a fold, for each one that the settings name.
+
+    Args:
+        settings: What to score.
+        on_progress: Told how far it is when the data take long to read or count.
+        task: The fold, if it is there already.
+
+    Raises:
+        InputError: if settings or data are wrong, a class is not novel or has too few images, or the manifest is of
+            other episodes.
+    """
+    manifest = None if settings.manifest is None else Manifest.read(Path(settings.manifest))
+    if manifest is not None:
+        settings = settings.with_manifest(manifest.header)
+    chosen = protocols(settings.protocol)
+    task = task or Task(settings.data, on_progress=on_progress)
+    return {protocol.name: _plan(task, settings, protocol, manifest) for protocol in chosen}
+
+
+def _plan(task: Task, settings: PlanSettings, protocol: Protocol, manifest: Manifest | None) -> Plan:
+    novel = task.base if settings.data.fold == "all" else task.novel
+    classes = task.labels(settings.classes, novel, "novel class") if settings.classes else novel
+    rules = settings.rules(protocol)
+    first = task.novel_sampler(
+        classes,
+        rules.split,
+        drawing=rules.drawing,
+        way=settings.way,
+        shot=settings.shot,
+        query_count=settings.query_count,
+        seed=settings.seed,
+    )
+    samplers = [replace(first, seed=settings.seed + run) for run in range(rules.seeds)]
+    plan = Plan(task, settings, protocol, rules, samplers, manifest)
+    if manifest is not None and (difference := plan.header.difference(manifest.header)):
+        raise InputError(f"{settings.manifest} is of other episodes: here is {difference}")
+    return plan

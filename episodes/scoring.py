@@ -1,0 +1,132 @@
+"""Score a method by the plans of one protocol or several, and write what was found: `srpnet eval` for any method."""
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from torch import Tensor
+
+from episodes.episode import Episode
+from episodes.evaluation import Method, shelf_for
+from episodes.files import write_json
+from episodes.gallery import Gallery
+from episodes.geometry import Geometry
+from episodes.intervals import Resampling
+from episodes.plan import Plan
+from episodes.protocols import departures
+from episodes.records import COUNTS
+from episodes.results import result
+from episodes.shelf import Shelf
+from episodes.world import ALONE, World
+
+
+@dataclass(frozen=True)
+class Output:
+    """What is kept of a run beside its scores.
+
+    Attributes:
+        folder: For `result.json`, `counts.npz` and pictures; with several protocols, for a folder of each. None writes
+            nothing.
+        pictures: How many episodes to draw into `pictures/`, evenly spread.
+        worst: How many of the episodes with the lowest IoU to draw into `worst/`, the lowest first.
+    """
+
+    folder: Path | None = None
+    pictures: int = 0
+    worst: int = 0
+
+
+def score(
+    plans: Mapping[str, Plan],
+    method: Method,
+    about: Mapping[str, Any],
+    output: Output = Output(),
+    *,
+    used: Mapping[str, Any] | None = None,
+    resampling: Resampling | None = None,
+    cache_bytes: int = 2 << 30,
+    world: World = ALONE,
+    on_episode: Callable[[int, int], None] = lambda *_: None,
+) -> dict[str, dict[str, Any]]:
+    """Score a method by each plan; what it prepares of a photograph is shared where the geometry is the same.
+
+    Args:
+        plans: By the name of the protocol, from `episodes.plan.plans`.
+        method: See `episodes.evaluate`.
+        about: What it is made of, for the result.
+        output: What is kept.
+        used: More settings for the result.
+        resampling: What the intervals are made by; the default is `Resampling()`.
+        cache_bytes, world: See `episodes.evaluate`. All processes get the same scores; the first has the intervals too,
+            and writes.
+        on_episode: Called with the number of episodes done, and of all.
+
+    Returns:
+        Protocol -> the content of `result.json`.
+
+    Raises:
+        InputError: if a photograph cannot be loaded, or a file cannot be written.
+    """
+    contents: dict[str, dict[str, Any]] = {}
+    every = sum(plan.count for plan in plans.values())
+    with Shelves(method, cache_bytes) as shelves:
+        for name, plan in sorted(plans.items(), key=lambda item: str(item[1].rules.geometry)):
+            gallery = Gallery.of(plan.task, plan.count, output.pictures, output.worst)
+            told = Told(gallery, sum(plans[done].count for done in contents), plan.count, every, world, on_episode)
+            outcome = plan.evaluate(method, shelf=shelves.of(plan.rules.geometry), world=world, on_episode=told)
+            data = plan.settings.data
+            settings = asdict(plan.settings) | {"data": data.data, "source": asdict(data), "protocol": name}
+            settings |= {"episodes": plan.rules.episodes, "size": plan.rules.geometry.size, **(used or {})}
+            departed = departures(plan.protocol, plan.rules, data.data, data.fold_order)
+            pairs = plan.header.pairs
+            contents[name] = result(outcome, plan.rules, settings, pairs, about, departed, resampling)
+            galleries = world.gather((gallery.pictures, gallery.failures))
+            with world.together():
+                if output.folder is not None and galleries is not None:
+                    folder = output.folder / name if len(plans) > 1 else output.folder
+                    gallery.take(galleries)
+                    outcome.records.write(folder / COUNTS)
+                    write_json(folder / "result.json", contents[name])
+                    gallery.write(folder)
+    return {name: contents[name] for name in plans}
+
+
+@dataclass(frozen=True)
+class Told:
+    """What happens after each episode: it may be drawn, and somebody is told how far the work is."""
+
+    gallery: Gallery
+    before: int
+    count: int
+    every: int
+    world: World
+    on_episode: Callable[[int, int], None]
+
+    def __call__(self, episode: Episode, predictions: list[Tensor], matrix: Tensor) -> None:
+        self.gallery.see(episode, predictions, matrix)
+        done = min(episode.spec.index + self.world.size, self.count)  # the other processes have come as far
+        self.on_episode(self.before + done, self.every)
+
+
+class Shelves:
+    """What a method made of photographs, kept from one plan to the next as long as the geometry is the same."""
+
+    def __init__(self, method: Method, limit: int) -> None:
+        self._method, self._limit = method, limit
+        self._open = ExitStack()
+        self._shelf: tuple[Geometry, Shelf] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def of(self, geometry: Geometry) -> Shelf:
+        """The shelf of the last plan, or an empty one if its photographs were of another geometry."""
+        if self._shelf is None or self._shelf[0] != geometry:
+            self._open.close()
+            self._shelf = geometry, self._open.enter_context(shelf_for(self._method, self._limit))
+        return self._shelf[1]

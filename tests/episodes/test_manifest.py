@@ -1,0 +1,164 @@
+"""Manifests: the same bytes everywhere, exactly those episodes scored, and another list refused with the difference."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from episodes.errors import InputError
+from episodes.manifest import Header, Manifest
+from episodes.pictures import draw_manifest
+from episodes.plan import Plan, PlanSettings, plans
+from episodes.protocols import PROTOCOLS
+from episodes.task import DataSettings, Task
+from tests.episodes.fakes import Fake, label_map
+from tests.episodes.scored import perfect
+
+GOLDEN = Path(__file__).parent / "golden.jsonl"
+LISTED = ("2007_000042", "2007_000661", "2008_000073", "2008_000096", "2009_000012")
+
+
+@pytest.fixture
+def lists(tmp_path: Path) -> DataSettings:
+    """A pair list of fold 0 alone: aeroplane 3 and bicycle 2 photographs, which are nowhere."""
+    pairs = [*(f"{id}__01" for id in LISTED[:3]), *(f"{id}__02" for id in LISTED[3:])]
+    (tmp_path / "lists").mkdir()
+    for split in ("train", "val"):
+        (tmp_path / f"lists/{split}_fold0.txt").write_text("\n".join(pairs))
+    return DataSettings("pascal", str(tmp_path / "lists"))
+
+
+def planned(settings: PlanSettings) -> Plan:
+    (plan,) = plans(settings).values()
+    return plan
+
+
+def of_lists(lists: DataSettings, **more: object) -> PlanSettings:
+    return replace(PlanSettings(lists, episodes=4, classes=("aeroplane", "bicycle")), **more)
+
+
+def test_golden_bytes_from_a_pair_list_alone(lists: DataSettings, tmp_path: Path) -> None:
+    planned(of_lists(lists, way=2)).export().write(tmp_path / "m.jsonl")
+    assert (tmp_path / "m.jsonl").read_bytes() == GOLDEN.read_bytes()
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_manifest_comes_back_and_holds_what_the_protocol_draws(
+    lists: DataSettings, tmp_path: Path, protocol: str
+) -> None:
+    plan = planned(of_lists(lists, protocol=protocol, seed=3))
+    manifest = plan.export()
+    manifest.write(tmp_path / "m.jsonl")
+    assert Manifest.read(tmp_path / "m.jsonl") == manifest
+    assert len(manifest.specs) == 4 * PROTOCOLS[protocol].seeds
+    again = planned(of_lists(lists, manifest=str(tmp_path / "m.jsonl"), episodes=None, classes=()))
+    drawn = [(seed, list(specs)) for seed, specs in plan.runs()]
+    assert [(seed, list(specs)) for seed, specs in again.runs()] == drawn
+    assert [seed for seed, _ in drawn] == [3 + run for run in range(PROTOCOLS[protocol].seeds)]
+    assert again.rules == plan.rules
+
+
+def test_exactly_those_episodes_are_scored(tmp_path: Path) -> None:
+    """A manifest that somebody else wrote, whose episodes no sampler would draw."""
+    task, plan = faked()
+    manifest = plan.export()
+    odd = replace(manifest, specs=[replace(spec, index=index) for index, spec in enumerate([manifest.specs[3]] * 4)])
+    odd.write(tmp_path / "m.jsonl")
+    (again,) = plans(replace(plan.settings, manifest=str(tmp_path / "m.jsonl")), task=task).values()
+    asked = []
+    outcome = again.evaluate(lambda episode: asked.append(episode.spec) or perfect(episode))
+    assert asked == odd.specs
+    assert outcome.runs[0].queries.miou == 0.5  # the other class has no episode
+    assert [row.spec for row in outcome.records.rows] == odd.specs
+
+
+def faked() -> tuple[Task, Plan]:
+    maps = {f"v{label}{place}": label_map({label: 300 + place}) for label in (1, 2) for place in range(3)}
+    settings = PlanSettings(DataSettings("fake", min_pixels=10), episodes=4, size=32)
+    task = Task(settings.data, source=Fake(maps | {f"t{id}": labels for id, labels in maps.items()}))
+    (plan,) = plans(replace(settings, classes=("ant", "bee")), task=task).values()
+    return task, plan
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"pairs": {"rule": "pair list: val_fold0.txt", "sha256": "no"}}, "is of other episodes: here is pairs"),
+        ({"source": "coco"}, "is of other episodes: here is source pascal, not coco"),
+        ({"split": "train"}, "is of other episodes: here is split val, not train"),
+        ({"protocol": "blind"}, "there is no protocol 'blind'"),
+        ({"manifest": 2}, "is of version 2, and this program knows 1"),
+        ({"episodes": 5}, "says 1 x 5 episodes and holds 4: export it again"),
+        ({"fold": 9}, "fold 9 does not exist"),
+        ({"classes": {"1": "unicorn"}}, "'unicorn' is no novel class of fold 0"),
+    ],
+)
+def test_another_list_is_refused_with_the_difference(
+    lists: DataSettings, tmp_path: Path, changes: dict[str, object], words: str
+) -> None:
+    manifest = planned(of_lists(lists)).export()
+    replace(manifest, header=replace(manifest.header, **changes)).write(tmp_path / "m.jsonl")
+    with pytest.raises(InputError, match=words):
+        plans(of_lists(lists, manifest=str(tmp_path / "m.jsonl"), episodes=None))
+
+
+def test_a_pair_less_in_the_list_is_another_list(lists: DataSettings, tmp_path: Path) -> None:
+    planned(of_lists(lists)).export().write(tmp_path / "m.jsonl")
+    file = tmp_path / "lists/val_fold0.txt"
+    file.write_text("\n".join(file.read_text().splitlines()[1:]))
+    with pytest.raises(InputError, match="here is pairs queries 4, not 5"):
+        plans(of_lists(lists, manifest=str(tmp_path / "m.jsonl"), episodes=None))
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (None, "cannot be read"),
+        ("", "is no manifest"),
+        ("[1]", "is no manifest"),
+        ('{"manifest": 1}', "is no manifest"),
+    ],
+)
+def test_a_file_that_is_none(tmp_path: Path, line: str | None, words: str) -> None:
+    if line is not None:
+        (tmp_path / "m.jsonl").write_text(line)
+    with pytest.raises(InputError, match=words):
+        Manifest.read(tmp_path / "m.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('"index": 1', '"index": 3', "line 3: episode 3 is not in its place"),
+        ('{"index": 1', '{ "index": 1', "line 3: episode 1 is not written as episodes are"),
+        ('"queries"', '"query"', "line 2: no episode"),
+        ('"supports": [["2007_000661"]]', '"supports": [["2007_000661", "2007_000661"]]', "the same support twice"),
+    ],
+)
+def test_a_line_that_is_wrong_is_named(tmp_path: Path, lists: DataSettings, old: str, new: str, words: str) -> None:
+    planned(of_lists(lists, seed=1)).export().write(tmp_path / "m.jsonl")
+    text = (tmp_path / "m.jsonl").read_text()
+    head, *lines = text.splitlines()
+    (tmp_path / "m.jsonl").write_text("\n".join([head, *(line.replace(old, new) for line in lines)]))
+    assert old in "".join(lines)
+    with pytest.raises(InputError, match=words):
+        Manifest.read(tmp_path / "m.jsonl")
+
+
+def test_photographs_that_are_not_there_are_asked_for() -> None:
+    with pytest.raises(InputError, match="pascal without a folder is for manifests of --pairs lists: use pascal:PATH"):
+        plans(PlanSettings(DataSettings("pascal")))
+
+
+def test_headers_that_differ_in_nothing() -> None:
+    _, plan = faked()
+    assert isinstance(plan.header, Header)
+    assert plan.header.difference(plan.header) is None
+
+
+def test_pictures_of_a_manifest(tmp_path: Path) -> None:
+    task, plan = faked()
+    files = draw_manifest(plan.export(), task.source, 3, tmp_path)
+    assert [file.name for file in files] == ["000000-ant.png", "000001-ant.png", "000002-ant.png"]
+    assert all(file.is_file() for file in files)
+    assert len(draw_manifest(plan.export(), task.source, 9, tmp_path)) == 4
