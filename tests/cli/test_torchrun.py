@@ -86,7 +86,7 @@ def test_scores_of_unlike_episodes_are_not_added(answers: list[list[tuple[int, s
 def test_one_process_tells_the_scores(answers: list[list[tuple[int, str, str]]]) -> None:
     (code, out, _), (silent_code, *silence) = (each[3] for each in answers)
     assert code == silent_code == 0
-    assert "result.json and pictures: scores" in out
+    assert "result.json, counts.npz and pictures: scores" in out
     assert silence == ["", ""]
 
 
