@@ -14,6 +14,7 @@ from cli.options import (
     config_option,
     data_options,
     episode_options,
+    given_flags,
     names_in,
     percent,
     pick,
@@ -65,7 +66,9 @@ IN_MANIFEST = {
     type=click.Path(path_type=Path),
     help="Folder for result.json, counts.npz and pictures; with several protocols, for a folder of each.",
 )
-@click.option("--pictures", default=0, show_default=True, help="Episodes to draw into --out, evenly spread.")
+@click.option(
+    "--pictures", default=0, show_default=True, help="Episodes to draw into --out, from the best to the worst."
+)
 @click.option("--worst", default=0, show_default=True, help="Episodes with the lowest IoU to draw into --out.")
 @click.pass_context
 def command(
@@ -109,7 +112,7 @@ def command(
 
     flags |= {"classes": names_in(flags["classes"])}
     settings = pick(EvalSettings, flags, data=pick(DataSettings, flags))
-    output = Output(out, pictures, worst)
+    output = Output(out, pictures, worst, f"srpnet eval {given_flags(ctx, ctx.params)}")
     with joined() as world, Bars(console) as bars:
 
         def evaluating(done: int, total: int) -> None:

@@ -1,7 +1,7 @@
 """Score a method over episodes: any callable that maps an Episode to label maps."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
@@ -154,6 +154,15 @@ def evaluate(
     done = int(world.sum(torch.tensor(done)))
     seconds = time.perf_counter() - start - paused
     return Evaluation(queries, supports if restores else None, done, seconds, records)
+
+
+def answered(
+    method: Method, episodes: Iterable[Episode], shelf: Shelf, batch: int = 8
+) -> Iterator[tuple[Episode, Answer]]:
+    """What a method answers to each episode, whose photographs come from the shelf."""
+    for together in shelf.batches(episodes, batch):
+        answers = _answers(method, [shelved for _, shelved in together])
+        yield from zip((episode for episode, _ in together), answers, strict=True)
 
 
 def shelf_for(method: Method, cache_bytes: int) -> Shelf:

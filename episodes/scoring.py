@@ -6,12 +6,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from torch import Tensor
-
 from episodes.episode import Episode
 from episodes.evaluation import Method, shelf_for
 from episodes.files import write_json
-from episodes.gallery import Gallery
+from episodes.gallery import chosen, draw, ranked
 from episodes.geometry import Geometry
 from episodes.intervals import Resampling
 from episodes.plan import Plan
@@ -29,13 +27,15 @@ class Output:
     Attributes:
         folder: For `result.json`, `counts.npz` and pictures; with several protocols, for a folder of each. None writes
             nothing.
-        pictures: How many episodes to draw into `pictures/`, evenly spread.
+        pictures: How many episodes to draw into `pictures/`, evenly spread from the best to the worst.
         worst: How many of the episodes with the lowest IoU to draw into `worst/`, the lowest first.
+        command: What repeats the run, for the result.
     """
 
     folder: Path | None = None
     pictures: int = 0
     worst: int = 0
+    command: str | None = None
 
 
 def score(
@@ -73,39 +73,41 @@ def score(
     every = sum(plan.count for plan in plans.values())
     with Shelves(method, cache_bytes) as shelves:
         for name, plan in sorted(plans.items(), key=lambda item: str(item[1].rules.geometry)):
-            gallery = Gallery.of(plan.task, plan.count, output.pictures, output.worst)
-            told = Told(gallery, sum(plans[done].count for done in contents), plan.count, every, world, on_episode)
-            outcome = plan.evaluate(method, shelf=shelves.of(plan.rules.geometry), world=world, on_episode=told)
+            told = Told(sum(plans[done].count for done in contents), plan.count, every, world, on_episode)
+            shelf = shelves.of(plan.rules.geometry)
+            outcome = plan.evaluate(method, shelf=shelf, world=world, on_episode=told)
             data = plan.settings.data
             settings = asdict(plan.settings) | {"data": data.data, "source": asdict(data), "protocol": name}
-            settings |= {"episodes": plan.rules.episodes, "size": plan.rules.geometry.size, **(used or {})}
+            settings |= {
+                "episodes": plan.rules.episodes,
+                "size": plan.rules.geometry.size,
+                "command": output.command,
+                **(used or {}),
+            }
             departed = departures(plan.protocol, plan.rules, data.data, data.fold_order)
             pairs = plan.header.pairs
             contents[name] = result(outcome, plan.rules, settings, pairs, about, departed, resampling)
-            galleries = world.gather((gallery.pictures, gallery.failures))
             with world.together():
-                if output.folder is not None and galleries is not None:
+                if output.folder is not None and world.first:
                     folder = output.folder / name if len(plans) > 1 else output.folder
-                    gallery.take(galleries)
                     outcome.records.write(folder / COUNTS)
                     write_json(folder / "result.json", contents[name])
-                    gallery.write(folder)
+                    drawn = chosen(ranked(outcome.records), output.pictures, output.worst)
+                    draw(folder, plan.task, plan.loader(), method, shelf, drawn)
     return {name: contents[name] for name in plans}
 
 
 @dataclass(frozen=True)
 class Told:
-    """What happens after each episode: it may be drawn, and somebody is told how far the work is."""
+    """Tells somebody after each episode how far the work is."""
 
-    gallery: Gallery
     before: int
     count: int
     every: int
     world: World
     on_episode: Callable[[int, int], None]
 
-    def __call__(self, episode: Episode, predictions: list[Tensor], matrix: Tensor) -> None:
-        self.gallery.see(episode, predictions, matrix)
+    def __call__(self, episode: Episode, *_: object) -> None:
         done = min(episode.spec.index + self.world.size, self.count)  # the other processes have come as far
         self.on_episode(self.before + done, self.every)
 

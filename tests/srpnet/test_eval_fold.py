@@ -10,6 +10,8 @@ import pytest
 from PIL import Image
 
 from episodes.errors import InputError
+from episodes.gallery import ranked
+from episodes.records import Records
 from episodes.scoring import Output
 from episodes.task import DataSettings
 from srpnet import checkpoints
@@ -69,14 +71,12 @@ def test_fold_all_tests_every_class_that_was_not_seen(checkpoint: str, evaluatio
     assert content["settings"]["source"]["fold"] == "all"
 
 
-@pytest.mark.parametrize(("pictures", "drawn"), [(0, set()), (2, {0, 2}), (99, {0, 1, 2, 3, 4})])
-def test_pictures_are_spread_over_the_run(
-    checkpoint: str, evaluation: EvalSettings, tmp_path: Path, pictures: int, drawn: set[int]
-) -> None:
-    scored(replace(evaluation, checkpoint=checkpoint), tmp_path / "scores", pictures)
+def test_pictures_go_from_the_best_to_the_worst(checkpoint: str, evaluation: EvalSettings, tmp_path: Path) -> None:
+    scored(replace(evaluation, checkpoint=checkpoint), tmp_path / "scores", 5)
     written = sorted((tmp_path / "scores").glob("pictures/*.png"))
-    assert {int(file.name[:6]) for file in written} == drawn
-    assert all(file.stem[7:] in NOVEL for file in written)
+    order = [each.spec.index for each in ranked(Records.read(tmp_path / "scores/counts.npz"))]
+    assert [int(file.name[4:10]) for file in written] == order[::-1]
+    assert all(file.stem[11:] in NOVEL for file in written)
     assert all(Image.open(file).width > 64 for file in written)
 
 
