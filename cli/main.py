@@ -11,6 +11,7 @@ COMMANDS = {
     "train": "Train SRPNet on the base classes of a fold.",
     "eval": "Score it on the novel classes of a fold.",
     "compare": "Tell by how much one run is better than another, and how sure that is.",
+    "report": "Write an HTML page about runs.",
     "protocols": "Print what each protocol of evaluation does.",
     "episodes": "Write episodes to a file, and look at them.",
     "predict": "Segment your own photographs by example.",

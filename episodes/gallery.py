@@ -65,9 +65,8 @@ def draw(
         for old in (folder / name).glob(f"{3 * '[0-9]'}-{6 * '[0-9]'}-*.png"):
             old.unlink()
         built = [loader.build(each.spec) for each in episodes]
-        for place, (each, (episode, answer)) in enumerate(
-            zip(episodes, answered(method, built, shelf), strict=True), 1
-        ):
+        answers = answered(method, built, shelf)
+        for place, (each, (episode, answer)) in enumerate(zip(episodes, answers, strict=True), start=1):
             names = [task.source.classes[label - 1] for label in each.spec.classes]
             file = f"{place:03d}-{each.spec.index:06d}-{'-'.join(names)}.png".replace(" ", "_")
             with atomic_write(folder / name / file) as temporary:

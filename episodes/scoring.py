@@ -78,12 +78,8 @@ def score(
             outcome = plan.evaluate(method, shelf=shelf, world=world, on_episode=told)
             data = plan.settings.data
             settings = asdict(plan.settings) | {"data": data.data, "source": asdict(data), "protocol": name}
-            settings |= {
-                "episodes": plan.rules.episodes,
-                "size": plan.rules.geometry.size,
-                "command": output.command,
-                **(used or {}),
-            }
+            settings |= {"episodes": plan.rules.episodes, "size": plan.rules.geometry.size}
+            settings |= {"command": output.command, **(used or {})}
             departed = departures(plan.protocol, plan.rules, data.data, data.fold_order)
             pairs = plan.header.pairs
             contents[name] = result(outcome, plan.rules, settings, pairs, about, departed, resampling)

@@ -381,6 +381,8 @@ def test_runs_are_compared() -> None:
     compared = srpnet("compare", "iqi0", "iqi2")
     assert compared.exit_code == 0, compared.output
     assert "A: iqi0" in compared.output
+    assert srpnet("report", "iqi0", "iqi2", "--out", "both.html").exit_code == 0
+    assert "srpnet eval" in Path("both.html").read_text()
     assert "The interval of the mIoU" in compared.output or "the interval of the mIoU" in compared.output
 
 

@@ -9,12 +9,11 @@ import pytest
 
 from episodes.comparison import compare
 from episodes.errors import InputError
-from episodes.files import write_json
 from episodes.intervals import Resampling
 from episodes.plan import PlanSettings, plans
 from episodes.records import COUNTS
-from episodes.results import result
 from episodes.runs import Run
+from episodes.scoring import Output, score
 from episodes.task import DataSettings, Task
 from tests.episodes.fakes import Fake, label_map
 from tests.episodes.scored import background, perfect
@@ -34,9 +33,7 @@ def write_run(folder: Path, method: Any, **changes: Any) -> Path:
     )
     task = Task(settings.data, source=Fake(maps))
     (plan,) = plans(settings, task=task).values()
-    outcome = plan.evaluate(method)
-    outcome.records.write(folder / COUNTS)
-    write_json(folder / "result.json", result(outcome, plan.rules, {}, plan.header.pairs, {}, resampling=QUICK))
+    score({plan.rules.name: plan}, method, {}, Output(folder), resampling=QUICK)
     return folder
 
 
