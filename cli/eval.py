@@ -39,6 +39,14 @@ IN_MANIFEST = {
 @plan_options
 @click.option("--size", type=int, help="Side of the square photographs.  [default: the protocol's]")
 @click.option("--original-size", is_flag=True, help="Compare label maps at the photographs' own sizes.")
+@click.option(
+    "--support",
+    type=click.Choice(["mask", "box", "scribble", "points"]),
+    default="mask",
+    show_default=True,
+    help="What is given of the supports, drawn from their masks. Outside a box is background; scribbles and points are "
+    "of class and background, and all else is unknown.",
+)
 @click.option("--manifest", type=click.Path(), help="Score the episodes of this file of `srpnet episodes export`.")
 @click.option(
     "--predictions",

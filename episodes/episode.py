@@ -8,8 +8,10 @@ from typing import Any, Literal, Self
 import torch
 from torch import Tensor
 
+from episodes.draws import Draws
 from episodes.geometry import Placement
 from episodes.sources.base import IGNORE
+from episodes.weak import Annotation, weakened
 
 ScoreAt = Literal["input", "original"]
 SupportIgnore = Literal["ignore", "background"]
@@ -129,6 +131,8 @@ class Episode:
         ignored: Classes whose pixels become 255 (the `novel_pixels="ignore"` rule).
         score_at: The size at which label maps are compared: the network's `input`, or the photograph's `original`.
         support_ignore: What label 255 of a support teaches: nothing (`ignore`), or `background` as in PANet.
+        annotation: What is given of a support instead of its mask, see `weakened`. It depends on the photograph and the
+            classes alone, so that it is the same in all episodes.
     """
 
     spec: EpisodeSpec
@@ -136,6 +140,7 @@ class Episode:
     ignored: frozenset[int] = frozenset()
     score_at: ScoreAt = "input"
     support_ignore: SupportIgnore = "ignore"
+    annotation: Annotation = "mask"
 
     @property
     def support_ways(self) -> Tensor:
@@ -159,8 +164,8 @@ class Episode:
         """(H, W) uint8: what a support teaches, 0..N and 255; see `support_ignore`. Padding stays 255."""
         labels = self.labels(support)
         if self.support_ignore == "background":
-            return labels.masked_fill((labels == IGNORE) & support.valid, 0)
-        return labels
+            labels = labels.masked_fill((labels == IGNORE) & support.valid, 0)
+        return weakened(labels, self.annotation, Draws("annotation", self.annotation, support.id, *self.spec.classes))
 
     def truth(self, photograph: Photograph) -> Tensor:
         """The label map that a prediction is compared with: (H, W), or (H0, W0) if `score_at` is `original`."""

@@ -14,6 +14,7 @@ from episodes.errors import InputError
 from episodes.geometry import Geometry
 from episodes.sampler import Sampler
 from episodes.sources.base import IGNORE, Source
+from episodes.weak import Annotation
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ class Loader:
         ignored: Classes whose pixels count for nothing (`novel_pixels="ignore"`).
         score_at: The size at which predictions are compared with the truth.
         support_ignore: What label 255 of a support teaches, see `Episode`.
+        annotation: What is given of a support, see `Episode`.
     """
 
     source: Source
@@ -91,6 +93,7 @@ class Loader:
     ignored: frozenset[int] = frozenset()
     score_at: ScoreAt = "input"
     support_ignore: SupportIgnore = "ignore"
+    annotation: Annotation = "mask"
 
     def photograph(self, id: str, draws: Draws | None = None) -> Photograph:
         """Load one photograph; with `draws`, augmented."""
@@ -108,7 +111,7 @@ class Loader:
         def load(id: str, slot: int) -> Photograph:
             return self.photograph(id, self._draws(spec.index, slot))
 
-        return Episode(spec, load, self.ignored, self.score_at, self.support_ignore)
+        return Episode(spec, load, self.ignored, self.score_at, self.support_ignore, self.annotation)
 
     def mirrors(self, index: int, slot: int) -> bool:
         """Whether the photograph in this slot of this episode comes flipped; nothing is read to tell."""

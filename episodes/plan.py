@@ -19,6 +19,7 @@ from episodes.sampler import Sampler
 from episodes.shelf import Shelf
 from episodes.sources.base import OnProgress, silent
 from episodes.task import DataSettings, Task
+from episodes.weak import Annotation, check
 from episodes.world import ALONE, World
 
 
@@ -37,6 +38,7 @@ class PlanSettings:
         way, shot, query_count: Of the episodes.
         seed: Of the episodes of the first run; each further one takes the next.
         manifest: File with the episodes to score. It fixes the fold, its classes, the protocol and the episodes.
+        support: What is given of the supports: `mask`, `box`, `scribble` or `points`, see `weakened`.
 
     Raises:
         InputError: if there is nothing to score.
@@ -54,8 +56,10 @@ class PlanSettings:
     query_count: int = 1
     seed: int = 0
     manifest: str | None = None
+    support: Annotation = "mask"
 
     def __post_init__(self) -> None:
+        check(self.support)
         for name, count in (("episodes", self.episodes), ("seeds", self.seeds)):
             if count is not None and count < 1:
                 raise InputError(f"cannot score {count} {name}: at least 1")
@@ -156,7 +160,13 @@ class Plan:
     def loader(self) -> Loader:
         """Builds its episodes, by the protocol's rules."""
         rules = self.rules
-        return Loader(self.task.source, rules.geometry, score_at=rules.score_at, support_ignore=rules.support_ignore)
+        return Loader(
+            self.task.source,
+            rules.geometry,
+            score_at=rules.score_at,
+            support_ignore=rules.support_ignore,
+            annotation=self.settings.support,
+        )
 
     def evaluate(
         self,

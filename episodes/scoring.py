@@ -81,6 +81,8 @@ def score(
             settings |= {"episodes": plan.rules.episodes, "size": plan.rules.geometry.size}
             settings |= {"command": output.command, **(used or {})}
             departed = departures(plan.protocol, plan.rules, data.data, data.fold_order)
+            if plan.settings.support != "mask":
+                departed.append(f"supports: {plan.settings.support}, not mask")
             pairs = plan.header.pairs
             contents[name] = result(outcome, plan.rules, settings, pairs, about, departed, resampling)
             with world.together():
