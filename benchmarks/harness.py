@@ -19,7 +19,7 @@ import torch
 from episodes.files import write_json
 
 RESULTS = Path(__file__).parent / "results"
-PATHS = {"json", "data", "pairs", "checkpoint"}
+PATHS = {"json", "data", "pairs", "checkpoint", "runs"}
 """Arguments that name places on somebody's machine, which are not recorded."""
 
 
