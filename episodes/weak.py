@@ -79,7 +79,7 @@ def _size(box: tuple[slice, slice]) -> int:
 def _marked(pixels: Tensor, annotation: Annotation, draws: Draws, size: tuple[int, int]) -> Tensor:
     """(H, W) bool: dots around some of the pixels, or a line through them."""
     count = POINTS if annotation == "points" else 3
-    chosen = torch.stack([draws.choice(pixels) for _ in range(count)]).float()
+    chosen = torch.stack([pixels[draws.below(len(pixels))] for _ in range(count)]).float()
     if annotation == "scribble":
         steps = torch.linspace(0, 1, 2 * max(size))[:, None]
         chosen = torch.cat([start + steps * (end - start) for start, end in pairwise(chosen)])
