@@ -38,11 +38,15 @@ class Output:
     command: str | None = None
 
 
+NOTHING_KEPT = Output()
+"""The scores alone, which are returned."""
+
+
 def score(
     plans: Mapping[str, Plan],
     method: Method,
     about: Mapping[str, Any],
-    output: Output = Output(),
+    output: Output = NOTHING_KEPT,
     *,
     used: Mapping[str, Any] | None = None,
     resampling: Resampling | None = None,

@@ -8,7 +8,7 @@ from episodes.errors import InputError
 from episodes.files import check_folder
 from episodes.intervals import Resampling
 from episodes.plan import Plan, PlanSettings, plans
-from episodes.scoring import Output, score
+from episodes.scoring import NOTHING_KEPT, Output, score
 from episodes.sources.base import OnProgress, same_name, silent
 from episodes.world import ALONE, World
 from srpnet.checkpoints import load_network
@@ -55,7 +55,7 @@ class EvalSettings(PlanSettings):
 
 def run_evaluation(
     settings: EvalSettings,
-    output: Output = Output(),  # noqa: B008, it is frozen
+    output: Output = NOTHING_KEPT,
     on_episode: Callable[[int, int], None] = lambda *_: None,
     world: World = ALONE,
     on_progress: OnProgress = silent,

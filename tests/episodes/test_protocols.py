@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import Tensor
 
-from episodes.episode import EpisodeSpec
+from episodes.episode import Episode, EpisodeSpec
 from episodes.errors import InputError
 from episodes.evaluation import evaluate
 from episodes.geometry import Geometry
@@ -54,7 +55,10 @@ def test_the_first_case_in_which_evaluators_differ() -> None:
     source = Fake({"s": label_map({1: 512}), "kept": label_map({1: 512}), "lost": label_map({255: 512})})
     specs = [EpisodeSpec(0, (1,), (("s",),), ("kept",)), EpisodeSpec(1, (1,), (("s",),), ("lost",))]
     drawn = [Loader(source, Geometry(32)).build(spec) for spec in specs]
-    everything = lambda episode: [torch.ones_like(truth) for truth in perfect(episode)]  # noqa: E731
+
+    def everything(episode: Episode) -> list[Tensor]:
+        return [torch.ones_like(truth) for truth in perfect(episode)]
+
     # kept: 512 found, 512 too many. lost: 512 too many, on the background that is left.
     expected = {"panet": 512 / 1024, "pfenet": 512 / 1536, "hsnet": 512 / 1536, "ssp": 512 / 1536}
     found = {name: evaluate(everything, drawn, rules, {1: "ant"}).queries.miou for name, rules in PROTOCOLS.items()}
