@@ -14,6 +14,7 @@ COMMANDS = {
     "report": "Write an HTML page about runs.",
     "protocols": "Print what each protocol of evaluation does.",
     "episodes": "Write episodes to a file, and look at them.",
+    "data": "Check data, build them, and see what training sees of novel classes.",
     "predict": "Segment your own photographs by example.",
     "models": "List the models that come with it.",
     "weights": "Fetch the ImageNet weights of the backbone.",

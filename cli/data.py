@@ -1,0 +1,78 @@
+"""`srpnet data`."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.table import Column, Table
+
+from cli.options import announce_data, data_options, percent, pick
+from cli.progress import Bars
+
+if TYPE_CHECKING:
+    from episodes.leakage import Leakage
+
+
+@click.group("data")
+def command() -> None:
+    """Look whether data are as they should be, and build them."""
+
+
+@command.command("report")
+@data_options
+@click.option("--out", type=click.Path(path_type=Path), help="Write it as JSON, too.")
+@click.pass_context
+def report(ctx: click.Context, /, out: Path | None, **flags: Any) -> None:
+    """Tell what base training of a fold sees of its novel classes.
+
+    Which photographs of base training show them, what each rule of `srpnet train --novel-pixels` does about that, and
+    whether a photograph that is trained on is tested on, too: by its name, or as a copy under another name.
+
+    \b
+    Example:
+      srpnet data report --data pascal:$PASCAL --pairs lists/pascal --fold 1
+    """
+    announce_data(ctx, flags["data"])
+    from episodes.files import write_json
+    from episodes.leakage import leakage
+    from episodes.task import DataSettings, Task
+
+    with Bars(Console(stderr=True)) as bars:
+        found = leakage(Task(pick(DataSettings, flags), on_progress=bars.update), bars.update)
+    print_leakage(found, Console())
+    if out is not None:
+        write_json(out, asdict(found))
+        click.echo(f"Written: {out}")
+
+
+def print_leakage(found: "Leakage", console: Console) -> None:
+    """The report as tables."""
+    share = percent(found.exposed / found.images)
+    console.print(
+        f"{found.source} fold {found.fold}, {found.pairs}: {found.images} photographs of base training, of which "
+        f"{found.exposed} ({share} %) show a novel class",
+        highlight=False,
+        soft_wrap=True,
+    )
+    table = Table("novel class", *(Column(name, justify="right") for name in ("photographs", "as a pair", "pixels")))
+    for each in found.classes:
+        table.add_row(each.name, f"{each.images}", f"{each.listed}", f"{each.pixels:,}")
+    console.print(table)
+    columns = [Column(name, justify="right") for name in ("photographs", "pairs", "as background", "ignored")]
+    table = Table(Column("--novel-pixels", no_wrap=True), *columns, "classes left out")
+    for rule in found.effects:
+        pixels = f"{rule.background:,}", f"{rule.ignored:,}"
+        table.add_row(rule.rule, f"{rule.images}", f"{rule.pairs}", *pixels, ", ".join(rule.left_out) or "-")
+    console.print(table)
+    lines = [f"trained on and tested on: {id}" for id in found.shared]
+    lines += [
+        f"trained on and, as a copy, tested on: {each.first} and {each.second} ({each.bits} of 256 bits differ)"
+        for each in found.duplicates
+    ]
+    lines = lines or [
+        f"None of the {found.tested} photographs that are tested on is trained on, neither by name nor as a copy."
+    ]
+    for line in lines:
+        console.print(line, highlight=False, soft_wrap=True)

@@ -1,0 +1,119 @@
+"""What training sees of the novel classes, against counts made by hand, and copies of photographs."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image, ImageFilter
+
+from cli.main import main
+from episodes.duplicates import duplicates
+from episodes.errors import InputError
+from episodes.leakage import leakage
+from episodes.sources.base import Array
+from episodes.task import DataSettings, Task
+from tests.episodes.fakes import Fake, label_map
+
+# Fold 0 has ant and bee; the base classes are cat to hen, 3..8. A pair needs 10 pixels.
+MAPS = {
+    **{f"t{label}{number}": label_map({label: 50}) for label in range(3, 9) for number in range(3)},
+    "tca": label_map({3: 50, 1: 30}),
+    "tcb": label_map({3: 50, 2: 4}),
+    "tdab": label_map({4: 50, 1: 20, 2: 7}),
+    "ta": label_map({1: 50}),
+    **{f"v{label}{number}": label_map({label: 50}) for label in range(1, 9) for number in range(3)},
+}
+
+
+def scene(seed: int) -> Array:
+    """A photograph of soft spots, like no other."""
+    noise = np.random.default_rng(seed).integers(0, 256, (12, 16, 3), dtype=np.uint8)
+    return np.array(Image.fromarray(noise).resize((160, 120), Image.Resampling.BICUBIC))
+
+
+class Scenes(Fake):
+    """Photographs that differ, but for some that are copies of others."""
+
+    def __init__(self, copies: dict[str, Array]) -> None:
+        super().__init__(MAPS)
+        self.copies = copies
+
+    def load(self, id: str) -> tuple[Array, Array]:
+        image = self.copies[id] if id in self.copies else scene(sorted(MAPS).index(id))
+        return image, np.zeros(image.shape[:2], np.uint8)
+
+
+def task(source: Fake, **settings: object) -> Task:
+    return Task(DataSettings(**{"data": "fake", "min_pixels": 10} | settings), source)
+
+
+def recompressed(image: Array, folder: Path) -> Array:
+    Image.fromarray(image).resize((96, 72)).save(folder / "copy.jpg", quality=40)
+    return np.array(Image.open(folder / "copy.jpg"))
+
+
+def test_exposure_and_rules_by_hand() -> None:
+    found = leakage(task(Scenes({})))
+    assert (found.images, found.exposed, found.tested) == (21, 3, 6)
+    ant, bee = found.classes
+    assert (ant.name, ant.images, ant.listed, ant.pixels) == ("ant", 2, 2, 50)
+    assert (bee.name, bee.images, bee.listed, bee.pixels) == ("bee", 2, 0, 11)
+    background, ignore, drop = found.effects
+    assert (background.rule, background.images, background.background, background.ignored) == ("background", 21, 61, 0)
+    assert (ignore.rule, ignore.images, ignore.background, ignore.ignored) == ("ignore", 21, 0, 61)
+    assert (drop.rule, drop.images, drop.pairs, drop.background, drop.ignored) == ("drop", 18, 18, 0, 0)
+    assert (found.shared, found.duplicates) == ((), ())
+
+
+def test_classes_that_a_rule_leaves_out_are_named() -> None:
+    maps = {id: labels for id, labels in MAPS.items() if not id.startswith("t3")}
+    source = Scenes({})
+    source._maps = maps
+    found = leakage(task(source))
+    assert [effect.left_out for effect in found.effects] == [(), (), ("cat",)]
+
+
+def test_a_copy_under_another_name_is_found(tmp_path: Path) -> None:
+    original = scene(sorted(MAPS).index("v10"))
+    found = leakage(task(Scenes({"t30": recompressed(original, tmp_path)})))
+    ((first, second, bits),) = found.duplicates
+    assert (first, second) == ("t30", "v10")
+    assert bits <= 50
+
+
+def test_photographs_that_only_resemble_one_another_are_not_copies() -> None:
+    original = Image.fromarray(scene(0))
+    other = np.array(original.crop((30, 30, 160, 120)).filter(ImageFilter.GaussianBlur(2)).resize((160, 120)))
+    assert duplicates(Scenes({"t30": other, "v10": np.array(original)}), ["t30"], ["v10"]) == []
+
+
+def test_the_same_id_is_no_duplicate_of_itself() -> None:
+    assert duplicates(Scenes({}), ["t30", "t31"], ["t30"]) == []
+    assert duplicates(Scenes({}), [], ["t30"]) == []
+
+
+def test_a_photograph_on_both_lists() -> None:
+    class Careless(Scenes):
+        def ids(self, split: object, role: object = "query") -> list[str]:
+            return [*super().ids(split), *(["tca"] if split == "val" else [])]  # type: ignore[arg-type]
+
+    assert leakage(task(Careless({}))).shared == ("tca",)
+
+
+def test_a_fold_without_novel_classes() -> None:
+    with pytest.raises(InputError, match="fold all has no novel classes"):
+        leakage(task(Scenes({}), fold="all"))
+
+
+def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "imagehash", None)
+    with pytest.raises(InputError, match=r"pip install 'srpnet\[data\]'"):
+        duplicates(Scenes({}), ["t30"], ["v10"])
+
+
+def test_the_command_needs_photographs() -> None:
+    run = CliRunner().invoke(main, ["data", "report", "--data", "pascal", "--fold", "1"])
+    assert run.exit_code == 2
+    assert "pascal without a folder" in run.output
