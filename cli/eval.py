@@ -47,6 +47,13 @@ IN_MANIFEST = {
     help="What is given of the supports, drawn from their masks. Outside a box is background; scribbles and points are "
     "of class and background, and all else is unknown.",
 )
+@click.option(
+    "--negatives",
+    default=0.0,
+    show_default=True,
+    help="Add episodes whose query does not show the class, as a share of the others: how much is called the class "
+    "there, and whether it can be told that it is not there. The IoU does not count them.",
+)
 @click.option("--manifest", type=click.Path(), help="Score the episodes of this file of `srpnet episodes export`.")
 @click.option(
     "--predictions",
@@ -110,6 +117,8 @@ def command(
             raise BadInput("--predictions needs --manifest, the episodes that they were made for")
         if flags["checkpoint"] is not None:
             raise BadInput("--predictions come instead of a --checkpoint: leave one of the two out")
+        if flags["negatives"]:
+            raise BadInput("--negatives are no part of a manifest, so that no predictions are there: leave one out")
     console = Console(stderr=True, quiet=rank() > 0)
     with console.status("Loading PyTorch"):
         from episodes.predictions import score_predictions
@@ -157,6 +166,8 @@ def print_result(result: dict[str, Any], console: Console) -> None:
         seeds = ", ".join(percent(each["miou"]) for each in result["seeds"].values())
         over = f"{rules['seeds']} seeds: mIoU {seeds}, standard deviation {percent(result['deviation']['miou'])}"
         console.print(over, highlight=False, soft_wrap=True)
+    if "negatives" in result:
+        print_negatives(result["negatives"], console)
     for departure in result["departures"]:
         console.print(f"not as in {rules['name']}: {departure}", highlight=False, soft_wrap=True)
     if note := result.get("note"):
@@ -168,6 +179,22 @@ def print_result(result: dict[str, Any], console: Console) -> None:
     else:
         facts += [f"weights {weights['name']} {str(weights['sha256'])[:12]}", settings["runtime"]]
     console.print(", ".join([*facts, pace]), highlight=False, soft_wrap=True)
+
+
+def print_negatives(found: dict[str, Any], console: Console) -> None:
+    """What was made of photographs without the class."""
+    table = Table("without the class", *(Column(name, justify="right") for name in ("%", "95 % interval")))
+    rows = {
+        "called the class, of the area": "false_positive_area",
+        "something is found": "found",
+        f"presence AUC ({found['score']})": "auc",
+    }
+    if found["threshold"] is not None:
+        rows |= {f"called absent (below {found['threshold']:g})": "rejected", "the same, with the class": "lost"}
+    for title, name in rows.items():
+        table.add_row(title, percent(found[name]), ends(found["intervals"][name]))
+    console.print(f"{found['episodes']} more episodes, whose query does not show the class", highlight=False)
+    console.print(table)
 
 
 def ends(interval: list[float] | None) -> str:

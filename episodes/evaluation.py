@@ -52,10 +52,15 @@ class RestoresSupports(Protocol):
 
 
 class Answer(NamedTuple):
-    """The label maps of one episode: of its queries, and of its supports if the method restores them."""
+    """The label maps of one episode: of its queries, and of its supports if the method restores them.
+
+    A method may also say of each query how sure it is that the query shows each of the N ways at all: any numbers, the
+    higher the surer. Of a method that does not, the share of the query that is called a way is taken.
+    """
 
     queries: Sequence[Tensor]
     supports: Sequence[Tensor] = ()
+    presence: Sequence[Sequence[float]] = ()
 
 
 @runtime_checkable
@@ -136,9 +141,10 @@ def evaluate(
                     raise ValueError(f"the method returned {len(predictions)} label maps for {len(truths)} queries")
                 counted = _counts(predictions, truths, len(classes))
                 shots = len(episode.spec.slots) - len(truths)
-                for slot, each in enumerate(counted, start=shots):
+                presence = answer.presence or [()] * len(counted)
+                for slot, (each, said) in enumerate(zip(counted, presence, strict=True), start=shots):
                     queries.add(classes, each)
-                    records.append(Record(episode.spec, slot, each))
+                    records.append(Record(episode.spec, slot, each, presence=tuple(said)))
                 if restores:
                     labels = [shelved.labels(support) for support in shelved.supports()]
                     for slot, each in enumerate(_counts(answer.supports, labels, len(classes))):

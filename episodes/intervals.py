@@ -66,7 +66,7 @@ class Resampling:
         members = [seeds == seed for seed in np.unique(seeds)]
         present = [[table[run].sum(0).any(1) for run in members] for table in tables]
         found: list[list[list[float]]] = []
-        for tries, weights in enumerate(self._weights(runs[0]), start=1):
+        for tries, weights in enumerate(self.weights(runs[0]), start=1):
             sums = [
                 [np.einsum("br,rck->bck", weights[:, run], table[run], optimize=True) for run in members]
                 for table in tables
@@ -84,8 +84,8 @@ class Resampling:
                 return None
         return None
 
-    def _weights(self, rows: Sequence[Record]) -> Iterator[Floats]:
-        """How often each row counts, (AT_A_TIME, rows) at a time, for ever."""
+    def weights(self, rows: Sequence[Record]) -> Iterator[Floats]:
+        """How often each row counts in each replicate, (AT_A_TIME, rows) at a time, for ever."""
         # A bit generator's stream never changes, while what numpy makes of it may.
         generator = np.random.PCG64(self.seed)
         photographs = _places([row.photograph for row in rows])

@@ -1,5 +1,6 @@
 """What a protocol asks of a fold: its episodes for every seed, drawn or from a manifest, ready to be scored."""
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from episodes.errors import InputError
 from episodes.evaluation import Evaluation, Method, evaluate, shelf_for
 from episodes.loading import Loader
 from episodes.manifest import Header, Manifest
+from episodes.negatives import Negatives
 from episodes.protocols import Protocol, pair_rule, protocols
 from episodes.records import Records
 from episodes.sampler import Sampler
@@ -39,6 +41,8 @@ class PlanSettings:
         seed: Of the episodes of the first run; each further one takes the next.
         manifest: File with the episodes to score. It fixes the fold, its classes, the protocol and the episodes.
         support: What is given of the supports: `mask`, `box`, `scribble` or `points`, see `weakened`.
+        negatives: How many episodes to add whose queries do not show the class, as a share of the others, in [0, 1]. No
+            IoU counts them, see `Presence`.
 
     Raises:
         InputError: if there is nothing to score.
@@ -57,12 +61,15 @@ class PlanSettings:
     seed: int = 0
     manifest: str | None = None
     support: Annotation = "mask"
+    negatives: float = 0.0
 
     def __post_init__(self) -> None:
         check(self.support)
         for name, count in (("episodes", self.episodes), ("seeds", self.seeds)):
             if count is not None and count < 1:
                 raise InputError(f"cannot score {count} {name}: at least 1")
+        if not 0 <= self.negatives <= 1:
+            raise InputError(f"--negatives is a share of the episodes, 0 to 1, not {self.negatives}")
 
     def rules(self, protocol: Protocol) -> Protocol:
         """A protocol with the choices that are changed here."""
@@ -101,10 +108,12 @@ class Outcome:
     Attributes:
         runs: Seed -> scores of that run, the same in all processes.
         records: What every photograph was counted as; in other processes than the first, none.
+        negatives: The same of the episodes whose queries do not show the class.
     """
 
     runs: dict[int, Evaluation]
     records: Records
+    negatives: Records = Records(())
 
 
 @dataclass(frozen=True)
@@ -133,9 +142,19 @@ class Plan:
         return self.task.names(self.samplers[0].classes)
 
     @property
-    def count(self) -> int:
-        """Episodes of all runs."""
+    def ordinary(self) -> int:
+        """Episodes of all runs, without the negative ones."""
         return self.rules.episodes * self.rules.seeds
+
+    @property
+    def negative(self) -> int:
+        """Negative episodes of each run."""
+        return round(self.settings.negatives * self.rules.episodes)
+
+    @property
+    def count(self) -> int:
+        """Episodes of all runs, the negative ones too."""
+        return self.ordinary + self.negative * self.rules.seeds
 
     @property
     def header(self) -> Header:
@@ -152,6 +171,15 @@ class Plan:
         for run, sampler in enumerate(self.samplers):
             drawn = map(sampler.spec, range(count))
             yield sampler.seed, (replace(spec, index=run * count + spec.index) for spec in drawn)
+
+    def negatives(self) -> Iterator[tuple[int, Iterator[EpisodeSpec]]]:
+        """Seed and negative episodes of each run, made of its first ones. The index goes on after all ordinary ones."""
+        if not self.negative:
+            return
+        index = itertools.count(self.ordinary)
+        for seed, specs in self.runs():
+            maker = Negatives(self.task.source, self.rules.split, seed)
+            yield seed, (maker.of(spec, next(index)) for spec in itertools.islice(specs, self.negative))
 
     def export(self) -> Manifest:
         """Its episodes, to be written to a file."""
@@ -182,21 +210,28 @@ class Plan:
         Args:
             method, cache_bytes, shelf, world, on_episode: As there.
         """
-        loader, found, records = self.loader(), {}, []
+        loader = self.loader()
         with nullcontext(shelf) if shelf else shelf_for(method, cache_bytes) as photographs:
-            for seed, specs in self.runs():
-                found[seed] = evaluate(
-                    method,
-                    map(loader.build, specs),
-                    self.rules,
-                    self.names,
-                    shelf=photographs,
-                    world=world,
-                    on_episode=on_episode,
-                )
-                records += [record._replace(seed=seed) for record in found[seed].records]
-        gathered = world.gather(records) or []
-        return Outcome(found, Records.of(record for part in gathered for record in part))
+
+            def scored(runs: Iterator[tuple[int, Iterator[EpisodeSpec]]]) -> tuple[dict[int, Evaluation], Records]:
+                found, records = {}, []
+                for seed, specs in runs:
+                    found[seed] = evaluate(
+                        method,
+                        map(loader.build, specs),
+                        self.rules,
+                        self.names,
+                        shelf=photographs,
+                        world=world,
+                        on_episode=on_episode,
+                    )
+                    records += [record._replace(seed=seed) for record in found[seed].records]
+                gathered = world.gather(records) or []
+                return found, Records.of(record for part in gathered for record in part)
+
+            found, records = scored(self.runs())
+            _, negatives = scored(self.negatives())
+        return Outcome(found, records, negatives)
 
 
 def plans(settings: PlanSettings, on_progress: OnProgress = silent, task: Task | None = None) -> dict[str, Plan]:

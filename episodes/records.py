@@ -1,5 +1,6 @@
 """What each photograph of a run was counted as, kept so that intervals and comparisons run nothing twice."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from episodes.protocols import Protocol
 
 COUNTS = "counts.npz"
 """The file beside `result.json`."""
+NEGATIVES = "negatives.npz"
+"""The same of the episodes whose queries do not show the class."""
 
 Role = Literal["query", "support"]
 
@@ -30,12 +33,14 @@ class Record(NamedTuple):
         slot: Which of its photographs, see `EpisodeSpec.slots`.
         matrix: Its confusion counts (N+1, N+1), see `confusion`.
         seed: Of the run that the episode belongs to.
+        presence: For each way, how sure the method is that the photograph shows it; empty if the method does not say.
     """
 
     spec: EpisodeSpec
     slot: int
     matrix: Tensor
     seed: int = 0
+    presence: tuple[float, ...] = ()
 
     @property
     def photograph(self) -> str:
@@ -79,21 +84,25 @@ class Records:
         """Write atomically, as arrays that any numpy reads.
 
         `episodes` (E): a JSON line each, as in a manifest. For each row `seed`, `episode` (its place in `episodes`),
-        `slot` and `matrix` (N+1, N+1), row is truth, 0 is background; where ways differ, the smaller are padded by 0.
+        `slot`, `matrix` (N+1, N+1), row is truth, 0 is background, and `presence` (N), NaN where the method does not
+        say; where ways differ, the smaller are padded by 0 or NaN.
         """
         places: dict[EpisodeSpec, int] = {}
         for row in self.rows:
             places.setdefault(row.spec, len(places))
         size = max((len(row.matrix) for row in self.rows), default=2)
         matrices = np.zeros((len(self.rows), size, size), np.int64)
+        presence = np.full((len(self.rows), size - 1), np.nan)
         for place, row in enumerate(self.rows):
             matrices[place, : len(row.matrix), : len(row.matrix)] = row.matrix.numpy()
+            presence[place, : len(row.presence)] = row.presence
         arrays = {
             "episodes": np.array([spec.line() for spec in places], dtype=np.str_),
             "seed": np.array([row.seed for row in self.rows], np.int64),
             "episode": np.array([places[row.spec] for row in self.rows], np.int64),
             "slot": np.array([row.slot for row in self.rows], np.int64),
             "matrix": matrices,
+            "presence": presence,
         }
         with atomic_write(file) as temporary, temporary.open("wb") as stream:
             np.savez_compressed(stream, allow_pickle=False, **arrays)
@@ -108,12 +117,13 @@ class Records:
         try:
             with np.load(file, allow_pickle=False) as arrays:
                 specs = [EpisodeSpec.of_line(str(line)) for line in arrays["episodes"]]
-                columns = [arrays[name].tolist() for name in ("seed", "episode", "slot")]
+                columns = [arrays[name].tolist() for name in ("seed", "episode", "slot", "presence")]
                 matrices = torch.from_numpy(arrays["matrix"])
             rows = []
-            for seed, episode, slot, matrix in zip(*columns, matrices, strict=True):
+            for seed, episode, slot, presence, matrix in zip(*columns, matrices, strict=True):
                 ways = len(specs[episode].classes) + 1
-                rows.append(Record(specs[episode], slot, matrix[:ways, :ways], seed))
+                said = tuple(score for score in presence if not math.isnan(score))
+                rows.append(Record(specs[episode], slot, matrix[:ways, :ways], seed, said))
             return cls(tuple(rows))
         except FileNotFoundError:
             raise InputError(f"there is no {file}: name a folder that `srpnet eval --out` wrote") from None

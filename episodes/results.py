@@ -15,6 +15,7 @@ from episodes.metrics import Score
 from episodes.plan import Outcome
 from episodes.protocols import Protocol
 from episodes.records import Role
+from episodes.sightings import presence
 
 SCHEMA = 1
 STICKERS_NOTE = "Made from the embedded stickers: a first look and a smoke test, not a benchmark"
@@ -28,6 +29,7 @@ def result(
     weights: Mapping[str, Any],
     departed: Sequence[str] = (),
     resampling: Resampling | None = None,
+    present_above: float | None = None,
 ) -> dict[str, Any]:
     """The content of `result.json`, schema 1. IoUs are fractions in [0, 1], or null if nothing was counted.
 
@@ -39,7 +41,9 @@ def result(
         weights: What the method was made of.
         departed: In what the rules depart from the protocol, see `departures`.
         resampling: What the intervals are made by; the default is `Resampling()`.
+        present_above: See `presence`.
     """
+    resampling = resampling or Resampling()
     runs = list(outcome.runs.values())
     queries = [run.queries for run in runs]
     supports = [run.supports for run in runs if run.supports is not None]
@@ -51,7 +55,7 @@ def result(
         "support_miou": _mean(score.miou for score in supports),
         "support_fb_iou": _mean(score.fb_iou for score in supports),
         "classes": {str(label): name for label, name in queries[0].names.items()},
-        "intervals": _intervals(outcome, rules, resampling or Resampling()),
+        "intervals": _intervals(outcome, rules, resampling),
         "seeds": {str(seed): _headline(run.queries) for seed, run in outcome.runs.items()},
         "deviation": _deviation(queries) if rules.seeds > 1 else None,
         "episodes": sum(run.episodes for run in runs),
@@ -63,6 +67,8 @@ def result(
         "weights": dict(weights),
         "versions": versions(),
     }
+    if outcome.negatives.rows:
+        content["negatives"] = presence(outcome.records, outcome.negatives, resampling, present_above)
     if settings.get("data") == "stickers":
         content["note"] = STICKERS_NOTE
     return content

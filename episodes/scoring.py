@@ -14,7 +14,7 @@ from episodes.geometry import Geometry
 from episodes.intervals import Resampling
 from episodes.plan import Plan
 from episodes.protocols import departures
-from episodes.records import COUNTS
+from episodes.records import COUNTS, NEGATIVES
 from episodes.results import result
 from episodes.shelf import Shelf
 from episodes.world import ALONE, World
@@ -50,6 +50,7 @@ def score(
     *,
     used: Mapping[str, Any] | None = None,
     resampling: Resampling | None = None,
+    present_above: float | None = None,
     cache_bytes: int = 2 << 30,
     world: World = ALONE,
     on_episode: Callable[[int, int], None] = lambda *_: None,
@@ -63,6 +64,7 @@ def score(
         output: What is kept.
         used: More settings for the result.
         resampling: What the intervals are made by; the default is `Resampling()`.
+        present_above: The method's threshold: a class whose presence score is below it is called absent.
         cache_bytes, world: See `episodes.evaluate`. All processes get the same scores; the first has the intervals too,
             and writes.
         on_episode: Called with the number of episodes done, and of all.
@@ -88,11 +90,13 @@ def score(
             if plan.settings.support != "mask":
                 departed.append(f"supports: {plan.settings.support}, not mask")
             pairs = plan.header.pairs
-            contents[name] = result(outcome, plan.rules, settings, pairs, about, departed, resampling)
+            contents[name] = result(outcome, plan.rules, settings, pairs, about, departed, resampling, present_above)
             with world.together():
                 if output.folder is not None and world.first:
                     folder = output.folder / name if len(plans) > 1 else output.folder
                     outcome.records.write(folder / COUNTS)
+                    if plan.negative:
+                        outcome.negatives.write(folder / NEGATIVES)
                     write_json(folder / "result.json", contents[name])
                     drawn = chosen(ranked(outcome.records), output.pictures, output.worst)
                     draw(folder, plan.task, plan.loader(), method, shelf, drawn)

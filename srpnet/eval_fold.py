@@ -104,11 +104,12 @@ def run_evaluation(
     }
     return score(
         chosen,
-        ENGINES[settings.engine](network, machine, iqi),
+        ENGINES[settings.engine](network, machine, iqi, presence=settings.negatives > 0),
         about,
         output,
         used={"iqi": asdict(iqi), "runtime": str(machine)},
         resampling=Resampling(supports=settings.resample_supports),
+        present_above=network.config.present_above,
         cache_bytes=int(settings.cache_limit * 2**30),
         world=world,
         on_episode=on_episode,

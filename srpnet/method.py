@@ -15,6 +15,7 @@ from episodes.evaluation import Answer
 from episodes.shelf import TOGETHER, chunks
 from srpnet.inference import QueryInference
 from srpnet.network import SRPNet
+from srpnet.presence import examples
 from srpnet.prototypes import Pooled, joined, mean_prototypes
 from srpnet.runtime import Runtime
 
@@ -34,25 +35,38 @@ class Encoded(NamedTuple):
         features_hwC: The final feature map as it was computed, in bfloat16 or float32.
         pooled: Classes of an episode and its rule for label 255 -> what the photograph says of them as a support, once
             it was one.
+        deep_Dyx: The deepest stage, coarse, if presence is asked for.
     """
 
     features_hwC: Tensor
     pooled: dict[tuple[tuple[int, ...], SupportIgnore], Pooled]
+    deep_Dyx: Tensor | None = None
 
 
 class Part(NamedTuple):
-    """A photograph to be segmented: a query, or a support that is to be restored."""
+    """A photograph to be segmented: a query, or a support that is to be restored.
+
+    With examples, the presence of the classes is asked for, too.
+    """
 
     photograph: Photograph
     encoded: Encoded
     prototypes_PC: Tensor
     original: bool
     iqi: QueryInference | None
+    examples_ND: Tensor | None = None
 
     def kind(self) -> Hashable:
         """Parts of one kind are worked on together."""
         sizes = self.encoded.features_hwC.shape, self.prototypes_PC.shape
-        return sizes, self.photograph.placement, self.original, self.iqi
+        return sizes, self.photograph.placement, self.original, self.iqi, self.examples_ND is None
+
+
+class Segmented(NamedTuple):
+    """A label map (H, W), and how sure the network is that each way is there, if that was asked for."""
+
+    labels: Tensor
+    presence: Sequence[float] = ()
 
 
 class SRPNetMethod:
@@ -62,12 +76,16 @@ class SRPNetMethod:
         network: Copied for inference, and left as it is.
         runtime: Device and precision.
         iqi: The recipe of query inference; None takes the network's own.
+        presence: Say of each query, too, how sure it is that the classes are there, see `srpnet.presence`.
     """
 
-    def __init__(self, network: SRPNet, runtime: Runtime, iqi: QueryInference | None = None) -> None:
+    def __init__(
+        self, network: SRPNet, runtime: Runtime, iqi: QueryInference | None = None, presence: bool = False
+    ) -> None:
         self.network = network.for_inference(runtime.device)
         self.runtime = runtime
         self.iqi = iqi or network.config.iqi
+        self.presence = presence
 
     def prepare(self, photograph: Photograph) -> Encoded:
         """The final feature map of a photograph."""
@@ -80,10 +98,11 @@ class SRPNetMethod:
         for same in alike(range(len(photographs)), lambda place: photographs[place].image.shape):
             images_B3HW = torch.stack([photographs[place].image for place in same])
             with self.runtime.autocast():
-                features_BhwC = self.network.encode(images_B3HW.to(self.runtime.device)).permute(0, 2, 3, 1)
-            for place, features_hwC in zip(same, features_BhwC, strict=True):
-                # A copy, so that maps that were encoded together can leave memory one by one.
-                encoded[place] = Encoded(features_hwC.clone(memory_format=torch.contiguous_format), {})
+                features_BChw, deep = encoded_by(self.network, images_B3HW.to(self.runtime.device), self.presence)
+            for place, features_Chw, deep_Dyx in zip(same, features_BChw, deep, strict=True):
+                # Copies, so that maps that were encoded together can leave memory one by one.
+                features_hwC = features_Chw.permute(1, 2, 0).clone(memory_format=torch.contiguous_format)
+                encoded[place] = Encoded(features_hwC, {}, None if deep_Dyx is None else deep_Dyx.clone())
         return [encoded[place] for place in range(len(photographs))]
 
     def __call__(self, episode: Episode) -> Sequence[Tensor]:
@@ -99,23 +118,27 @@ class SRPNetMethod:
         """Both, for several episodes."""
         parts: list[Part] = []
         for episode in episodes:
-            queries, supports = (
+            asked, shown = (
                 [(photograph, photograph.prepared or self.prepare(photograph)) for photograph in photographs]
                 for photographs in (episode.queries(), episode.supports())
             )
-            prototypes_PC = self._prototypes(episode, supports)
+            prototypes_PC = self._prototypes(episode, shown)
+            examples_ND = self._examples(episode, shown) if self.presence else None
             original = episode.score_at == "original"
-            parts += [Part(*query, prototypes_PC, original, self.iqi) for query in queries]
-            parts += [Part(*support, prototypes_PC, False, None) for support in supports]
-        maps: dict[int, Tensor] = {}
+            parts += [Part(*query, prototypes_PC, original, self.iqi, examples_ND) for query in asked]
+            parts += [Part(*support, prototypes_PC, False, None) for support in shown]
+        done: dict[int, Segmented] = {}
         for same in alike(range(len(parts)), lambda place: parts[place].kind()):
             for some in chunks(same, TOGETHER):
-                maps |= zip(some, self._segment([parts[place] for place in some]).cpu(), strict=True)
-        rest = iter(maps[place] for place in range(len(parts)))
-        return [
-            Answer([next(rest) for _ in episode.spec.queries], [next(rest) for _ in episode.support_ways])
-            for episode in episodes
-        ]
+                done |= zip(some, self._segment([parts[place] for place in some]), strict=True)
+        rest = iter(done[place] for place in range(len(parts)))
+        answers = []
+        for episode in episodes:
+            queries = [next(rest) for _ in episode.spec.queries]
+            supports = [next(rest) for _ in episode.support_ways]
+            presence = [query.presence for query in queries] if self.presence else ()
+            answers.append(Answer([each.labels for each in queries], [each.labels for each in supports], presence))
+        return answers
 
     def _prototypes(self, episode: Episode, supports: Sequence[tuple[Photograph, Encoded]]) -> Tensor:
         key, device = (episode.spec.classes, episode.support_ignore), self.runtime.device
@@ -127,8 +150,13 @@ class SRPNetMethod:
         pooled = joined([each.pooled[key] for _, each in supports])
         return mean_prototypes(pooled, membership(episode).to(device), [support.id for support, _ in supports])
 
-    def _segment(self, parts: Sequence[Part]) -> Tensor:
-        """The label maps (B, H, W) of parts of one kind."""
+    def _examples(self, episode: Episode, supports: Sequence[tuple[Photograph, Encoded]]) -> Tensor:
+        labels = [episode.support_labels(support)[None].to(self.runtime.device) for support, _ in supports]
+        features = [encoded.features_hwC.permute(2, 0, 1)[None] for _, encoded in supports]
+        return examples_of(self.network, episode, features, [encoded.deep_Dyx for _, encoded in supports], labels)
+
+    def _segment(self, parts: Sequence[Part]) -> list[Segmented]:
+        """What is found in parts of one kind."""
         first, placement = parts[0], parts[0].photograph.placement
         features_BChw = torch.stack([part.encoded.features_hwC for part in parts]).permute(0, 3, 1, 2)
         prototypes_BPC = torch.stack([part.prototypes_PC for part in parts])
@@ -136,7 +164,38 @@ class SRPNetMethod:
         if first.iqi is not None and placement.inner != placement.outer:
             valid_BHW = torch.stack([part.photograph.valid for part in parts]).to(features_BChw.device)
         logits_BPhw = self.network.segment(features_BChw, prototypes_BPC, valid_BHW, first.iqi)
-        return self.network.label_maps(logits_BPhw, placement, first.original)
+        maps = self.network.label_maps(logits_BPhw, placement, first.original).cpu()
+        if first.examples_ND is None:
+            return [Segmented(labels_HW) for labels_HW in maps]
+        deep_BDyx = torch.stack([part.encoded.deep_Dyx for part in parts if part.encoded.deep_Dyx is not None])
+        examples_BND = torch.stack([part.examples_ND for part in parts if part.examples_ND is not None])
+        presence_BN = self.network.presence(deep_BDyx, logits_BPhw, examples_BND, valid_BHW)
+        return [Segmented(*each) for each in zip(maps, presence_BN.tolist(), strict=True)]
+
+
+def encoded_by(network: SRPNet, images_B3HW: Tensor, presence: bool) -> tuple[Tensor, Sequence[Tensor | None]]:
+    """Final feature maps (B, C, h, w), and for each image its deepest stage, coarse, or None if that is not needed."""
+    if presence:
+        features_BChw, deep_BDyx = network.encode_deep(images_B3HW)
+        return features_BChw, list(deep_BDyx)
+    return network.encode(images_B3HW), [None] * len(images_B3HW)
+
+
+def examples_of(
+    network: SRPNet,
+    episode: Episode,
+    features: Sequence[Tensor],
+    deep: Sequence[Tensor | None],
+    labels: Sequence[Tensor],
+) -> Tensor:
+    """What the supports of an episode show of each way, deep down: (N, D)."""
+    ways = len(episode.spec.classes)
+    shown = [
+        network.shown(features_1Chw, deep_Dyx[None], labels_1HW, ways)
+        for features_1Chw, deep_Dyx, labels_1HW in zip(features, deep, labels, strict=True)
+        if deep_Dyx is not None
+    ]
+    return examples(torch.cat(shown), membership(episode).to(shown[0].device))
 
 
 class PlainMethod:
@@ -145,10 +204,13 @@ class PlainMethod:
     Each episode encodes all its photographs, and upsamples the logits of all classes. Arguments as there.
     """
 
-    def __init__(self, network: SRPNet, runtime: Runtime, iqi: QueryInference | None = None) -> None:
+    def __init__(
+        self, network: SRPNet, runtime: Runtime, iqi: QueryInference | None = None, presence: bool = False
+    ) -> None:
         self.network = network.for_inference(runtime.device)
         self.runtime = runtime
         self.iqi = iqi or network.config.iqi
+        self.presence = presence
 
     def __call__(self, episode: Episode) -> Sequence[Tensor]:
         """Segment the queries: a uint8 label map for each, of the size of `episode.truth`."""
@@ -167,24 +229,33 @@ class PlainMethod:
         device, network = self.runtime.device, self.network
         supports, queries = episode.supports(), episode.queries()
         with self.runtime.autocast():
-            features = [network.encode(each.image[None].to(device)) for each in (*supports, *queries)]
+            images = [each.image[None].to(device) for each in (*supports, *queries)]
+            encoded = [encoded_by(network, image_13HW, self.presence) for image_13HW in images]
+        shown = [features_1Chw for features_1Chw, _ in encoded[: len(supports)]]  # supports may differ in size
         labels = [episode.support_labels(support)[None].to(device) for support in supports]
-        ways, shown = len(episode.spec.classes), features[: len(supports)]  # supports may differ in size
+        ways = len(episode.spec.classes)
         pooled = joined([network.pool(*support, ways) for support in zip(shown, labels, strict=True)])
         ids = [support.id for support in supports]
         prototypes_PC = mean_prototypes(pooled, membership(episode).to(device), ids)
-        maps = []
-        for query, features_1Chw in zip(queries, features[len(supports) :], strict=True):
-            logits_1Phw = network.segment(features_1Chw, prototypes_PC, query.valid[None].to(device), self.iqi)
+        if self.presence:
+            deep = [deep_Dyx for _, (deep_Dyx,) in encoded]
+            examples_ND = examples_of(network, episode, shown, deep[: len(supports)], labels)
+        maps, said = [], []
+        for query, (features_1Chw, (deep_Dyx,)) in zip(queries, encoded[len(supports) :], strict=True):
+            valid_1HW = query.valid[None].to(device)
+            logits_1Phw = network.segment(features_1Chw, prototypes_PC, valid_1HW, self.iqi)
             scores_1PHW = network.upsample(logits_1Phw, query.labels.shape)
             if episode.score_at == "original":
                 scores_1PHW = query.placement.restore(scores_1PHW)
             maps.append(scores_1PHW.argmax(1)[0].byte())
+            if deep_Dyx is not None:
+                presence_1N = network.presence(deep_Dyx[None], logits_1Phw, examples_ND[None], valid_1HW)
+                said.append(presence_1N[0].tolist())
         restored = []
         for features_1Chw, labels_1HW in zip(shown, labels, strict=True):
             scores_1PHW = network.upsample(network.segment(features_1Chw, prototypes_PC), labels_1HW.shape)
             restored.append(scores_1PHW.argmax(1)[0].byte())
-        return Answer(maps, restored)
+        return Answer(maps, restored, said)
 
 
 ENGINES: dict[str, type[SRPNetMethod] | type[PlainMethod]] = {"shared": SRPNetMethod, "plain": PlainMethod}

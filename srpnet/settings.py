@@ -30,6 +30,8 @@ class NetworkSettings:
         similarity: `fidelity` (the paper's) or `cosine`.
         alpha: Scale of the similarity before the softmax (open).
         iqi: The recipe of iterative query inference (open).
+        present_above: Where what was found resembles the supports less than this, see `srpnet.presence`, the class may
+            not be there, which `srpnet predict` says. None says nothing.
         trained: `head`, or `all` if the backbone was fine-tuned too.
         frozen_stages: With `all`, the first so many stages keep their ImageNet weights, and the layers before them.
         seen: Names of the classes it was trained on, which must not be tested as novel.
@@ -50,6 +52,7 @@ class NetworkSettings:
     similarity: Similarity = "fidelity"
     alpha: float = 20.0
     iqi: QueryInference = field(default_factory=QueryInference)
+    present_above: float | None = None
     trained: Trained = "head"
     frozen_stages: int = 0
     seen: tuple[str, ...] = ()
@@ -74,6 +77,8 @@ class NetworkSettings:
             raise InputError("checkpointing saves memory of a backbone that is trained: use it with --train all")
         if self.frozen_stages not in range(5):
             raise InputError(f"there are 4 stages to freeze, from the first on, not {self.frozen_stages}")
+        if self.present_above is not None and not 0 <= self.present_above <= 1:
+            raise InputError(f"present_above is a cosine from 0 to 1, not {self.present_above}")
         if self.alpha <= 0:
             raise InputError(f"alpha must be positive, not {self.alpha}")
         choices = {"pooling": ("feature", "mask"), "similarity": ("fidelity", "cosine"), "trained": ("head", "all")}
