@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Column, Table
 
-from cli.options import announce_data, data_options, percent, pick
+from cli.options import BadInput, announce_data, data_options, percent, pick
 from cli.progress import Bars
 
 if TYPE_CHECKING:
@@ -45,6 +46,63 @@ def report(ctx: click.Context, /, out: Path | None, **flags: Any) -> None:
     if out is not None:
         write_json(out, asdict(found))
         click.echo(f"Written: {out}")
+
+
+@command.command("check")
+@click.argument("source")
+@click.option("--pairs", type=click.Path(path_type=Path), help="Check this folder of pair lists beside it.")
+def check(source: str, pairs: Path | None) -> None:
+    """Look whether a data folder is as it should be: layout, lists, every photograph with its mask.
+
+    SOURCE is pascal:PATH, coco:PATH or fss:PATH. What is wrong is named with its mend, and then the exit code is 2.
+    What merely differs from the published data set, as in a part of it, is a note.
+
+    \b
+    Example:
+      srpnet data check pascal:$PASCAL --pairs lists/pascal
+    """
+    from episodes.doctor import check
+
+    with Bars(Console(stderr=True)) as bars:
+        found = check(source, pairs, bars.update)
+    console = Console()
+    for fact in found.facts:
+        console.print(fact, highlight=False, soft_wrap=True)
+    for finding in found.findings:
+        style = "bold red" if finding.weight == "error" else "yellow"
+        console.print(f"[{style}]{finding.weight}[/]: {escape(finding.text)}", highlight=False, soft_wrap=True)
+    if found.errors:
+        raise BadInput(f"{source} is not in order: {found.errors} of the findings above are errors")
+    console.print(f"{source} is in order", highlight=False, soft_wrap=True)
+
+
+@command.command("prepare")
+@click.argument("kind", type=click.Choice(["pascal", "coco"]))
+@click.option("--root", type=click.Path(path_type=Path), required=True, help="The folder to build; a new one.")
+@click.option(
+    "--archive",
+    "archives",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    multiple=True,
+    help="An archive that is there already; may be given several times. The others are downloaded.",
+)
+def prepare(kind: str, root: Path, archives: tuple[Path, ...]) -> None:
+    """Build a data folder from the archives that the data set is published as.
+
+    pascal: VOC 2012 (2 GB) with the masks of SBD (1.4 GB) as SegmentationClassAug, and the lists trainaug.txt, of
+    10,582 photographs, and val.txt, of 1,449. coco: photographs and instances of COCO 2014 (20 GB). Archives are
+    checked against their published checksums. What was stopped goes on when the command is given again.
+
+    \b
+    Example:
+      srpnet data prepare pascal --root $PASCAL --archive VOCtrainval_11-May-2012.tar --archive benchmark.tgz
+    """
+    from episodes.building import BUILDERS
+
+    with Bars(Console(stderr=True)) as bars:
+        counts = BUILDERS[kind](root, archives, bars.update)
+    click.echo(f"{', '.join(f'{name}: {count}' for name, count in counts.items())}")
+    click.echo(f"Built: {root}, which is --data {kind}:{root}")
 
 
 def print_leakage(found: "Leakage", console: Console) -> None:

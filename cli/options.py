@@ -105,7 +105,7 @@ data_options = together(
         # Not click's envvar, which would win over a --config file.
         default=lambda: os.environ.get("SRPNET_DATA") or "stickers",
         show_default="$SRPNET_DATA, or stickers",
-        help="stickers (embedded), pascal:PATH (VOC layout) or coco:PATH.",
+        help="stickers (embedded), pascal:PATH (VOC layout), coco:PATH or fss:PATH.",
     ),
     click.option("--pairs", help="Folder of {train,val}_fold{0..3}.txt lists of (image, class) pairs."),
     click.option(
@@ -113,9 +113,8 @@ data_options = together(
     ),
     click.option(
         "--min-pixels",
-        default=2048,
-        show_default=True,
-        help="Without --pairs: pixels of a class that make a pair.",
+        type=int,
+        help="Without --pairs: pixels of a class that make a pair.  [default: 2048; of FSS-1000: 1]",
     ),
     click.option(
         "--fold",

@@ -87,10 +87,11 @@ class Photograph:
     Attributes:
         id: Its name in the source.
         image: (3, H, W) float32, RGB in [0, 1].
-        labels: (H, W) uint8 in the source's classes: 0 background, 1..C, 255 ignore. Padding is 255.
+        labels: (H, W) in the source's classes: 0 background, 1..C, 255 ignore. Padding is 255. uint8, or int16 where
+            there are more than 254 classes, none of which is 255.
         valid: (H, W) bool, False on padding.
         placement: Where the original lies in (H, W).
-        original: (H0, W0) uint8, the label map at the photograph's own size.
+        original: (H0, W0), the label map at the photograph's own size.
         prepared: What a method's `prepare` made of this photograph, if the evaluator asked for it.
     """
 
@@ -107,12 +108,12 @@ def episode_labels(labels: Tensor, classes: tuple[int, ...], ignored: frozenset[
     """Source labels -> episode labels: way w becomes w + 1, other classes 0, `ignored` classes and 255 become 255.
 
     Args:
-        labels: (..., H, W) uint8.
+        labels: (..., H, W) uint8, or int16 where a source has more than 254 classes.
 
     >>> episode_labels(torch.tensor([[0, 7, 3, 255, 5]], dtype=torch.uint8), (3, 7), frozenset({5})).tolist()
     [[0, 2, 1, 255, 255]]
     """
-    table = torch.zeros(256, dtype=torch.uint8)
+    table = torch.zeros(256 if labels.dtype == torch.uint8 else 1 << 15, dtype=torch.uint8)
     table[[IGNORE, *ignored]] = IGNORE
     for way, label in enumerate(classes, start=1):
         table[label] = way

@@ -67,8 +67,10 @@ class Augmentation:
 
 def _keeps_classes(window: Tensor, mask: Tensor) -> bool:
     """Whether a crop leaves every class a quarter of its pixels: of a few, none may survive the resizing."""
-    kept, whole = (torch.bincount(labels.flatten().int(), minlength=IGNORE + 1) for labels in (window, mask))
-    return bool((4 * kept >= whole)[1:IGNORE].all())
+    count = max(IGNORE, int(mask.max())) + 1
+    kept, whole = (torch.bincount(labels.flatten().int(), minlength=count) for labels in (window, mask))
+    whole[[0, IGNORE]] = 0
+    return bool((4 * kept >= whole).all())
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,7 @@ class PlanSettings:
             episodes=rules.episodes if self.episodes is None else self.episodes,
             seeds=rules.seeds if self.seeds is None else self.seeds,
             score_at="original" if self.original_size else rules.score_at,
-            lists=pair_rule(None if self.data.pairs is not None else self.data.min_pixels),
+            lists=pair_rule(None if self.data.pairs is not None else self.data.least_pixels),
         )
 
     def with_manifest(self, header: Header) -> Self:

@@ -10,7 +10,7 @@ from episodes.errors import InputError
 from episodes.folds import Fold, Order, folds, novel_and_base
 from episodes.sampler import Sampler, shortage
 from episodes.sources import open_source
-from episodes.sources.base import OnProgress, Source, Split, silent
+from episodes.sources.base import Divided, OnProgress, Source, Split, silent
 from episodes.sources.pairs import Pairs, pairs_from_areas, pairs_from_lists
 
 NovelPixels = Literal["background", "ignore", "drop"]
@@ -21,10 +21,11 @@ class DataSettings:
     """What data, and how a fold is made of it.
 
     Attributes:
-        data: `stickers`, `pascal:PATH` or `coco:PATH`.
+        data: `stickers`, `pascal:PATH`, `coco:PATH` or `fss:PATH`.
         pairs: Folder of `{train,val}_fold{0..3}.txt`, or None for the `min_pixels` rule.
         allow_missing: Leave out, and count, listed pairs whose photograph is not there.
-        min_pixels: Without pair lists, a pair needs this many pixels of its class (PFENet's 2 * 32 * 32).
+        min_pixels: Without pair lists, a pair needs this many pixels of its class; None is 2048 (PFENet's 2 * 32 * 32),
+            and 1 of FSS-1000, where every photograph counts.
         fold: Which classes are novel; `all` is for training every class, or for testing every class.
         folds: Number of folds.
         fold_order: `contiguous` blocks of classes, or `interleaved`.
@@ -33,10 +34,17 @@ class DataSettings:
     data: str = "stickers"
     pairs: str | None = None
     allow_missing: bool = False
-    min_pixels: int = 2048
+    min_pixels: int | None = None
     fold: Fold = 0
     folds: int = 4
     fold_order: Order = "contiguous"
+
+    @property
+    def least_pixels(self) -> int:
+        """`min_pixels`, or what it is by default."""
+        if self.min_pixels is not None:
+            return self.min_pixels
+        return 1 if self.data.startswith("fss:") else 2048
 
 
 class Pools(NamedTuple):
@@ -75,7 +83,12 @@ class Task:
         names = self.source.classes
         if settings.pairs is not None and settings.folds != 4:
             raise InputError(f"pair lists are for 4 folds: leave out --pairs, or --folds {settings.folds}")
-        self.novel, self.base = novel_and_base(len(names), settings.fold, settings.folds, settings.fold_order)
+        if isinstance(self.source, Divided):
+            if settings.pairs is not None:
+                raise InputError(f"{settings.data} has lists of its own: leave out --pairs")
+            self.novel, self.base = self.source.novel_and_base(settings.fold)
+        else:
+            self.novel, self.base = novel_and_base(len(names), settings.fold, settings.folds, settings.fold_order)
 
     def names(self, classes: Collection[int]) -> dict[int, str]:
         """Label -> class name, in ascending order."""
@@ -102,10 +115,10 @@ class Task:
             lists = Path(settings.pairs).expanduser()
             pairs = pairs_from_lists(source, lists, split, touched, settings.allow_missing, settings.fold_order)
             return Pools(pairs.of(classes), pairs.of(classes))
-        queries = pairs_from_areas(source, split, "query", classes, settings.min_pixels)
+        queries = pairs_from_areas(source, split, "query", classes, settings.least_pixels)
         if source.ids(split, "support") == source.ids(split, "query"):
             return Pools(queries, queries)
-        return Pools(pairs_from_areas(source, split, "support", classes, settings.min_pixels), queries)
+        return Pools(pairs_from_areas(source, split, "support", classes, settings.least_pixels), queries)
 
     def novel_sampler(self, classes: Collection[int], split: Split = "val", **episodes: Any) -> Sampler:
         """Episodes of novel classes from one split; `episodes` are fields of `Sampler`.

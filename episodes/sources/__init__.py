@@ -5,13 +5,14 @@ from pathlib import Path
 from episodes.errors import InputError
 from episodes.sources.base import OnProgress, Source, silent
 from episodes.sources.coco import Coco
+from episodes.sources.fss import Fss
 from episodes.sources.names import Names
 from episodes.sources.stickers import Stickers
 from episodes.sources.voc import Voc
 
 
 def open_source(name: str, on_progress: OnProgress = silent) -> Source:
-    """`pascal:PATH` (VOC layout), `coco:PATH` (COCO layout) or `stickers` (embedded).
+    """`pascal:PATH` (VOC layout), `coco:PATH` (COCO layout), `fss:PATH` (FSS-1000 layout) or `stickers` (embedded).
 
     `pascal` alone is its class names without photographs, see `Names`.
 
@@ -29,4 +30,6 @@ def open_source(name: str, on_progress: OnProgress = silent) -> Source:
         return Voc(Path(path), name, on_progress)
     if kind == "coco" and path:
         return Coco(Path(path), name, on_progress)
-    raise InputError(f"{name!r} names no data: use stickers, pascal:PATH or coco:PATH")
+    if kind == "fss" and path:
+        return Fss(Path(path), name, on_progress)
+    raise InputError(f"{name!r} names no data: use stickers, pascal:PATH, coco:PATH or fss:PATH")

@@ -1,12 +1,16 @@
 """What every source of labelled photographs offers."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from episodes.folds import Fold
+
 Array = NDArray[np.uint8]
+Labels = NDArray[np.uint8] | NDArray[np.int16]
+"""A label map of a source; int16 where it has more than 254 classes."""
 Split = Literal["train", "val"]
 
 OnProgress = Callable[[str, int, int], None]
@@ -72,7 +76,7 @@ class Source(Protocol):
 
     @property
     def name(self) -> str:
-        """How a person names it: `pascal:PATH`, `coco:PATH`, `stickers`."""
+        """How a person names it: `pascal:PATH`, `coco:PATH`, `fss:PATH`, `stickers`."""
         ...
 
     @property
@@ -92,6 +96,15 @@ class Source(Protocol):
         """Whether `load` would find both the photograph and its labels; any string may be asked for."""
         ...
 
-    def load(self, id: str) -> tuple[Array, Array]:
+    def load(self, id: str) -> tuple[Array, Labels]:
         """The photograph, RGB (H, W, 3), and its label map (H, W): 0 background, 1..C classes, 255 ignore."""
+        ...
+
+
+@runtime_checkable
+class Divided(Protocol):
+    """A source whose classes are dealt by lists of its own, and every photograph of a class makes a pair with it."""
+
+    def novel_and_base(self, fold: Fold) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The novel and the base classes of a fold, ascending; `all` has every class as a base class."""
         ...

@@ -9,7 +9,7 @@ from episodes.errors import InputError
 from episodes.sources.annotations import Annotations
 from episodes.sources.base import Array, OnProgress, Split, Teller, silent
 from episodes.sources.index import Index
-from episodes.sources.voc import check_sizes, read_photograph
+from episodes.sources.pictures import check_sizes, read_photograph
 
 LAYOUT = (
     "a COCO folder holds annotations/instances_train2014.json and instances_val2014.json (or 2017) "

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from PIL import Image
 
 from episodes.errors import InputError
 from episodes.sources.base import IGNORE, PASCAL_CLASSES, Array, OnProgress, Split, Teller, silent
 from episodes.sources.index import Index, areas_of, class_index, fingerprint
+from episodes.sources.pictures import check_sizes, open_picture, read_photograph
 
 LAYOUT = (
     "a VOC folder holds JPEGImages/, SegmentationClassAug/ or SegmentationClass/, "
@@ -98,7 +98,7 @@ class Voc:
 
     def _labels(self, id: str) -> Array:
         path = self._mask(id)
-        image = _open(path)
+        image = open_picture(path)
         if image.mode not in ("P", "L"):
             raise InputError(
                 f"{path} is a colour picture ({image.mode}), not a label map: "
@@ -120,36 +120,6 @@ class Voc:
         lines = (f"{masks[id].name} {stat.st_size} {stat.st_mtime_ns}" for id, stat in stats.items())
         progress = partial(self._on_progress, f"Counting the {split} masks")
         return class_index(tuple(stats), self._count, fingerprint(["voc", *lines]), progress)
-
-
-def read_photograph(path: Path) -> Array:
-    """RGB (H, W, 3) as stored. EXIF orientation is not applied: a data set's masks lie on the stored pixels.
-
-    Raises:
-        InputError: The file is missing, truncated or no picture.
-    """
-    return np.array(_open(path).convert("RGB"))
-
-
-def check_sizes(photograph: Array, labels: Array, place: Path) -> None:
-    """`InputError`, naming `place`, unless the label map (H, W) covers the photograph (H, W, 3) exactly."""
-    if photograph.shape[:2] != labels.shape:
-        (height, width), (mask_height, mask_width) = photograph.shape[:2], labels.shape
-        raise InputError(
-            f"{place}: the mask is {mask_width} x {mask_height} pixels, its photograph {width} x {height}: "
-            "make them one size"
-        )
-
-
-def _open(path: Path) -> Image.Image:
-    try:
-        with Image.open(path) as image:
-            image.load()
-            return image
-    except FileNotFoundError:
-        raise InputError(f"{path} is not there: every id needs its photograph and its mask") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path} cannot be read as a picture ({error}): replace the file") from None
 
 
 def _read_ids(path: Path) -> tuple[str, ...]:

@@ -1,0 +1,158 @@
+"""Published archives: found or downloaded, checked, unpacked, made into a data folder that is there whole or not."""
+
+import hashlib
+import json
+import shutil
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+
+from torchvision.datasets.utils import download_url
+
+from episodes.errors import InputError
+from episodes.files import check_folder, write_json
+from episodes.sources.base import OnProgress
+
+WORKSHOP = ".building"
+"""What is not finished yet, inside the folder that is built."""
+READY = "ready.json"
+"""In the workshop: everything is made."""
+FINISHED = "prepared.json"
+"""Written last: what the folder was built of."""
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A file that a data set is published as.
+
+    Attributes:
+        name: Of the file.
+        url: Where it is.
+        md5: Its checksum, in hexadecimal.
+    """
+
+    name: str
+    url: str
+    md5: str
+
+
+class Workshop:
+    """Where a data folder is built. What is done stays done, so that a build which was stopped goes on.
+
+    Args:
+        root: The data folder.
+        on_progress: Told how far it is.
+
+    Raises:
+        InputError: if the folder cannot be written, or holds something else.
+    """
+
+    def __init__(self, root: Path, on_progress: OnProgress) -> None:
+        self.root, self.on_progress = root.expanduser(), on_progress
+        check_folder(self.root)
+        self.folder = self.root / WORKSHOP
+        if (self.root / FINISHED).exists():
+            raise InputError(f"{self.root} is complete already ({FINISHED}): delete that file to build it again")
+        if self.root.exists() and not self.folder.exists() and any(self.root.iterdir()):
+            raise InputError(f"{self.root} holds other files: name an empty folder as --root")
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def archives(self, wanted: Sequence[Archive], given: Sequence[Path]) -> dict[str, Path]:
+        """Name -> file of each archive: one that was given, or else a download, which is kept until the end.
+
+        Raises:
+            InputError: if a file that was given is none of these, or one cannot be downloaded.
+        """
+        by_sum = {archive.md5: archive for archive in wanted}
+        found: dict[str, Path] = {}
+        for file in given:
+            if (digest := _md5(file, self.on_progress)) not in by_sum:
+                known = " nor ".join(archive.name for archive in wanted)
+                raise InputError(f"{file} is neither {known}, or is damaged (MD5 {digest}): fetch it again")
+            found[by_sum[digest].name] = file
+        for archive in wanted:
+            if archive.name not in found:
+                found[archive.name] = self._downloaded(archive)
+        return found
+
+    def _downloaded(self, archive: Archive) -> Path:
+        folder = self.folder / "archives"
+        try:
+            download_url(archive.url, str(folder), archive.name, archive.md5)  # nothing, if it is there and whole
+        except (OSError, HTTPException, RuntimeError) as error:
+            reason = getattr(error, "reason", error)
+            raise InputError(
+                f"{archive.url} cannot be downloaded ({reason}): fetch it elsewhere and name it with --archive FILE"
+            ) from None
+        return folder / archive.name
+
+    def unpacked(self, archive: Path) -> Path:
+        """The folder with an archive's content.
+
+        Raises:
+            InputError: if it is damaged, or the disk is full.
+        """
+        target = self.folder / "unpacked" / archive.name
+        if target.exists():
+            return target
+        part = target.with_name(f"{archive.name}.part")
+        shutil.rmtree(part, ignore_errors=True)
+        self.on_progress(f"Unpacking {archive.name}", 0, 1)
+        try:
+            if zipfile.is_zipfile(archive):
+                shutil.unpack_archive(archive, part, "zip")
+            else:
+                with tarfile.open(archive) as opened:
+                    opened.extractall(part, filter="data")
+        except (OSError, EOFError, zlib.error, tarfile.TarError, zipfile.BadZipFile, shutil.ReadError) as error:
+            shutil.rmtree(part, ignore_errors=True)
+            mend = "make room, or fetch it again"
+            raise InputError(f"{archive} cannot be unpacked into {part.parent} ({error}): {mend}") from None
+        self.on_progress(f"Unpacking {archive.name}", 1, 1)
+        return part.rename(target)
+
+    @property
+    def ready(self) -> bool:
+        """Whether everything is made, and only `install` is left."""
+        return (self.folder / READY).exists()
+
+    def made(self, parts: Mapping[str, Path], archives: Sequence[Archive], counts: Mapping[str, int]) -> None:
+        """Note that everything is made.
+
+        Args:
+            parts: Place in the data folder -> what belongs there.
+            archives: What it was made of.
+            counts: What is in it.
+        """
+        made_of = {archive.name: {"url": archive.url, "md5": archive.md5} for archive in archives}
+        places = {place: str(part.relative_to(self.folder)) for place, part in parts.items()}
+        write_json(self.folder / READY, {"parts": places, "archives": made_of, "counts": dict(counts)})
+
+    def install(self) -> dict[str, int]:
+        """Move the parts to their places, say what the folder was built of, clear up, and return the counts."""
+        content = json.loads((self.folder / READY).read_text(encoding="utf-8"))
+        for place, part in content.pop("parts").items():
+            if (self.folder / part).exists():  # else an earlier try has moved it
+                (self.root / place).parent.mkdir(parents=True, exist_ok=True)
+                (self.folder / part).rename(self.root / place)
+        write_json(self.root / FINISHED, content)
+        shutil.rmtree(self.folder)
+        counts: dict[str, int] = content["counts"]
+        return counts
+
+
+def _md5(file: Path, on_progress: OnProgress) -> str:
+    digest, done = hashlib.md5(usedforsecurity=False), 0
+    try:
+        total = file.stat().st_size
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 24):
+                digest.update(block)
+                on_progress(f"Checking {file.name}", done := done + len(block), total)
+    except OSError as error:
+        raise InputError(f"{file} cannot be read ({error.strerror}): name an archive with --archive") from None
+    return digest.hexdigest()

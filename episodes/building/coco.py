@@ -1,0 +1,53 @@
+"""COCO 2014: the folder that COCO-20i is made of."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from episodes.building.archives import Archive, Workshop
+from episodes.errors import InputError
+from episodes.sources.base import OnProgress, silent
+
+TRAIN = Archive("train2014.zip", "http://images.cocodataset.org/zips/train2014.zip", "0da8c0bd3d6becc4dcb32757491aca88")
+VAL = Archive("val2014.zip", "http://images.cocodataset.org/zips/val2014.zip", "a3d79f5ed8d289b7a7554ce06a5782b3")
+ANNOTATIONS = Archive(
+    "annotations_trainval2014.zip",
+    "http://images.cocodataset.org/annotations/annotations_trainval2014.zip",
+    "0a379cfc70b0e71301e0f377548639bd",
+)
+PARTS = {
+    ANNOTATIONS: ("annotations/instances_train2014.json", "annotations/instances_val2014.json"),
+    VAL: ("val2014",),
+    TRAIN: ("train2014",),
+}
+"""What of each archive belongs into the folder, under the same names."""
+
+
+def build_coco(root: Path, given: Sequence[Path] = (), on_progress: OnProgress = silent) -> dict[str, int]:
+    """Build `train2014`, `val2014` and `annotations` with the instances of both, what a `Coco` source reads.
+
+    Args:
+        root: The folder; empty, or one in which a build was stopped.
+        given: Archives that are there already; the others are downloaded.
+        on_progress: Told how far it is.
+
+    Returns:
+        How many photographs each split has.
+
+    Raises:
+        InputError: if the folder holds something else, an archive cannot be had or is not the published one, or a file
+            cannot be written.
+    """
+    workshop = Workshop(root, on_progress)
+    if not workshop.ready:
+        _make(workshop, given)
+    return workshop.install()
+
+
+def _make(workshop: Workshop, given: Sequence[Path]) -> None:
+    archives = workshop.archives(list(PARTS), given)
+    unpacked = {archive: workshop.unpacked(archives[archive.name]) for archive in PARTS}
+    parts = {place: unpacked[archive] / place for archive, places in PARTS.items() for place in places}
+    if lost := [place for place, part in parts.items() if not part.exists()]:
+        raise InputError(f"the archives hold no {lost[0]}: fetch them again")
+    counts = {place: sum(1 for _ in part.glob("*.jpg")) for place, part in parts.items() if part.is_dir()}
+    workshop.made(parts, list(PARTS), counts)

@@ -1,0 +1,154 @@
+"""FSS-1000 folders: a thousand classes of ten photographs, each of which shows one."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from episodes.errors import InputError
+from episodes.folds import Fold
+from episodes.sources.base import IGNORE, Array, Labels, OnProgress, Split, Teller, silent
+from episodes.sources.index import class_index, fingerprint
+from episodes.sources.pictures import check_sizes, open_picture, read_photograph
+
+LAYOUT = (
+    "an FSS-1000 folder holds a folder for each class with 1.jpg and 1.png to 10.jpg and 10.png, and beside them, or "
+    "in splits/, the class names train.txt (or trn.txt), val.txt, and test.txt (or fss_test_set.txt)"
+)
+LISTS: Mapping[str, Sequence[str]] = {
+    "train": ("train.txt", "trn.txt"),
+    "val": ("val.txt",),
+    "test": ("test.txt", "fss_test_set.txt"),
+}
+TESTED = ("test", "val")
+"""Which list each fold has as novel classes."""
+
+
+class Fss:
+    """A `Source` over an FSS-1000 folder (Li et al., FSS-1000, CVPR 2020), see `LAYOUT`.
+
+    Base classes are those of the train list (520). Fold 0 has those of the test list (240) as novel ones, fold 1 those
+    of the validation list (240), for choices. An id is `<class>/<number>`. As there are more than 254 classes, label
+    maps are int16; no class bears the number 255, which is ignored everywhere, so one name in `classes` is empty.
+
+    Args:
+        root: The folder.
+        name: How reports name it; `fss:ROOT` if not given.
+        on_progress: Told how far counting has come.
+
+    Raises:
+        InputError: A list or the folder of a class is missing, or a class stands on two lists.
+    """
+
+    def __init__(self, root: Path | str, name: str | None = None, on_progress: OnProgress = silent) -> None:
+        self.root = Path(root).expanduser()
+        self.name = name or f"fss:{root}"
+        self._on_progress = Teller(on_progress)
+        self._lists = {split: _names(self.root, files) for split, files in LISTS.items()}
+        known: dict[str, str] = {}
+        for split, names in self._lists.items():
+            for each in names:  # two lists with one class would test what was trained
+                if each in known:
+                    raise InputError(f"{self.root}: class {each} is on the lists {known[each]} and {split}: leave one")
+                if not (self.root / each).is_dir():
+                    raise InputError(f"{self.root} has no folder {each}, a class of the list {split}: {LAYOUT}")
+                known[each] = split
+        ordered = sorted(known)
+        self.classes = (*ordered[: IGNORE - 1], *([""] if len(ordered) >= IGNORE else []), *ordered[IGNORE - 1 :])
+        self._label = {each: label for label, each in enumerate(self.classes, start=1) if each}
+        self._indexed: dict[str, Mapping[str, Mapping[int, int]]] = {}
+
+    def novel_and_base(self, fold: Fold) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The novel and the base classes of a fold, ascending; `all` has every class as a base class.
+
+        Raises:
+            InputError: if there is no such fold.
+        """
+        if fold == "all":
+            return (), tuple(sorted(self._label.values()))
+        if fold not in range(len(TESTED)):
+            raise InputError(f"fold {fold} does not exist: FSS-1000 has fold 0, its test classes, and 1, those of val")
+        novel, base = (
+            tuple(sorted(self._label[each] for each in self._lists[split])) for split in (TESTED[fold], "train")
+        )
+        return novel, base
+
+    def ids(self, split: Split, role: Literal["support", "query"] = "query") -> tuple[str, ...]:
+        """The photographs of the train list's classes, or those of the other two, by class and number."""
+        return tuple(id for name in self._of(split) for id in self._inside(name))
+
+    def has(self, id: str) -> bool:
+        """Whether the photograph and its mask are both there."""
+        return self._known(id) and self._file(id, "jpg").is_file() and self._file(id, "png").is_file()
+
+    def classes_in(self, id: str) -> Mapping[int, int]:
+        """Class -> pixels, at least 1. The first call counts the classes of its list in threads and keeps the result.
+
+        Raises:
+            InputError: An unknown id, or a mask that is missing or unreadable.
+        """
+        split: Split = "train" if id.partition("/")[0] in self._lists["train"] else "val"
+        if split not in self._indexed:
+            ids = [each for each in self.ids(split) if self._file(each, "png").is_file()]
+            stats = {each: self._file(each, "png").stat() for each in ids}
+            lines = (f"{each} {stat.st_size} {stat.st_mtime_ns}" for each, stat in stats.items())
+            labels = (f"{name} {label}" for name, label in self._label.items())
+            made_from = fingerprint(["fss", *labels, *lines])
+            progress = partial(self._on_progress, f"Counting the {split} masks")
+            self._indexed[split] = class_index(ids, self._areas, made_from, progress)
+        if id not in self._indexed[split]:
+            raise InputError(f"{self.name} has no photograph {id!r} with a mask: an id is <class>/<number>")
+        return self._indexed[split][id]
+
+    def load(self, id: str) -> tuple[Array, Labels]:
+        """The photograph, RGB (H, W, 3), and its label map (H, W) int16: 0 background, else the class.
+
+        Raises:
+            InputError: An unknown id, a file that is missing or unreadable, or the two differ in size.
+        """
+        photograph, mask = read_photograph(self._file(id, "jpg")), self._mask(id)
+        check_sizes(photograph, mask, self._file(id, "png"))
+        return photograph, mask * np.int16(self._label[id.partition("/")[0]])
+
+    def _of(self, split: Split) -> list[str]:
+        lists = ("train",) if split == "train" else ("val", "test")
+        return sorted(name for each in lists for name in self._lists[each])
+
+    def _inside(self, name: str) -> list[str]:
+        numbers = [int(file.stem) for file in (self.root / name).glob("*.jpg") if file.stem.isdecimal()]
+        return [f"{name}/{number}" for number in sorted(numbers)]
+
+    def _known(self, id: str) -> bool:
+        name, _, number = id.partition("/")
+        return name in self._label and number.isdecimal()
+
+    def _file(self, id: str, ending: str) -> Path:
+        if not self._known(id):
+            raise InputError(f"{self.name} has no photograph {id!r}: an id is <class>/<number>")
+        return self.root / f"{id}.{ending}"
+
+    def _mask(self, id: str) -> np.ndarray[tuple[int, ...], np.dtype[np.int16]]:
+        """(H, W): 1 where the mask is light. Masks are colour or greyscale pictures, black and white but for blur."""
+        return (np.array(open_picture(self._file(id, "png")).convert("L")) >= 128).astype(np.int16)
+
+    def _areas(self, id: str) -> dict[int, int]:
+        pixels = int(self._mask(id).sum())
+        return {self._label[id.partition("/")[0]]: pixels} if pixels else {}
+
+
+def _names(root: Path, files: Sequence[str]) -> tuple[str, ...]:
+    """The class names of the first of these lists that is there, one a line; `,` and spaces around one are let pass."""
+    places = [folder / file for file in files for folder in (root, root / "splits")]
+    place = next((place for place in places if place.is_file()), None)
+    if place is None:
+        raise InputError(f"{root} has no list {' or '.join(files)}: {LAYOUT}")
+    lines = place.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    names = [name for line in lines if (name := line.strip(" ,\t"))]
+    for name in names:
+        if "/" in name or name.startswith("."):
+            raise InputError(f"{place}: {name!r} is no class name: give one name of a folder a line")
+        if names.count(name) > 1:
+            raise InputError(f"{place}: {name} is listed twice: list each class once")
+    return tuple(names)
