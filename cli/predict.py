@@ -41,6 +41,7 @@ def command(
 
     Each QUERY is a photograph, or a folder of them, in which *-mask and *-overlay are passed over. For each, OUT
     receives NAME-mask.png (255 is the object, at the photograph's own size), and NAME-overlay.jpg to look at.
+    Photographs in which the object may not be there at all are named at the end.
 
     \b
     Example:
@@ -60,15 +61,19 @@ def command(
         segmenter = Segmenter(checkpoint, size=size, **flags)
     images, masks = zip(*supports, strict=True)
     segmenter.set_support(images, masks)
-    done, empty, unreadable = 0, list[str](), list[str]()
+    done, empty, doubtful, unreadable = 0, list[str](), list[str](), list[str]()
     with Bars(console) as bars:
-        for photograph, labels in segmenter.write_all(photographs, out, lambda error: unreadable.append(str(error))):
+        for found in segmenter.write_all(photographs, out, lambda error: unreadable.append(str(error))):
             done += 1
-            if not labels.any():
-                empty.append(photograph.name)
+            if not found.labels.any():
+                empty.append(found.photograph.name)
+            elif found.presence is not None and found.presence[0] < segmenter.present_above:
+                doubtful.append(found.photograph.name)
             bars.update("Segmenting", done + len(unreadable), len(photographs))
     if empty:
         click.echo(f"Nothing was found in {', '.join(empty)}")
+    if doubtful:
+        click.echo(f"Perhaps it is not there, for what was found is little like the examples: {', '.join(doubtful)}")
     if done:
         click.echo(f"Masks and overlays of {done} photographs: {out}")
     if unreadable:

@@ -15,7 +15,7 @@ from episodes.evaluation import Answer
 from episodes.shelf import TOGETHER, chunks
 from srpnet.inference import QueryInference
 from srpnet.network import SRPNet
-from srpnet.presence import examples
+from srpnet.presence import Recogniser, examples
 from srpnet.prototypes import Pooled, joined, mean_prototypes
 from srpnet.runtime import Runtime
 
@@ -35,7 +35,7 @@ class Encoded(NamedTuple):
         features_hwC: The final feature map as it was computed, in bfloat16 or float32.
         pooled: Classes of an episode and its rule for label 255 -> what the photograph says of them as a support, once
             it was one.
-        deep_Dyx: The deepest stage, coarse, if presence is asked for.
+        deep_Dyx: What the `Recogniser` makes of it, if presence is asked for.
     """
 
     features_hwC: Tensor
@@ -85,7 +85,7 @@ class SRPNetMethod:
         self.network = network.for_inference(runtime.device)
         self.runtime = runtime
         self.iqi = iqi or network.config.iqi
-        self.presence = presence
+        self.recogniser = Recogniser(network, runtime.device) if presence else None
 
     def prepare(self, photograph: Photograph) -> Encoded:
         """The final feature map of a photograph."""
@@ -97,8 +97,10 @@ class SRPNetMethod:
         encoded: dict[int, Encoded] = {}
         for same in alike(range(len(photographs)), lambda place: photographs[place].image.shape):
             images_B3HW = torch.stack([photographs[place].image for place in same])
+            images_B3HW = images_B3HW.to(self.runtime.device)
             with self.runtime.autocast():
-                features_BChw, deep = encoded_by(self.network, images_B3HW.to(self.runtime.device), self.presence)
+                features_BChw = self.network.encode(images_B3HW)
+                deep = self.recogniser.describe(images_B3HW) if self.recogniser else [None] * len(same)
             for place, features_Chw, deep_Dyx in zip(same, features_BChw, deep, strict=True):
                 # Copies, so that maps that were encoded together can leave memory one by one.
                 features_hwC = features_Chw.permute(1, 2, 0).clone(memory_format=torch.contiguous_format)
@@ -123,7 +125,10 @@ class SRPNetMethod:
                 for photographs in (episode.queries(), episode.supports())
             )
             prototypes_PC = self._prototypes(episode, shown)
-            examples_ND = self._examples(episode, shown) if self.presence else None
+            examples_ND = None
+            if self.recogniser is not None:
+                deep = [encoded.deep_Dyx for _, encoded in shown if encoded.deep_Dyx is not None]
+                examples_ND = examples_of(self.recogniser, episode, deep, [support for support, _ in shown])
             original = episode.score_at == "original"
             parts += [Part(*query, prototypes_PC, original, self.iqi, examples_ND) for query in asked]
             parts += [Part(*support, prototypes_PC, False, None) for support in shown]
@@ -136,7 +141,7 @@ class SRPNetMethod:
         for episode in episodes:
             queries = [next(rest) for _ in episode.spec.queries]
             supports = [next(rest) for _ in episode.support_ways]
-            presence = [query.presence for query in queries] if self.presence else ()
+            presence = [query.presence for query in queries] if self.recogniser else ()
             answers.append(Answer([each.labels for each in queries], [each.labels for each in supports], presence))
         return answers
 
@@ -150,11 +155,6 @@ class SRPNetMethod:
         pooled = joined([each.pooled[key] for _, each in supports])
         return mean_prototypes(pooled, membership(episode).to(device), [support.id for support, _ in supports])
 
-    def _examples(self, episode: Episode, supports: Sequence[tuple[Photograph, Encoded]]) -> Tensor:
-        labels = [episode.support_labels(support)[None].to(self.runtime.device) for support, _ in supports]
-        features = [encoded.features_hwC.permute(2, 0, 1)[None] for _, encoded in supports]
-        return examples_of(self.network, episode, features, [encoded.deep_Dyx for _, encoded in supports], labels)
-
     def _segment(self, parts: Sequence[Part]) -> list[Segmented]:
         """What is found in parts of one kind."""
         first, placement = parts[0], parts[0].photograph.placement
@@ -165,35 +165,22 @@ class SRPNetMethod:
             valid_BHW = torch.stack([part.photograph.valid for part in parts]).to(features_BChw.device)
         logits_BPhw = self.network.segment(features_BChw, prototypes_BPC, valid_BHW, first.iqi)
         maps = self.network.label_maps(logits_BPhw, placement, first.original).cpu()
-        if first.examples_ND is None:
+        if self.recogniser is None or first.examples_ND is None:
             return [Segmented(labels_HW) for labels_HW in maps]
         deep_BDyx = torch.stack([part.encoded.deep_Dyx for part in parts if part.encoded.deep_Dyx is not None])
         examples_BND = torch.stack([part.examples_ND for part in parts if part.examples_ND is not None])
-        presence_BN = self.network.presence(deep_BDyx, logits_BPhw, examples_BND, valid_BHW)
+        presence_BN = self.recogniser.presence(deep_BDyx, logits_BPhw, examples_BND, valid_BHW)
         return [Segmented(*each) for each in zip(maps, presence_BN.tolist(), strict=True)]
 
 
-def encoded_by(network: SRPNet, images_B3HW: Tensor, presence: bool) -> tuple[Tensor, Sequence[Tensor | None]]:
-    """Final feature maps (B, C, h, w), and for each image its deepest stage, coarse, or None if that is not needed."""
-    if presence:
-        features_BChw, deep_BDyx = network.encode_deep(images_B3HW)
-        return features_BChw, list(deep_BDyx)
-    return network.encode(images_B3HW), [None] * len(images_B3HW)
-
-
 def examples_of(
-    network: SRPNet,
-    episode: Episode,
-    features: Sequence[Tensor],
-    deep: Sequence[Tensor | None],
-    labels: Sequence[Tensor],
+    recogniser: Recogniser, episode: Episode, deep: Sequence[Tensor], supports: Sequence[Photograph]
 ) -> Tensor:
-    """What the supports of an episode show of each way, deep down: (N, D)."""
+    """What the supports of an episode show of each way, to a recogniser: (N, D)."""
     ways = len(episode.spec.classes)
     shown = [
-        network.shown(features_1Chw, deep_Dyx[None], labels_1HW, ways)
-        for features_1Chw, deep_Dyx, labels_1HW in zip(features, deep, labels, strict=True)
-        if deep_Dyx is not None
+        recogniser.shown(deep_Dyx[None], episode.support_labels(support)[None].to(deep_Dyx.device), ways)
+        for deep_Dyx, support in zip(deep, supports, strict=True)
     ]
     return examples(torch.cat(shown), membership(episode).to(shown[0].device))
 
@@ -210,7 +197,7 @@ class PlainMethod:
         self.network = network.for_inference(runtime.device)
         self.runtime = runtime
         self.iqi = iqi or network.config.iqi
-        self.presence = presence
+        self.recogniser = Recogniser(network, runtime.device) if presence else None
 
     def __call__(self, episode: Episode) -> Sequence[Tensor]:
         """Segment the queries: a uint8 label map for each, of the size of `episode.truth`."""
@@ -230,26 +217,25 @@ class PlainMethod:
         supports, queries = episode.supports(), episode.queries()
         with self.runtime.autocast():
             images = [each.image[None].to(device) for each in (*supports, *queries)]
-            encoded = [encoded_by(network, image_13HW, self.presence) for image_13HW in images]
-        shown = [features_1Chw for features_1Chw, _ in encoded[: len(supports)]]  # supports may differ in size
+            features = [network.encode(image_13HW) for image_13HW in images]
+            deep = [self.recogniser.describe(image_13HW)[0] for image_13HW in images] if self.recogniser else []
+        shown = features[: len(supports)]  # supports may differ in size
         labels = [episode.support_labels(support)[None].to(device) for support in supports]
         ways = len(episode.spec.classes)
         pooled = joined([network.pool(*support, ways) for support in zip(shown, labels, strict=True)])
         ids = [support.id for support in supports]
         prototypes_PC = mean_prototypes(pooled, membership(episode).to(device), ids)
-        if self.presence:
-            deep = [deep_Dyx for _, (deep_Dyx,) in encoded]
-            examples_ND = examples_of(network, episode, shown, deep[: len(supports)], labels)
         maps, said = [], []
-        for query, (features_1Chw, (deep_Dyx,)) in zip(queries, encoded[len(supports) :], strict=True):
+        for place, query in enumerate(queries, start=len(supports)):
             valid_1HW = query.valid[None].to(device)
-            logits_1Phw = network.segment(features_1Chw, prototypes_PC, valid_1HW, self.iqi)
+            logits_1Phw = network.segment(features[place], prototypes_PC, valid_1HW, self.iqi)
             scores_1PHW = network.upsample(logits_1Phw, query.labels.shape)
             if episode.score_at == "original":
                 scores_1PHW = query.placement.restore(scores_1PHW)
             maps.append(scores_1PHW.argmax(1)[0].byte())
-            if deep_Dyx is not None:
-                presence_1N = network.presence(deep_Dyx[None], logits_1Phw, examples_ND[None], valid_1HW)
+            if self.recogniser is not None:
+                examples_ND = examples_of(self.recogniser, episode, deep[: len(supports)], supports)
+                presence_1N = self.recogniser.presence(deep[place][None], logits_1Phw, examples_ND[None], valid_1HW)
                 said.append(presence_1N[0].tolist())
         restored = []
         for features_1Chw, labels_1HW in zip(shown, labels, strict=True):

@@ -22,7 +22,6 @@ from srpnet.backbone import IMAGENET_MEAN, IMAGENET_STD, Backbone
 from srpnet.compact import compact, expand, is_compact
 from srpnet.grid import average, label_maps, pixel_weights, upsample
 from srpnet.inference import QueryInference, infer
-from srpnet.presence import coarse, described, found, presence
 from srpnet.prototypes import Pooled, mean_prototypes, pool_supports
 from srpnet.settings import NetworkSettings
 from srpnet.weights import WEIGHT_SETS, get_weights, load_backbone
@@ -95,42 +94,6 @@ class SRPNet(
     def encode(self, images_B3HW: Tensor) -> Tensor:
         """Images, RGB in [0, 1] -> the final feature map (B, C, h, w): the pyramid, reduced."""
         return _in_parts(lambda some_B3HW: self._reduced(self._pyramid(some_B3HW)), images_B3HW)
-
-    def encode_deep(self, images_B3HW: Tensor) -> tuple[Tensor, Tensor]:
-        """The final feature map, and the deepest stage before the reduction, coarse: see `srpnet.presence`."""
-        pyramid_BChw = self.pyramid(images_B3HW)
-        return self.reduced(pyramid_BChw), coarse(pyramid_BChw[:, -self.backbone.channels[-1] :])
-
-    def shown(self, features_SChw: Tensor, deep_SDyx: Tensor, labels_SHW: Tensor, ways: int) -> Tensor:
-        """What each support shows of each way, deep down: unit vectors (S, N, D), see `srpnet.presence`.
-
-        Args:
-            features_SChw, deep_SDyx: From `encode_deep`.
-            labels_SHW: uint8, 0 background, 1..N, 255 neither.
-            ways: N.
-        """
-        with _exact(deep_SDyx):
-            size = (features_SChw.shape[-2], features_SChw.shape[-1])
-            masks_SNHW = labels_SHW[:, None] == torch.arange(1, ways + 1, device=labels_SHW.device)[:, None, None]
-            return described(deep_SDyx, average(masks_SNHW.float(), size, self.stride))
-
-    def presence(
-        self, deep_BDyx: Tensor, logits_BPhw: Tensor, examples_BND: Tensor, valid_BHW: Tensor | None = None
-    ) -> Tensor:
-        """How sure it is that each photograph shows each way at all, (B, N) in [0, 1]: see `srpnet.presence`.
-
-        Args:
-            deep_BDyx: From `encode_deep`.
-            logits_BPhw: From `segment`.
-            examples_BND: From `examples`.
-            valid_BHW: bool at input size, False on padding; None if there is none.
-        """
-        with _exact(deep_BDyx):
-            weights_BNhw = found(logits_BPhw)
-            if valid_BHW is not None:
-                size = (logits_BPhw.shape[-2], logits_BPhw.shape[-1])
-                weights_BNhw = weights_BNhw * average(valid_BHW.float(), size, self.stride)[:, None]
-            return presence(examples_BND, described(deep_BDyx, weights_BNhw))
 
     def pyramid(self, images_B3HW: Tensor) -> Tensor:
         """The backbone's levels, brought to the finest one's size and concatenated (B, C, h, w) (method, 2)."""

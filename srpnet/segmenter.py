@@ -18,6 +18,7 @@ from episodes.sources.base import Array
 from srpnet.ahead import ahead
 from srpnet.checkpoints import load_network
 from srpnet.network import SRPNet
+from srpnet.presence import Recogniser, examples
 from srpnet.reading import Picture, read_mask, read_photograph
 from srpnet.runtime import DeviceName, Precision, runtime
 
@@ -31,6 +32,28 @@ class _Placed(NamedTuple):
     photograph: Image.Image
     place: Placement
     image: Tensor
+
+
+class Segmented(NamedTuple):
+    """What `Segmenter.write_all` made of a photograph.
+
+    Attributes:
+        photograph: Its path.
+        labels: The label map, uint8 (H, W).
+        presence: See `Segmenter.presence`; None of a network without a threshold for it.
+    """
+
+    photograph: Path
+    labels: Array
+    presence: NDArray[np.float32] | None
+
+
+class _Support(NamedTuple):
+    """What was shown: images of one size (3, H, W), their label maps, and which way each shows."""
+
+    images: list[Tensor]
+    labels_SHW: Tensor
+    membership_SN: Tensor
 
 
 class Segmenter:
@@ -59,7 +82,12 @@ class Segmenter:
         network = network if isinstance(network, SRPNet) else load_network(network)
         self.network = network.for_inference(self.runtime.device)
         self.size = size
+        self.present_above = network.config.present_above
+        self._original = network
+        self._recogniser: Recogniser | None = None
+        self._support: _Support | None = None
         self._prototypes: Tensor | None = None
+        self._examples: Tensor | None = None
         self._classes = 1
 
     @torch.inference_mode()
@@ -99,6 +127,7 @@ class Segmenter:
         shrunk = [_shrink(photograph, place) for photograph, place in zip(photographs, places, strict=True)]
         features = torch.cat([self._encode(each) for each in shrunk])
         self._prototypes = self.network.prototypes(features, labels_SHW, membership_SN, names)
+        self._support, self._examples = _Support(shrunk, labels_SHW, membership_SN), None
         self._classes = classes
 
     def probabilities(self, image: Picture) -> NDArray[np.float32]:
@@ -118,7 +147,20 @@ class Segmenter:
         Raises:
             InputError: if `set_support` was not called, or the image cannot be read.
         """
-        return self._labels(self._read(image))
+        placed = self._read(image)
+        return self._labels(placed, self._logits(placed))
+
+    def presence(self, image: Picture) -> NDArray[np.float32]:
+        """How much what is found of each class resembles the supports: (N,), cosines in [0, 1], 0 where nothing is.
+
+        Where one is below `present_above`, which was chosen on other classes, the class may not be there at all:
+        `predict` finds something nearly always. See `srpnet.presence`. The first call takes longer.
+
+        Raises:
+            InputError: if `set_support` was not called, or the image cannot be read.
+        """
+        placed = self._read(image)
+        return self._presence(placed, self._logits(placed))
 
     def write(self, photograph: Path, folder: Path) -> Array:
         """Segment a photograph and write `NAME-mask.png` and `NAME-overlay.jpg`; the label map is returned.
@@ -129,16 +171,16 @@ class Segmenter:
         Raises:
             InputError: if `set_support` was not called, the photograph cannot be read, or a file not be written.
         """
-        ((_, labels),) = self.write_all([photograph], folder)
-        return labels
+        (segmented,) = self.write_all([photograph], folder)
+        return segmented.labels
 
     def write_all(
         self,
         photographs: Iterable[Path],
         folder: Path,
         on_unreadable: Callable[[InputError], object] | None = None,
-    ) -> Iterator[tuple[Path, Array]]:
-        """`write` many photographs, lazily: each is returned in order with its label map, once its files are there.
+    ) -> Iterator[Segmented]:
+        """`write` many photographs, lazily: each is returned in order, once its files are there.
 
         While one is segmented, the next are read and the last are written in threads, a few at a time.
 
@@ -158,23 +200,25 @@ class Segmenter:
             except InputError as error:
                 return path, error
 
-        def segmented() -> Iterator[tuple[Path, Image.Image, Array]]:
+        def segmented() -> Iterator[tuple[Image.Image, Segmented]]:
             for path, found in ahead(read, photographs):
                 if not isinstance(found, InputError):
-                    yield path, found.photograph, self._labels(found)
+                    logits = self._logits(found)
+                    presence = None if self.present_above is None else self._presence(found, logits)
+                    yield found.photograph, Segmented(path, self._labels(found, logits), presence)
                 elif on_unreadable is None:
                     raise found
                 else:
                     on_unreadable(found)
 
-        def written(each: tuple[Path, Image.Image, Array]) -> tuple[Path, Array]:
-            path, photograph, labels = each
+        def written(each: tuple[Image.Image, Segmented]) -> Segmented:
+            photograph, (path, labels, _) = each
             mask = Image.fromarray(labels * 255 if self._classes == 1 else labels)
             with atomic_write(folder / f"{path.stem}-mask.png") as temporary:
                 mask.save(temporary, "PNG", compress_level=1)  # twice as fast as the usual 6, and masks stay small
             with atomic_write(folder / f"{path.stem}-overlay.jpg") as temporary:
                 overlay(*_for_the_eye(photograph, labels)).save(temporary, "JPEG", quality=90)
-            return path, labels
+            return each[1]
 
         return ahead(written, segmented())
 
@@ -183,9 +227,23 @@ class Segmenter:
         place = Geometry(self.size, "longest").place(photograph.height, photograph.width)
         return _Placed(photograph, place, _shrink(photograph, place))
 
-    def _labels(self, placed: _Placed) -> Array:
-        labels: Array = self.network.label_maps(self._logits(placed), placed.place, original=True)[0].cpu().numpy()
+    def _labels(self, placed: _Placed, logits: Tensor) -> Array:
+        labels: Array = self.network.label_maps(logits, placed.place, original=True)[0].cpu().numpy()
         return labels
+
+    @torch.inference_mode()
+    def _presence(self, placed: _Placed, logits: Tensor) -> NDArray[np.float32]:
+        assert self._support is not None  # there are logits, so there is a support
+        self._recogniser = recogniser = self._recogniser or Recogniser(self._original, self.runtime.device)
+        with self.runtime.autocast():
+            deep = recogniser.describe(placed.image[None].to(self.runtime.device))
+            if self._examples is None:
+                described = [recogniser.describe(image[None].to(self.runtime.device)) for image in self._support.images]
+        if self._examples is None:
+            shown = recogniser.shown(torch.cat(described), self._support.labels_SHW, self._classes)
+            self._examples = examples(shown, self._support.membership_SN)
+        presence: NDArray[np.float32] = recogniser.presence(deep, logits, self._examples[None])[0].cpu().numpy()
+        return presence
 
     @torch.inference_mode()
     def _logits(self, placed: _Placed) -> Tensor:

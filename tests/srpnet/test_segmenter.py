@@ -1,6 +1,7 @@
 """The call from Python: show examples, segment photographs."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -222,12 +223,49 @@ def folder(tmp_path: Path) -> list[Path]:
 
 def test_many_photographs_are_written_as_each_alone(shown: Segmenter, folder: list[Path], tmp_path: Path) -> None:
     together = list(shown.write_all(folder, tmp_path / "together"))
-    assert [path for path, _ in together] == folder
-    for path, labels in together:
+    assert [each.photograph for each in together] == folder
+    assert {each.presence for each in together} == {None}
+    for path, labels, _ in together:
         assert np.array_equal(labels, shown.write(path, tmp_path / "alone"))
     for file in (tmp_path / "alone").iterdir():
         assert file.read_bytes() == (tmp_path / "together" / file.name).read_bytes()
     assert len(list((tmp_path / "together").iterdir())) == 2 * len(folder)
+
+
+def test_presence_is_surest_of_the_support_itself(shown: Segmenter) -> None:
+    own, other = shown.presence(scene()[0]), shown.presence(255 - scene(5)[0])
+    assert own.shape == (1,)
+    assert own.dtype == np.float32
+    assert 0.9 < own[0] <= 1
+    assert other[0] < own[0]
+
+
+def test_presence_follows_the_support(segmenter: Segmenter) -> None:
+    photograph, mask = scene()
+    segmenter.set_support([photograph], [mask])
+    first = segmenter.presence(photograph)
+    segmenter.set_support([photograph], [1 - mask])
+    segmenter.set_support([photograph], [mask])
+    assert segmenter.presence(photograph) == first
+    mask[:, 50:] = 2
+    segmenter.set_support([photograph], [mask], classes=2)
+    assert segmenter.presence(photograph).shape == (2,)
+
+
+def test_presence_needs_a_support(segmenter: Segmenter) -> None:
+    with pytest.raises(InputError, match="no support is set"):
+        segmenter.presence(scene()[0])
+
+
+def test_with_a_threshold_every_photograph_comes_with_its_presence(
+    network: SRPNet, folder: list[Path], tmp_path: Path
+) -> None:
+    network.config = replace(network.config, present_above=0.5)
+    segmenter = Segmenter(network, size=64, device="cpu", precision="fp32")
+    segmenter.set_support(*([each] for each in scene()))
+    for each in segmenter.write_all(folder, tmp_path / "out"):
+        assert each.presence is not None
+        assert each.presence == pytest.approx(segmenter.presence(each.photograph))
 
 
 def test_an_unreadable_photograph_ends_it_after_those_before(
@@ -242,7 +280,7 @@ def test_an_unreadable_photograph_ends_it_after_those_before(
 def test_an_unreadable_photograph_can_be_passed_over(shown: Segmenter, folder: list[Path], tmp_path: Path) -> None:
     folder[4].unlink()
     errors: list[InputError] = []
-    written = [path for path, _ in shown.write_all(folder, tmp_path / "out", errors.append)]
+    written = [each.photograph for each in shown.write_all(folder, tmp_path / "out", errors.append)]
     assert written == folder[:4] + folder[5:]
     assert [str(error) for error in errors] == [f"there is no photograph {folder[4]}"]
 
