@@ -1,10 +1,15 @@
-"""Draw the curves of docs/results.md: `python tools/figures.py runs/select/select --out docs/images`."""
+"""Draw the figures of docs/results.md.
+
+python tools/figures.py curves runs/select/select
+python tools/figures.py sheet scores/stickers/pictures --rows 1,3,5,7 --file docs/images/found.jpg
+"""
 
 import json
 from pathlib import Path
 
 import click
 from matplotlib import pyplot
+from PIL import Image
 
 from episodes.files import atomic_write
 
@@ -13,10 +18,15 @@ SMOOTH = 5
 """Log lines in a running mean."""
 
 
-@click.command()
+@click.group()
+def main() -> None:
+    """Draw a figure."""
+
+
+@main.command()
 @click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), default=Path("docs/images"), show_default=True)
-def main(run: Path, out: Path) -> None:
+def curves(run: Path, out: Path) -> None:
     """Draw how a RUN with classes held back went, and what rounds of query inference bring it."""
     lines = [json.loads(line) for line in (run / "log.jsonl").read_text(encoding="utf-8").splitlines()]
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
@@ -37,6 +47,24 @@ def main(run: Path, out: Path) -> None:
         axes.spines[["top", "right"]].set_visible(False)
     with atomic_write(out / "curves.png") as temporary:
         figure.savefig(temporary, format="png", dpi=120)
+
+
+@main.command()
+@click.argument("pictures", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--rows", default="", help="Which, by their places from 1, with commas between.  [default: all]")
+@click.option("--file", type=click.Path(path_type=Path), required=True)
+def sheet(pictures: Path, rows: str, file: Path) -> None:
+    """Put PICTURES of a run of `srpnet eval` below one another."""
+    drawn = sorted(pictures.glob("*.png"))
+    places = [int(place) for place in rows.split(",") if place] or range(1, len(drawn) + 1)
+    images = [Image.open(drawn[place - 1]).convert("RGB") for place in places]
+    width, height = max(image.width for image in images), sum(image.height for image in images)
+    page, top = Image.new("RGB", (width, height), "white"), 0
+    for image in images:
+        page.paste(image, (0, top))
+        top += image.height
+    with atomic_write(file) as temporary:
+        page.save(temporary, "JPEG", quality=85)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ The scores of a card are those of the small weights, read from `result.json`.
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +52,10 @@ All settings: `config.json`, and [docs/results.md](../../../docs/results.md).
 
 Trained on few photographs, most of them of animals; expect less on small objects, thin structures, texts,
 satellite or medical images. It segments everything that resembles the examples more than their surroundings: a
-photograph without the object still gets a mask where something looks like it, and several classes at once (N-way) are
-often confused, for it learned from 1-way episodes. The photographs of VOC come from Flickr;
-what they show, and leave out, is what this model knows.
+photograph without the object still gets a mask where something looks like it, which `srpnet predict` doubts in about
+half of the cases (presence below {present_above}); and several classes at once (N-way) are often confused, for it
+learned from 1-way episodes. The photographs of VOC come from Flickr; what they show, and leave out, is what this model
+knows.
 """
 
 
@@ -65,9 +67,11 @@ def main() -> None:
 @main.command()
 @click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("name")
-def weights(run: Path, name: str) -> None:
+@click.option("--present-above", default=0.34, show_default=True, help="Chosen on base classes, see docs/results.md.")
+def weights(run: Path, name: str, present_above: float) -> None:
     """Write the small weights of a RUN under a NAME, and beside them how it was trained."""
     network = load_network(run)
+    network.config = replace(network.config, present_above=present_above)
     network.write(MODELS / name, small=True)
     size = (MODELS / name / "model.safetensors").stat().st_size
     click.echo(f"{MODELS / name}: {size / 1e6:.1f} MB")
@@ -101,6 +105,7 @@ def card(name: str, run: Path, commit: str, results: tuple[Path, ...]) -> None:
         commit=commit,
         backbone=config["backbone"],
         backbone_sha256=config["backbone_sha256"][:12],
+        present_above=config["present_above"],
         scores=table([json.loads((result / "result.json").read_text()) for result in results]),
     )
     with atomic_write(folder / "README.md") as temporary:
