@@ -1,47 +1,24 @@
 """The commands as a person types them, on the stickers, with a backbone of random weights and tiny pictures."""
 
 import json
-from dataclasses import is_dataclass
+from dataclasses import is_dataclass, replace
 from enum import Enum
 from pathlib import Path
 
 import click
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 from PIL import Image
 
 from cli.main import COMMANDS, main
 from episodes import InputError
 from srpnet import EvalSettings, QueryInference, TrainSettings
-from srpnet.backbone import Backbone
-from srpnet.weights import Weights
+from srpnet.settings import TRAINING_FREE
+from tests.cli.commands import TINY, refused, srpnet
 
 RECIPES = Path(__file__).parents[2] / "configs"
-TINY = ["--size", "64", "--device", "cpu", "--precision", "fp32"]
 
-
-@pytest.fixture(autouse=True)
-def random_backbone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, shared_cache: Path) -> None:
-    monkeypatch.setenv("SRPNET_CACHE", str(shared_cache))  # the stickers are counted once for all tests
-    state = Backbone("v1", stages=(4,)).state_dict()
-    weights = Weights("keras-v1", "v1", "0" * 64)
-    monkeypatch.setattr("srpnet.network.get_weights", lambda *_, **__: (weights, state))
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "100")
-
-
-def srpnet(*words: str, env: dict[str, str] | None = None) -> Result:
-    return CliRunner(env=env).invoke(main, words)
-
-
-def refused(result: Result) -> str:
-    """The message of a refusal: one line, after what was announced before, and exit code 2."""
-    assert result.exit_code == 2, result.output
-    *announced, message = result.stderr.strip().splitlines()
-    assert message.startswith("Error: ")
-    assert "Traceback" not in announced
-    return message
+pytestmark = pytest.mark.usefixtures("random_backbone")
 
 
 def test_help_lists_the_commands_and_each_has_examples() -> None:
@@ -272,6 +249,33 @@ def test_predict_passes_over_masks_and_says_where_nothing_was_found(monkeypatch:
     assert "overwritten" in refused(srpnet(*words, "--out", "./photos"))
 
 
+def test_predict_names_photographs_in_which_the_object_is_perhaps_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("one", "two"):
+        Image.new("RGB", (40, 40), "red").save(f"{name}.png")
+    mask = Image.new("L", (40, 40))
+    mask.paste(255, (5, 5, 20, 20))
+    mask.save("mask.png")
+    scores = iter([0.5, 0.1])
+    monkeypatch.setattr("srpnet.segmenter.Segmenter._labels", lambda *_: np.ones((40, 40), np.uint8))
+    monkeypatch.setattr("srpnet.segmenter.Segmenter._presence", lambda *_: np.array([next(scores)]))
+    settings = replace(TRAINING_FREE, present_above=0.3)
+    monkeypatch.setattr("srpnet.checkpoints.TRAINING_FREE", settings)
+    words = (
+        "predict",
+        "--support",
+        "one.png",
+        "mask.png",
+        "one.png",
+        "two.png",
+        "--checkpoint",
+        "training-free",
+        *TINY,
+    )
+    result = srpnet(*words, "--out", "found")
+    assert result.exit_code == 0, result.output
+    assert "Perhaps it is not there, for what was found is little like the examples: two.png" in result.output
+
+
 def test_a_mistyped_folder_is_not_looked_for_on_the_internet() -> None:
     Path("runs").mkdir()
     assert "there is no checkpoint runs/dmo" in refused(srpnet("eval", "--checkpoint", "runs/dmo"))
@@ -335,76 +339,3 @@ def test_a_recipe_has_settings_that_exist(recipe: Path, tmp_path: Path) -> None:
     """It is read up to the data, which are not there."""
     result = srpnet("train", "--config", str(recipe), "--data", "pascal:nowhere", "--out", str(tmp_path / "run"))
     assert "nowhere" in refused(result)
-
-
-@pytest.mark.parametrize("flag", ["--pictures", "--worst"])
-def test_pictures_need_a_folder_and_a_number(flag: str) -> None:
-    assert f"{flag} needs --out" in refused(srpnet("eval", flag, "3"))
-    assert f"{flag} is a number of episodes, 0 or more, not -1" in refused(srpnet("eval", flag, "-1", "--out", "o"))
-
-
-TINY_EVAL = ("eval", *TINY, "--episodes", "4")
-
-
-def test_several_protocols_in_one_run() -> None:
-    scored = srpnet(*TINY_EVAL, "--protocol", "panet,hsnet", "--seeds", "2", "--out", "scores")
-    assert scored.exit_code == 0, scored.output
-    assert scored.output.index("protocol panet") < scored.output.index("protocol hsnet")
-    assert "2 seeds: mIoU" in scored.output
-    assert "not as in hsnet: episodes: 4, not 1000" in scored.output
-    for name in ("panet", "hsnet"):
-        result = json.loads(Path(f"scores/{name}/result.json").read_text())
-        assert (result["settings"]["protocol"], result["protocol"]["name"]) == (name, name)
-        assert Path(f"scores/{name}/counts.npz").is_file()
-
-
-def test_a_manifest_is_exported_shown_and_scored() -> None:
-    out = ("--fold", "1", "--classes", "cat,cow", "--episodes", "4", "--shot", "2", "--out", "m.jsonl")
-    exported = srpnet("episodes", "export", *out)
-    assert exported.exit_code == 0, exported.output
-    assert "4 episodes: m.jsonl" in exported.output
-    shown = srpnet("episodes", "show", "m.jsonl", "--data", "stickers", "--pictures", "2", "--out", "pictures")
-    assert shown.exit_code == 0, shown.output
-    assert len(list(Path("pictures").glob("*.png"))) == 2
-    scored = srpnet("eval", *TINY, "--manifest", "m.jsonl", "--out", "by-manifest")
-    assert scored.exit_code == 0, scored.output
-    drawn = srpnet("eval", *TINY, *out[:-2], "--out", "drawn")
-    assert drawn.exit_code == 0, drawn.output
-    results = [json.loads(Path(folder, "result.json").read_text()) for folder in ("by-manifest", "drawn")]
-    assert results[0]["per_class"] == results[1]["per_class"]
-    assert results[0]["settings"]["source"]["fold"] == 1
-
-
-def test_runs_are_compared() -> None:
-    for rounds in ("0", "2"):
-        assert srpnet(*TINY_EVAL, "--iqi-rounds", rounds, "--out", f"iqi{rounds}").exit_code == 0
-    compared = srpnet("compare", "iqi0", "iqi2")
-    assert compared.exit_code == 0, compared.output
-    assert "A: iqi0" in compared.output
-    assert srpnet("report", "iqi0", "iqi2", "--out", "both.html").exit_code == 0
-    assert "srpnet eval" in Path("both.html").read_text()
-    assert "The interval of the mIoU" in compared.output or "the interval of the mIoU" in compared.output
-
-
-def test_protocols_are_printed() -> None:
-    printed = srpnet("protocols").output
-    assert all(word in printed for word in ("panet", "20000 on", "own size", "background"))
-
-
-@pytest.mark.parametrize(
-    ("words", "complaint"),
-    [
-        (("eval", "--protocol", "blind"), "there is no protocol 'blind'"),
-        (("eval", "--protocol", "ssp", "--size", "64"), "ssp keeps every photograph at its own size: leave out --size"),
-        (("eval", "--manifest", "m.jsonl", "--fold", "1"), "--fold is fixed by the manifest: leave one of the two out"),
-        (("eval", "--manifest", "gone.jsonl"), "gone.jsonl cannot be read"),
-        (("eval", "--seeds", "0"), "cannot score 0 seeds: at least 1"),
-        (("compare", "gone", "gone"), "gone holds no result.json"),
-        (("episodes", "export", "--protocol", "all", "--out", "m.jsonl"), "a manifest is of one protocol"),
-        (("episodes", "export", "--data", "pascal", "--out", "m.jsonl"), "pascal without a folder is for manifests"),
-        (("episodes", "show", "gone.jsonl", "--data", "stickers", "--out", "p"), "gone.jsonl cannot be read"),
-    ],
-)
-def test_bad_input_to_the_commands_of_evaluation(words: tuple[str, ...], complaint: str) -> None:
-    assert complaint in refused(srpnet(*words))
-    assert not list(Path().iterdir())

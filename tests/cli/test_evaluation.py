@@ -1,0 +1,96 @@
+"""The commands of evaluation as a person types them, on the stickers, with random weights and tiny pictures."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.commands import TINY, refused, srpnet
+
+pytestmark = pytest.mark.usefixtures("random_backbone")
+TINY_EVAL = ("eval", *TINY, "--episodes", "4")
+
+
+@pytest.mark.parametrize("flag", ["--pictures", "--worst"])
+def test_pictures_need_a_folder_and_a_number(flag: str) -> None:
+    assert f"{flag} needs --out" in refused(srpnet("eval", flag, "3"))
+    assert f"{flag} is a number of episodes, 0 or more, not -1" in refused(srpnet("eval", flag, "-1", "--out", "o"))
+
+
+def test_several_protocols_in_one_run() -> None:
+    scored = srpnet(*TINY_EVAL, "--protocol", "panet,hsnet", "--seeds", "2", "--out", "scores")
+    assert scored.exit_code == 0, scored.output
+    assert scored.output.index("protocol panet") < scored.output.index("protocol hsnet")
+    assert "2 seeds: mIoU" in scored.output
+    assert "not as in hsnet: episodes: 4, not 1000" in scored.output
+    for name in ("panet", "hsnet"):
+        result = json.loads(Path(f"scores/{name}/result.json").read_text())
+        assert (result["settings"]["protocol"], result["protocol"]["name"]) == (name, name)
+        assert Path(f"scores/{name}/counts.npz").is_file()
+
+
+def test_a_manifest_is_exported_shown_and_scored() -> None:
+    out = ("--fold", "1", "--classes", "cat,cow", "--episodes", "4", "--shot", "2", "--out", "m.jsonl")
+    exported = srpnet("episodes", "export", *out)
+    assert exported.exit_code == 0, exported.output
+    assert "4 episodes: m.jsonl" in exported.output
+    shown = srpnet("episodes", "show", "m.jsonl", "--data", "stickers", "--pictures", "2", "--out", "pictures")
+    assert shown.exit_code == 0, shown.output
+    assert len(list(Path("pictures").glob("*.png"))) == 2
+    scored = srpnet("eval", *TINY, "--manifest", "m.jsonl", "--out", "by-manifest")
+    assert scored.exit_code == 0, scored.output
+    drawn = srpnet("eval", *TINY, *out[:-2], "--out", "drawn")
+    assert drawn.exit_code == 0, drawn.output
+    results = [json.loads(Path(folder, "result.json").read_text()) for folder in ("by-manifest", "drawn")]
+    assert results[0]["per_class"] == results[1]["per_class"]
+    assert results[0]["settings"]["source"]["fold"] == 1
+
+
+def test_negatives_are_told_and_stand_in_the_report() -> None:
+    scored = srpnet(*TINY_EVAL, "--negatives", "0.5", "--out", "scores")
+    assert scored.exit_code == 0, scored.output
+    assert "2 more episodes, whose query does not show the class" in scored.output
+    assert "presence AUC (of the method)" in scored.output
+    assert Path("scores/negatives.npz").is_file()
+    assert srpnet("report", "scores", "--out", "page.html").exit_code == 0
+    assert "Where the class is not there" in Path("page.html").read_text()
+
+
+def test_runs_are_compared() -> None:
+    for rounds in ("0", "2"):
+        assert srpnet(*TINY_EVAL, "--iqi-rounds", rounds, "--out", f"iqi{rounds}").exit_code == 0
+    compared = srpnet("compare", "iqi0", "iqi2")
+    assert compared.exit_code == 0, compared.output
+    assert "A: iqi0" in compared.output
+    assert srpnet("report", "iqi0", "iqi2", "--out", "both.html").exit_code == 0
+    assert "srpnet eval" in Path("both.html").read_text()
+    assert "The interval of the mIoU" in compared.output or "the interval of the mIoU" in compared.output
+
+
+def test_protocols_are_printed() -> None:
+    printed = srpnet("protocols").output
+    assert all(word in printed for word in ("panet", "20000 on", "own size", "background"))
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("eval", "--protocol", "blind"), "there is no protocol 'blind'"),
+        (("eval", "--protocol", "ssp", "--size", "64"), "ssp keeps every photograph at its own size: leave out --size"),
+        (("eval", "--manifest", "m.jsonl", "--fold", "1"), "--fold is fixed by the manifest: leave one of the two out"),
+        (("eval", "--manifest", "gone.jsonl"), "gone.jsonl cannot be read"),
+        (("eval", "--seeds", "0"), "cannot score 0 seeds: at least 1"),
+        (("eval", "--negatives", "2"), "--negatives is a share of the episodes, 0 to 1, not 2"),
+        (
+            ("eval", "--manifest", "m", "--predictions", "p", "--negatives", "1"),
+            "--negatives are no part of a manifest",
+        ),
+        (("compare", "gone", "gone"), "gone holds no result.json"),
+        (("episodes", "export", "--protocol", "all", "--out", "m.jsonl"), "a manifest is of one protocol"),
+        (("episodes", "export", "--data", "pascal", "--out", "m.jsonl"), "pascal without a folder is for manifests"),
+        (("episodes", "show", "gone.jsonl", "--data", "stickers", "--out", "p"), "gone.jsonl cannot be read"),
+    ],
+)
+def test_bad_input_to_the_commands_of_evaluation(words: tuple[str, ...], complaint: str) -> None:
+    assert complaint in refused(srpnet(*words))
+    assert not list(Path().iterdir())
