@@ -36,10 +36,12 @@ def report(ctx: click.Context, /, out: Path | None, **flags: Any) -> None:
       srpnet data report --data pascal:$PASCAL --pairs lists/pascal --fold 1
     """
     announce_data(ctx, flags["data"])
-    from episodes.files import write_json
+    from episodes.files import check_folder, write_json
     from episodes.leakage import leakage
     from episodes.task import DataSettings, Task
 
+    if out is not None:
+        check_folder(out.parent)
     with Bars(Console(stderr=True)) as bars:
         found = leakage(Task(pick(DataSettings, flags), on_progress=bars.update), bars.update)
     print_leakage(found, Console())
@@ -91,7 +93,8 @@ def prepare(kind: str, root: Path, archives: tuple[Path, ...]) -> None:
 
     pascal: VOC 2012 (2 GB) with the masks of SBD (1.4 GB) as SegmentationClassAug, and the lists trainaug.txt, of
     10,582 photographs, and val.txt, of 1,449. coco: photographs and instances of COCO 2014 (20 GB). Archives are
-    checked against their published checksums. What was stopped goes on when the command is given again.
+    checked against their published checksums. What was stopped goes on when the command is given again, but a
+    download from its start. It takes the room of all that is unpacked, and of one archive at a time.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""Is a data folder as it should be? Every file is looked at, and every finding says how to mend it."""
+"""Is a data folder as it should be? Every listed file is looked at, and every finding says how to mend it."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,6 +12,7 @@ import numpy as np
 from episodes.errors import InputError
 from episodes.sources import open_source
 from episodes.sources.base import OnProgress, Source, Split, silent
+from episodes.sources.coco import Coco
 from episodes.sources.pairs import pairs_from_lists
 
 Weight = Literal["error", "note"]
@@ -68,15 +69,21 @@ def check(data: str, pairs: Path | None = None, on_progress: OnProgress = silent
         pairs: Folder of pair lists to check beside it.
         on_progress: Told how far it is.
     """
+    findings: list[Finding] = []
+    splits: dict[Split, Sequence[str]] = {}
     try:
         source = open_source(data, on_progress)
-        splits: dict[Split, Sequence[str]] = {split: source.ids(split) for split in _splits(source)}
+        for split in get_args(Split):
+            if isinstance(source, Coco) and split not in source.splits:
+                findings.append(Finding("note", f"there are no annotations for {split}"))
+            else:
+                splits[split] = source.ids(split)
     except InputError as error:  # without its layout nothing else can be looked at
-        return Diagnosis(data, [], [Finding("error", str(error))])
+        return Diagnosis(data, [], [*findings, Finding("error", str(error))])
     kind = data.partition(":")[0]
     known = sum(1 for name in source.classes if name)
     facts = [f"classes: {known}", *(f"photographs of {split}: {len(ids)}" for split, ids in splits.items())]
-    findings = list(_counts(kind, known, splits))
+    findings += _counts(kind, known, splits)
     if shared := sorted(set(splits.get("train", ())) & set(splits.get("val", ()))):
         findings.append(Finding("error", f"{shared[0]} is listed in train and in val{_more(shared)}: list it once"))
     shown: Counter[int] = Counter()
@@ -91,20 +98,6 @@ def check(data: str, pairs: Path | None = None, on_progress: OnProgress = silent
         findings += found
         facts += listed
     return Diagnosis(data, facts, sorted(findings, key=lambda finding: finding.weight))
-
-
-def _splits(source: Source) -> list[Split]:
-    """The splits that are there; a COCO folder may have val alone."""
-    found: list[Split] = []
-    for split in get_args(Split):
-        try:
-            source.ids(split)
-        except InputError:
-            if split == "val":
-                raise
-        else:
-            found.append(split)
-    return found
 
 
 def _counts(kind: str, classes: int, splits: Mapping[Split, Sequence[str]]) -> Iterable[Finding]:

@@ -1,5 +1,6 @@
 """Score a method over episodes: any callable that maps an Episode to label maps."""
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
@@ -54,8 +55,9 @@ class RestoresSupports(Protocol):
 class Answer(NamedTuple):
     """The label maps of one episode: of its queries, and of its supports if the method restores them.
 
-    A method may also say of each query how sure it is that the query shows each of the N ways at all: any numbers, the
-    higher the surer. Of a method that does not, the share of the query that is called a way is taken.
+    A method may also say of each query how sure it is that the query shows each of the N ways at all: N finite numbers,
+    the higher the surer, in every episode or in none. Of a method that does not, the share of the query that is called
+    a way is taken. Only `AnswersMany` can say so.
     """
 
     queries: Sequence[Tensor]
@@ -121,8 +123,8 @@ def evaluate(
 
     Raises:
         InputError: if a photograph cannot be loaded; with several processes, on all of them.
-        ValueError: if the method returns another number of maps than queries, or maps of another size; or if several
-            processes are not told the names.
+        ValueError: if the method returns another number of maps than queries, maps of another size, or presence scores
+            that are not a finite number for each way; or if several processes are not told the names.
     """
     if names is None and world.size > 1:
         raise ValueError("several processes must be told the names of the classes")
@@ -141,10 +143,10 @@ def evaluate(
                     raise ValueError(f"the method returned {len(predictions)} label maps for {len(truths)} queries")
                 counted = _counts(predictions, truths, len(classes))
                 shots = len(episode.spec.slots) - len(truths)
-                presence = answer.presence or [()] * len(counted)
+                presence = _presence(answer, len(counted), len(classes))
                 for slot, (each, said) in enumerate(zip(counted, presence, strict=True), start=shots):
                     queries.add(classes, each)
-                    records.append(Record(episode.spec, slot, each, presence=tuple(said)))
+                    records.append(Record(episode.spec, slot, each, presence=said))
                 if restores:
                     labels = [shelved.labels(support) for support in shelved.supports()]
                     for slot, each in enumerate(_counts(answer.supports, labels, len(classes))):
@@ -190,6 +192,16 @@ def _answers(method: Method, episodes: Sequence[Episode]) -> Sequence[Answer]:
         return method.answer_many(episodes)
     restore = method.restore_supports if isinstance(method, RestoresSupports) else None
     return [Answer(list(method(episode)), restore(episode) if restore else ()) for episode in episodes]
+
+
+def _presence(answer: Answer, queries: int, ways: int) -> list[tuple[float, ...]]:
+    """The presence scores of each query, checked; empty ones if there are none."""
+    if not len(answer.presence):
+        return [()] * queries
+    said = [tuple(float(score) for score in scores) for scores in answer.presence]
+    if len(said) != queries or any(len(scores) != ways or not all(map(math.isfinite, scores)) for scores in said):
+        raise ValueError(f"presence must be {ways} finite numbers for each of {queries} queries, not {said}")
+    return said
 
 
 def _counts(predictions: Sequence[Tensor], truths: Sequence[Tensor], ways: int) -> list[Tensor]:

@@ -41,17 +41,21 @@ def atomic_write(path: Path | str) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def check_folder(path: Path) -> None:
+def check_folder(path: Path, flag: str = "--out") -> None:
     """See whether results can go into a folder, before the work that makes them.
+
+    Args:
+        path: The folder, there or not.
+        flag: Which names it.
 
     Raises:
         InputError: if it, or a folder on the way, is a file or may not be written to.
     """
     nearest = next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
     if not nearest.is_dir():
-        raise InputError(f"{nearest} is a file, not a folder: name another --out")
+        raise InputError(f"{nearest} is a file, not a folder: name another {flag}")
     if not os.access(nearest, os.W_OK):
-        raise InputError(f"{nearest} cannot be written to: name another --out")
+        raise InputError(f"{nearest} cannot be written to: name another {flag}")
 
 
 def write_text(path: Path | str, text: str) -> None:

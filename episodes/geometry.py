@@ -86,7 +86,7 @@ class Placement:
         return padded.as_subclass(Tensor)
 
     def labels(self, labels: Tensor) -> Tensor:
-        """(H0, W0) uint8 -> (H, W) uint8, nearest (rounding down, as published evaluators do); padding is 255."""
+        """(H0, W0) -> (H, W) of the same type, nearest (rounding down, as published evaluators do); padding is 255."""
         resized = V.resize(tv_tensors.Mask(labels), list(self.inner), InterpolationMode.NEAREST)
         padded: Tensor = V.pad(resized, self._padding(), fill=IGNORE)
         return padded.as_subclass(Tensor)

@@ -1,5 +1,6 @@
 """What base training of a fold sees of the novel classes, and of the photographs they are tested on."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import get_args
 
@@ -89,9 +90,8 @@ def leakage(task: Task, on_progress: OnProgress = silent) -> Leakage:
     if not task.novel:
         raise InputError("fold all has no novel classes: name one with --fold")
     source, novel = task.source, task.names(task.novel)
-    samplers = {rule: task.training_sampler((), rule) for rule in get_args(NovelPixels)}
-    kept = {rule: sampler.supports.ids | sampler.queries.ids for rule, (sampler, _) in samplers.items()}
-    trained = sorted(kept["background"])
+    sampler, _ = task.training_sampler((), "background")
+    trained = sorted(sampler.supports.ids | sampler.queries.ids)
     shown = {id: {label: n for label, n in source.classes_in(id).items() if label in novel} for id in trained}
     own = task.pools("train", task.novel)
     listed = {*own.supports.items, *own.queries.items}
@@ -104,29 +104,30 @@ def leakage(task: Task, on_progress: OnProgress = silent) -> Leakage:
         )
         for label, name in novel.items()
     )
-    pixels = {rule: sum(sum(shown[id].values()) for id in ids) for rule, ids in kept.items()}
-    effects = tuple(
-        Effect(
-            rule,
-            len(kept[rule]),
-            len({*sampler.supports.items, *sampler.queries.items}),
-            pixels[rule] if rule == "background" else 0,
-            pixels[rule] if rule == "ignore" else 0,
-            tuple(short),
-        )
-        for rule, (sampler, short) in samplers.items()
-    )
     test = task.pools("val", task.novel)
     tested = sorted(test.supports.ids | test.queries.ids)
     return Leakage(
         source.name,
         task.settings.fold,
-        samplers["background"][0].supports.rule,
+        sampler.supports.rule,
         len(trained),
         sum(map(bool, shown.values())),
         len(tested),
         classes,
-        effects,
+        tuple(_effect(task, rule, shown) for rule in get_args(NovelPixels)),
         tuple(sorted({*trained} & {*tested})),
         tuple(duplicates(source, trained, tested, on_progress)),
     )
+
+
+def _effect(task: Task, rule: NovelPixels, shown: Mapping[str, Mapping[int, int]]) -> Effect:
+    """What a rule makes of photographs that show so many pixels of novel classes."""
+    try:
+        sampler, short = task.training_sampler((), rule)
+    except InputError:  # it leaves nothing to train on
+        return Effect(rule, 0, 0, 0, 0, tuple(task.names(task.base).values()))
+    kept = sampler.supports.ids | sampler.queries.ids
+    pixels = sum(sum(shown[id].values()) for id in kept)
+    taught, ignored = (pixels if rule == each else 0 for each in ("background", "ignore"))
+    pairs = {*sampler.supports.items, *sampler.queries.items}
+    return Effect(rule, len(kept), len(pairs), taught, ignored, tuple(short))

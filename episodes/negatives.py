@@ -1,8 +1,6 @@
 """Episodes whose query does not show the class."""
 
-from collections.abc import Collection
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 
 from episodes.draws import Draws
 from episodes.episode import EpisodeSpec
@@ -10,43 +8,46 @@ from episodes.errors import InputError
 from episodes.sources.base import Source, Split
 
 
-@dataclass(frozen=True)
 class Negatives:
-    """Makes negative episodes of ordinary ones: classes and supports stay, the queries show none of the classes.
+    """Makes negative episodes of ordinary ones: classes and supports stay, the queries have no pixel of the classes.
 
-    Attributes:
+    They are drawn from all such photographs of a split, all alike. Where a mask says nothing, which is label 255
+    (borders, and COCO's crowds) and in FSS-1000 whatever is not the photograph's one class, the class may still be
+    there.
+
+    Args:
         source: Has the photographs.
-        split: They are drawn from all photographs of this split that have no pixel of the classes, all alike.
-        seed: Of the draws.
+        split: Which of them.
     """
 
-    source: Source
-    split: Split
-    seed: int
+    def __init__(self, source: Source, split: Split) -> None:
+        self._source, self._split = source, split
+        self._shown: dict[str, frozenset[int]] = {}
+        self._without: dict[tuple[int, ...], tuple[str, ...]] = {}
 
-    def of(self, spec: EpisodeSpec, index: int) -> EpisodeSpec:
+    def of(self, spec: EpisodeSpec, seed: int, index: int) -> EpisodeSpec:
         """The negative episode of an ordinary one.
 
         Args:
             spec: The ordinary one.
+            seed: Of the draw.
             index: Of the negative one.
 
         Raises:
             InputError: if there are fewer such photographs than queries.
         """
-        supports = {id for way in spec.supports for id in way}
-        able = [id for id in self._without(spec.classes) if id not in supports]
+        able = self._able(spec.classes)
         if len(able) < len(spec.queries):
-            names = ", ".join(self.source.classes[label - 1] for label in spec.classes)
-            raise InputError(f"too few {self.split} photographs do not show {names}: leave out --negatives")
-        queries = Draws("negative", self.seed, spec.index, spec.line()).sample(able, len(spec.queries))
+            names = ", ".join(self._source.classes[label - 1] for label in spec.classes)
+            raise InputError(f"too few {self._split} photographs do not show {names}: leave out --negatives")
+        queries = Draws("negative", seed, spec.index, spec.line()).sample(able, len(spec.queries))
         return replace(spec, index=index, queries=tuple(queries))
 
-    def _without(self, classes: Collection[int]) -> list[str]:
+    def _able(self, classes: tuple[int, ...]) -> tuple[str, ...]:
         """The photographs that have no pixel of these classes, in the order of the source."""
-        return [id for id, shown in self._shown.items() if shown.isdisjoint(classes)]
-
-    @cached_property
-    def _shown(self) -> dict[str, frozenset[int]]:
-        ids = [id for id in self.source.ids(self.split, "query") if self.source.has(id)]
-        return {id: frozenset(self.source.classes_in(id)) for id in ids}
+        if not self._shown:
+            ids = [id for id in self._source.ids(self._split, "query") if self._source.has(id)]
+            self._shown = {id: frozenset(self._source.classes_in(id)) for id in ids}
+        if classes not in self._without:
+            self._without[classes] = tuple(id for id, shown in self._shown.items() if shown.isdisjoint(classes))
+        return self._without[classes]

@@ -1,6 +1,7 @@
 """What a protocol asks of a fold: its episodes for every seed, drawn or from a manifest, ready to be scored."""
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from episodes.errors import InputError
 from episodes.evaluation import Evaluation, Method, evaluate, shelf_for
 from episodes.loading import Loader
 from episodes.manifest import Header, Manifest
+from episodes.metrics import Counts
 from episodes.negatives import Negatives
 from episodes.protocols import Protocol, pair_rule, protocols
 from episodes.records import Records
@@ -76,12 +78,12 @@ class PlanSettings:
         rules = protocol.on(self.data.data)
         if self.size is not None:
             rules = rules.resized(self.size)
+        pixels = None if self.data.pairs is not None else self.data.least_pixels
         return replace(
-            rules,
-            episodes=rules.episodes if self.episodes is None else self.episodes,
+            rules.counting(rules.episodes if self.episodes is None else self.episodes),
             seeds=rules.seeds if self.seeds is None else self.seeds,
             score_at="original" if self.original_size else rules.score_at,
-            lists=pair_rule(None if self.data.pairs is not None else self.data.least_pixels),
+            lists=rules.lists if self.data.every_pair else pair_rule(pixels),
         )
 
     def with_manifest(self, header: Header) -> Self:
@@ -114,6 +116,14 @@ class Outcome:
     runs: dict[int, Evaluation]
     records: Records
     negatives: Records = Records(())
+
+    @property
+    def never_drawn(self) -> list[str]:
+        """Names of the tested classes that no episode of any run drew, see `absent` of `Score`."""
+        drawn = {
+            label for run in self.runs.values() for label, counts in run.queries.classes.items() if counts != Counts()
+        }
+        return [name for label, name in next(iter(self.runs.values())).queries.names.items() if label not in drawn]
 
 
 @dataclass(frozen=True)
@@ -148,8 +158,8 @@ class Plan:
 
     @property
     def negative(self) -> int:
-        """Negative episodes of each run."""
-        return round(self.settings.negatives * self.rules.episodes)
+        """Negative episodes of each run; at least one if any are asked for."""
+        return math.ceil(self.settings.negatives * self.rules.episodes)
 
     @property
     def count(self) -> int:
@@ -173,13 +183,17 @@ class Plan:
             yield sampler.seed, (replace(spec, index=run * count + spec.index) for spec in drawn)
 
     def negatives(self) -> Iterator[tuple[int, Iterator[EpisodeSpec]]]:
-        """Seed and negative episodes of each run, made of its first ones. The index goes on after all ordinary ones."""
+        """Seed and negative episodes of each run, made of some that are evenly spread over its ordinary ones.
+
+        The index goes on after all ordinary ones.
+        """
         if not self.negative:
             return
-        index = itertools.count(self.ordinary)
+        maker, numbers = Negatives(self.task.source, self.rules.split), itertools.count(self.ordinary)
+        places = {place * self.rules.episodes // self.negative for place in range(self.negative)}
         for seed, specs in self.runs():
-            maker = Negatives(self.task.source, self.rules.split, seed)
-            yield seed, (maker.of(spec, next(index)) for spec in itertools.islice(specs, self.negative))
+            chosen = (spec for place, spec in enumerate(specs) if place in places)
+            yield seed, (maker.of(spec, seed, number) for spec, number in zip(chosen, numbers, strict=False))
 
     def export(self) -> Manifest:
         """Its episodes, to be written to a file."""

@@ -31,6 +31,7 @@ class Protocol:
         vanished: False positives of a class that the query's truth lost, see `Score`.
         absent: A class that no episode drew, see `Score`.
         coco_order: How COCO's classes are dealt into folds; None if both ways are in use.
+        fss_episodes: How many are scored on FSS-1000; None if as many as elsewhere.
     """
 
     name: str
@@ -47,11 +48,16 @@ class Protocol:
     vanished: Vanished
     absent: Absent
     coco_order: Order | None
+    fss_episodes: int | None = None
 
     def on(self, data: str) -> "Protocol":
-        """The protocol for a source by its name: COCO has its own number of episodes."""
-        count = self.coco_episodes if data.startswith("coco:") else self.episodes
-        return replace(self, episodes=count, coco_episodes=count)
+        """The protocol for a source by its name: COCO and FSS-1000 may have a number of episodes of their own."""
+        own = {"coco": self.coco_episodes, "fss": self.fss_episodes}.get(data.partition(":")[0])
+        return self.counting(self.episodes if own is None else own)
+
+    def counting(self, episodes: int) -> "Protocol":
+        """The same with another number of episodes, whatever the source."""
+        return replace(self, episodes=episodes, coco_episodes=episodes, fss_episodes=None)
 
     def resized(self, size: int) -> "Protocol":
         """The same with squares of another size.
@@ -65,9 +71,11 @@ class Protocol:
 
     def table(self) -> dict[str, str]:
         """Every choice in a few words."""
-        coco = "" if self.coco_episodes == self.episodes else f" ({self.coco_episodes} on COCO)"
+        others = {"COCO": self.coco_episodes, "FSS-1000": self.fss_episodes}
+        own = [f"{count} on {name}" for name, count in others.items() if count not in (None, self.episodes)]
+        elsewhere = f" ({', '.join(own)})" if own else ""
         return {
-            "episodes": f"{self.episodes}{coco}",
+            "episodes": f"{self.episodes}{elsewhere}",
             "seeds": "1" if self.seeds == 1 else f"{self.seeds}, mean and std",
             "split": self.split,
             "pairs": self.lists or "either",
@@ -145,6 +153,7 @@ PROTOCOLS = {
             vanished="count",
             absent="zero",
             coco_order="interleaved",
+            fss_episodes=2400,  # every pair of the test classes once
         ),
         Protocol(
             name="ssp",
@@ -196,7 +205,7 @@ def departures(protocol: Protocol, used: Protocol, data: str, order: Order) -> l
         data: Name of the source.
         order: How its classes were dealt into folds.
     """
-    asked, done = protocol.on(data).table(), replace(used, coco_episodes=used.episodes).table()
+    asked, done = protocol.on(data).table(), used.counting(used.episodes).table()
     if protocol.lists is None:
         done["pairs"] = asked["pairs"]
     found = [f"{name}: {done[name]}, not {asked[name]}" for name in asked if done[name] != asked[name]]

@@ -117,8 +117,10 @@ class Records:
         try:
             with np.load(file, allow_pickle=False) as arrays:
                 specs = [EpisodeSpec.of_line(str(line)) for line in arrays["episodes"]]
-                columns = [arrays[name].tolist() for name in ("seed", "episode", "slot", "presence")]
+                columns = [arrays[name].tolist() for name in ("seed", "episode", "slot")]
                 matrices = torch.from_numpy(arrays["matrix"])
+                # Runs before there was presence have none.
+                columns.append(arrays["presence"].tolist() if "presence" in arrays else [[]] * len(matrices))
             rows = []
             for seed, episode, slot, presence, matrix in zip(*columns, matrices, strict=True):
                 ways = len(specs[episode].classes) + 1

@@ -65,8 +65,8 @@ def score(
         used: More settings for the result.
         resampling: What the intervals are made by; the default is `Resampling()`.
         present_above: The method's threshold: a class whose presence score is below it is called absent.
-        cache_bytes, world: See `episodes.evaluate`. All processes get the same scores; the first has the intervals too,
-            and writes.
+        cache_bytes, world: See `episodes.evaluate`. All processes get the same scores; the first has the intervals and
+            what was made of negative episodes too, and writes.
         on_episode: Called with the number of episodes done, and of all.
 
     Returns:
@@ -87,6 +87,10 @@ def score(
             settings |= {"episodes": plan.rules.episodes, "size": plan.rules.geometry.size}
             settings |= {"command": output.command, **(used or {})}
             departed = departures(plan.protocol, plan.rules, data.data, data.fold_order)
+            if lost := outcome.never_drawn:
+                departed.append(
+                    f"no episode drew {', '.join(lost[:5])}{f' and {len(lost) - 5} more' if lost[5:] else ''}"
+                )
             if plan.settings.support != "mask":
                 departed.append(f"supports: {plan.settings.support}, not mask")
             pairs = plan.header.pairs
@@ -95,6 +99,7 @@ def score(
                 if output.folder is not None and world.first:
                     folder = output.folder / name if len(plans) > 1 else output.folder
                     outcome.records.write(folder / COUNTS)
+                    (folder / NEGATIVES).unlink(missing_ok=True)  # of an earlier run
                     if plan.negative:
                         outcome.negatives.write(folder / NEGATIVES)
                     write_json(folder / "result.json", contents[name])

@@ -46,15 +46,18 @@ class Sightings:
     area: Floats
 
     @classmethod
-    def of(cls, positives: Records, negatives: Records) -> "Sightings":
-        """Those of the queries; a photograph that lost its class to label 255 does not show it."""
+    def of(cls, positives: Records, negatives: Records, said: bool = True) -> "Sightings":
+        """Those of the queries, with the method's scores, or the area if it has none or `said` is False.
+
+        A photograph that lost its class to label 255 does not show it.
+        """
         rows = []
         for negative, records in enumerate((positives, negatives)):
             for row in records.role("query").rows:
                 counted = max(1, int(row.matrix.sum()))
                 for way in range(1, len(row.matrix)):
                     area = int(row.matrix[:, way].sum()) / counted
-                    score = row.presence[way - 1] if row.presence else area
+                    score = row.presence[way - 1] if said and row.presence else area
                     rows.append((float(row.matrix[way].sum() > 0), float(negative), score, area))
         return cls(*np.array(rows, np.float64).reshape(-1, 4).T)
 
@@ -93,12 +96,13 @@ def presence(
 
     Args:
         positives: Of the ordinary episodes.
-        negatives: Of the negative ones.
+        negatives: Of the negative ones. The presence scores of the method count if all records have them.
         resampling: How replicates are drawn: query photographs, as for the IoU.
         threshold: Below this presence score a class is called absent.
     """
     rows = [*positives.role("query").rows, *negatives.role("query").rows]
-    sightings = Sightings.of(positives, negatives)
+    said = all(row.presence for row in rows)
+    sightings = Sightings.of(positives, negatives, said)
     names = [field.name for field in fields(Presence)]
     (own,) = sightings.presence(np.ones((1, len(sightings.score))), threshold)
     ways = [len(row.matrix) - 1 for row in rows]
@@ -111,7 +115,7 @@ def presence(
     return {
         "episodes": len({(row.seed, row.spec.index) for row in negatives.rows}),
         **asdict(Presence(*(None if np.isnan(value) else float(value) for value in own))),
-        "score": "of the method" if all(row.presence for row in rows) else "area",
+        "score": "of the method" if said else "area",
         "threshold": threshold,
         "intervals": {name: None if interval is None else list(interval) for name, interval in spread.items()},
     }

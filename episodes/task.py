@@ -42,9 +42,12 @@ class DataSettings:
     @property
     def least_pixels(self) -> int:
         """`min_pixels`, or what it is by default."""
-        if self.min_pixels is not None:
-            return self.min_pixels
-        return 1 if self.data.startswith("fss:") else 2048
+        return 1 if self.every_pair else 2048 if self.min_pixels is None else self.min_pixels
+
+    @property
+    def every_pair(self) -> bool:
+        """Whether every photograph of a class makes a pair with it, as FSS-1000 has it."""
+        return self.data.startswith("fss:") and self.min_pixels is None
 
 
 class Pools(NamedTuple):
@@ -86,6 +89,8 @@ class Task:
         if isinstance(self.source, Divided):
             if settings.pairs is not None:
                 raise InputError(f"{settings.data} has lists of its own: leave out --pairs")
+            if settings.folds != 4 or settings.fold_order != "contiguous":
+                raise InputError(f"{settings.data} deals its classes by lists: leave out --folds and --fold-order")
             self.novel, self.base = self.source.novel_and_base(settings.fold)
         else:
             self.novel, self.base = novel_and_base(len(names), settings.fold, settings.folds, settings.fold_order)

@@ -14,9 +14,6 @@ from episodes.metrics import Counts, Score, confusion
 from episodes.world import ALONE, World
 from srpnet.batches import EpisodeTensors
 
-LABELS = 256
-"""Labels that a source can have: its label maps are uint8."""
-
 
 class Progress(NamedTuple):
     """What a logging step says. Losses and IoUs are means since the last one or since resuming; IoUs are fractions.
@@ -64,7 +61,9 @@ class Meter:
         return Progress(step, loss, query_loss, support_loss, queries, supports, lr, rate, validation)
 
     def _mean_iou(self, score: Score) -> float:
-        counts = torch.zeros(LABELS, 3, dtype=torch.int64)
+        # The sum of the largest labels is beyond that of every process, and the same in all.
+        size = int(self._world.sum(torch.tensor(max(score.classes, default=0) + 1)))
+        counts = torch.zeros(size, 3, dtype=torch.int64)
         for label, own in score.classes.items():
             counts[label] = torch.tensor([own.tp, own.fp, own.fn])
         ious = [Counts(*row).iou for row in self._world.sum(counts).tolist()]

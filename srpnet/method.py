@@ -225,6 +225,8 @@ class PlainMethod:
         pooled = joined([network.pool(*support, ways) for support in zip(shown, labels, strict=True)])
         ids = [support.id for support in supports]
         prototypes_PC = mean_prototypes(pooled, membership(episode).to(device), ids)
+        if self.recogniser is not None:
+            examples_ND = examples_of(self.recogniser, episode, deep[: len(supports)], supports)
         maps, said = [], []
         for place, query in enumerate(queries, start=len(supports)):
             valid_1HW = query.valid[None].to(device)
@@ -234,7 +236,6 @@ class PlainMethod:
                 scores_1PHW = query.placement.restore(scores_1PHW)
             maps.append(scores_1PHW.argmax(1)[0].byte())
             if self.recogniser is not None:
-                examples_ND = examples_of(self.recogniser, episode, deep[: len(supports)], supports)
                 presence_1N = self.recogniser.presence(deep[place][None], logits_1Phw, examples_ND[None], valid_1HW)
                 said.append(presence_1N[0].tolist())
         restored = []

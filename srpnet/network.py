@@ -93,15 +93,15 @@ class SRPNet(
 
     def encode(self, images_B3HW: Tensor) -> Tensor:
         """Images, RGB in [0, 1] -> the final feature map (B, C, h, w): the pyramid, reduced."""
-        return _in_parts(lambda some_B3HW: self._reduced(self._pyramid(some_B3HW)), images_B3HW)
+        return in_parts(lambda some_B3HW: self._reduced(self._pyramid(some_B3HW)), images_B3HW)
 
     def pyramid(self, images_B3HW: Tensor) -> Tensor:
         """The backbone's levels, brought to the finest one's size and concatenated (B, C, h, w) (method, 2)."""
-        return _in_parts(self._pyramid, images_B3HW)
+        return in_parts(self._pyramid, images_B3HW)
 
     def reduced(self, pyramid_BChw: Tensor) -> Tensor:
         """The other half of `encode`, which is all that is trained in a head."""
-        return _in_parts(self._reduced, pyramid_BChw)
+        return in_parts(self._reduced, pyramid_BChw)
 
     def _pyramid(self, images_B3HW: Tensor) -> Tensor:
         normalised = ((images_B3HW - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
@@ -309,7 +309,7 @@ def _imagenet_state(network: SRPNet) -> dict[str, Tensor]:
     return {f"backbone.{name}": value.cpu() for name, value in start.state_dict().items()}
 
 
-def _in_parts(function: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor:
+def in_parts(function: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor:
     """`function(batch)`, on the CPU one image at a time, which is no slower there (benchmarks/inference.py).
 
     So what becomes of an image does not depend on those beside it, to the last bit.

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from srpnet.backbone import Backbone
 from srpnet.grid import average
-from srpnet.network import SRPNet, upcast
+from srpnet.network import SRPNet, in_parts, upcast
 from srpnet.weights import get_weights, load_backbone
 
 
@@ -23,7 +24,7 @@ class Recogniser:
     """Says how sure it is that photographs show the classes which a network found in them.
 
     Args:
-        network: Whose backbone it takes, with the ImageNet weights that it was trained from.
+        network: Whose backbone it takes, with the ImageNet weights that it was trained from. May be `for_inference`.
         device: Where it works.
 
     Raises:
@@ -32,17 +33,24 @@ class Recogniser:
 
     def __init__(self, network: SRPNet, device: torch.device) -> None:
         config = network.config
-        backbone = copy.deepcopy(network.backbone).requires_grad_(False)
         if config.trained == "all":
+            convention = network.backbone.convention
+            backbone = Backbone(convention, 32, config.stages, layers=config.layers, base_width=config.base_width)
             load_backbone(backbone, get_weights(config.backbone, sha256=config.backbone_sha256)[1])
-        backbone.output_stride = 32
-        self.backbone = backbone.fold_batchnorm().to(device).to(memory_format=torch.channels_last)
+        else:
+            backbone = copy.deepcopy(network.backbone)
+            backbone.output_stride = 32
+        backbone.requires_grad_(False).fold_batchnorm()
+        self.backbone = backbone.to(device).to(memory_format=torch.channels_last)
         self.stride = self.backbone.strides[-1]
         self.ratio = self.stride // min(config.output_stride, *(2 ** (stage + 1) for stage in config.stages))
         self.mean, self.std = network.mean.to(device), network.std.to(device)
 
     def describe(self, images_B3HW: Tensor) -> Tensor:
         """Images, RGB in [0, 1] -> the deepest stage (B, D, y, x)."""
+        return in_parts(self._describe, images_B3HW)
+
+    def _describe(self, images_B3HW: Tensor) -> Tensor:
         normalised = ((images_B3HW - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
         deep_BDyx: Tensor = self.backbone(normalised)[-1]
         return deep_BDyx

@@ -40,7 +40,7 @@ class Segmented(NamedTuple):
     Attributes:
         photograph: Its path.
         labels: The label map, uint8 (H, W).
-        presence: See `Segmenter.presence`; None of a network without a threshold for it.
+        presence: See `Segmenter.presence`; None if it was not asked for, or the network has no threshold for it.
     """
 
     photograph: Path
@@ -83,7 +83,6 @@ class Segmenter:
         self.network = network.for_inference(self.runtime.device)
         self.size = size
         self.present_above = network.config.present_above
-        self._original = network
         self._recogniser: Recogniser | None = None
         self._support: _Support | None = None
         self._prototypes: Tensor | None = None
@@ -157,7 +156,7 @@ class Segmenter:
         `predict` finds something nearly always. See `srpnet.presence`. The first call takes longer.
 
         Raises:
-            InputError: if `set_support` was not called, or the image cannot be read.
+            InputError: if `set_support` was not called, or the image or the ImageNet weights cannot be had.
         """
         placed = self._read(image)
         return self._presence(placed, self._logits(placed))
@@ -171,7 +170,7 @@ class Segmenter:
         Raises:
             InputError: if `set_support` was not called, the photograph cannot be read, or a file not be written.
         """
-        (segmented,) = self.write_all([photograph], folder)
+        (segmented,) = self.write_all([photograph], folder, presence=False)
         return segmented.labels
 
     def write_all(
@@ -179,6 +178,7 @@ class Segmenter:
         photographs: Iterable[Path],
         folder: Path,
         on_unreadable: Callable[[InputError], object] | None = None,
+        presence: bool = True,
     ) -> Iterator[Segmented]:
         """`write` many photographs, lazily: each is returned in order, once its files are there.
 
@@ -189,9 +189,10 @@ class Segmenter:
             folder: Where the files go.
             on_unreadable: Told of a photograph that cannot be read, which is then passed over. By default that is an
                 error, raised once all before it are written.
+            presence: Tell the presence too, if the network has a threshold for it, which takes a second, quicker pass.
 
         Raises:
-            InputError: see `write`.
+            InputError: see `write` and `presence`.
         """
 
         def read(path: Path) -> tuple[Path, _Placed | InputError]:
@@ -204,8 +205,8 @@ class Segmenter:
             for path, found in ahead(read, photographs):
                 if not isinstance(found, InputError):
                     logits = self._logits(found)
-                    presence = None if self.present_above is None else self._presence(found, logits)
-                    yield found.photograph, Segmented(path, self._labels(found, logits), presence)
+                    said = self._presence(found, logits) if presence and self.present_above is not None else None
+                    yield found.photograph, Segmented(path, self._labels(found, logits), said)
                 elif on_unreadable is None:
                     raise found
                 else:
@@ -234,7 +235,7 @@ class Segmenter:
     @torch.inference_mode()
     def _presence(self, placed: _Placed, logits: Tensor) -> NDArray[np.float32]:
         assert self._support is not None  # there are logits, so there is a support
-        self._recogniser = recogniser = self._recogniser or Recogniser(self._original, self.runtime.device)
+        self._recogniser = recogniser = self._recogniser or Recogniser(self.network, self.runtime.device)
         with self.runtime.autocast():
             deep = recogniser.describe(placed.image[None].to(self.runtime.device))
             if self._examples is None:

@@ -53,31 +53,38 @@ class Workshop:
 
     def __init__(self, root: Path, on_progress: OnProgress) -> None:
         self.root, self.on_progress = root.expanduser(), on_progress
-        check_folder(self.root)
+        check_folder(self.root, "--root")
         self.folder = self.root / WORKSHOP
-        if (self.root / FINISHED).exists():
-            raise InputError(f"{self.root} is complete already ({FINISHED}): delete that file to build it again")
         if self.root.exists() and not self.folder.exists() and any(self.root.iterdir()):
-            raise InputError(f"{self.root} holds other files: name an empty folder as --root")
+            what = "is complete already" if (self.root / FINISHED).exists() else "holds other files"
+            raise InputError(f"{self.root} {what}: name an empty folder as --root")
         self.folder.mkdir(parents=True, exist_ok=True)
 
-    def archives(self, wanted: Sequence[Archive], given: Sequence[Path]) -> dict[str, Path]:
-        """Name -> file of each archive: one that was given, or else a download, which is kept until the end.
+    def unpacked(self, wanted: Sequence[Archive], given: Sequence[Path]) -> dict[Archive, Path]:
+        """Archive -> the folder with its content. What is unpacked already needs no file any more.
+
+        Args:
+            wanted: All that it takes.
+            given: Files that are there already. The others are downloaded, and deleted once they are unpacked.
 
         Raises:
-            InputError: if a file that was given is none of these, or one cannot be downloaded.
+            InputError: if a file that was given is none of these, one cannot be had or is damaged, or the disk is full.
         """
+        folders = {archive: self.folder / "unpacked" / archive.name for archive in wanted}
+        missing = [archive for archive in wanted if not folders[archive].exists()]
         by_sum = {archive.md5: archive for archive in wanted}
-        found: dict[str, Path] = {}
-        for file in given:
+        found: dict[Archive, Path] = {}
+        for file in given if missing else ():
             if (digest := _md5(file, self.on_progress)) not in by_sum:
                 known = " nor ".join(archive.name for archive in wanted)
                 raise InputError(f"{file} is neither {known}, or is damaged (MD5 {digest}): fetch it again")
-            found[by_sum[digest].name] = file
-        for archive in wanted:
-            if archive.name not in found:
-                found[archive.name] = self._downloaded(archive)
-        return found
+            found[by_sum[digest]] = file
+        for archive in missing:
+            file = found.get(archive) or self._downloaded(archive)
+            self._unpack(file, folders[archive])
+            if archive not in found:
+                file.unlink()
+        return folders
 
     def _downloaded(self, archive: Archive) -> Path:
         folder = self.folder / "archives"
@@ -90,30 +97,22 @@ class Workshop:
             ) from None
         return folder / archive.name
 
-    def unpacked(self, archive: Path) -> Path:
-        """The folder with an archive's content.
-
-        Raises:
-            InputError: if it is damaged, or the disk is full.
-        """
-        target = self.folder / "unpacked" / archive.name
-        if target.exists():
-            return target
-        part = target.with_name(f"{archive.name}.part")
+    def _unpack(self, file: Path, target: Path) -> None:
+        part = target.with_name(f"{target.name}.part")
         shutil.rmtree(part, ignore_errors=True)
-        self.on_progress(f"Unpacking {archive.name}", 0, 1)
+        self.on_progress(f"Unpacking {file.name}", 0, 1)
         try:
-            if zipfile.is_zipfile(archive):
-                shutil.unpack_archive(archive, part, "zip")
+            if zipfile.is_zipfile(file):
+                shutil.unpack_archive(file, part, "zip")
             else:
-                with tarfile.open(archive) as opened:
+                with tarfile.open(file) as opened:
                     opened.extractall(part, filter="data")
         except (OSError, EOFError, zlib.error, tarfile.TarError, zipfile.BadZipFile, shutil.ReadError) as error:
             shutil.rmtree(part, ignore_errors=True)
             mend = "make room, or fetch it again"
-            raise InputError(f"{archive} cannot be unpacked into {part.parent} ({error}): {mend}") from None
-        self.on_progress(f"Unpacking {archive.name}", 1, 1)
-        return part.rename(target)
+            raise InputError(f"{file} cannot be unpacked into {part.parent} ({error}): {mend}") from None
+        self.on_progress(f"Unpacking {file.name}", 1, 1)
+        part.rename(target)
 
     @property
     def ready(self) -> bool:
@@ -135,12 +134,18 @@ class Workshop:
     def install(self) -> dict[str, int]:
         """Move the parts to their places, say what the folder was built of, clear up, and return the counts."""
         content = json.loads((self.folder / READY).read_text(encoding="utf-8"))
-        for place, part in content.pop("parts").items():
-            if (self.folder / part).exists():  # else an earlier try has moved it
-                (self.root / place).parent.mkdir(parents=True, exist_ok=True)
-                (self.folder / part).rename(self.root / place)
-        write_json(self.root / FINISHED, content)
-        shutil.rmtree(self.folder)
+        try:
+            for place, part in content.pop("parts").items():
+                if (self.folder / part).exists():  # else an earlier try has moved it
+                    (self.root / place).parent.mkdir(parents=True, exist_ok=True)
+                    (self.folder / part).rename(self.root / place)
+            write_json(self.root / FINISHED, content)
+            for rest in self.folder.iterdir():  # what says that all is ready goes last
+                if rest.name != READY:
+                    shutil.rmtree(rest)
+            shutil.rmtree(self.folder)
+        except OSError as error:
+            raise InputError(f"{self.root} cannot be finished ({error}): look at the folder, and try again") from None
         counts: dict[str, int] = content["counts"]
         return counts
 

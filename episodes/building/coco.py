@@ -44,8 +44,7 @@ def build_coco(root: Path, given: Sequence[Path] = (), on_progress: OnProgress =
 
 
 def _make(workshop: Workshop, given: Sequence[Path]) -> None:
-    archives = workshop.archives(list(PARTS), given)
-    unpacked = {archive: workshop.unpacked(archives[archive.name]) for archive in PARTS}
+    unpacked = workshop.unpacked(list(PARTS), given)
     parts = {place: unpacked[archive] / place for archive, places in PARTS.items() for place in places}
     if lost := [place for place, part in parts.items() if not part.exists()]:
         raise InputError(f"the archives hold no {lost[0]}: fetch them again")

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -46,9 +47,10 @@ def build_pascal(root: Path, given: Sequence[Path] = (), on_progress: OnProgress
 
 
 def _make(workshop: Workshop, given: Sequence[Path]) -> None:
-    archives = workshop.archives([VOC, SBD], given)
-    voc = workshop.unpacked(archives[VOC.name]) / _VOC["base_dir"]
-    sbd = workshop.unpacked(archives[SBD.name]) / "benchmark_RELEASE" / "dataset"
+    if find_spec("scipy") is None:
+        raise InputError("SBD's masks need scipy: pip install 'srpnet[data]'")
+    unpacked = workshop.unpacked([VOC, SBD], given)
+    voc, sbd = unpacked[VOC] / _VOC["base_dir"], unpacked[SBD] / "benchmark_RELEASE" / "dataset"
     masks = workshop.folder / "SegmentationClassAug"
     lists = workshop.folder / "lists"
     own = {file.stem: file for file in (voc / "SegmentationClass").glob("*.png")}
@@ -73,6 +75,8 @@ def _make(workshop: Workshop, given: Sequence[Path]) -> None:
     with ThreadPoolExecutor() as pool:
         for done, _ in enumerate(pool.map(write, every), start=1):
             workshop.on_progress("Writing masks", done, len(every))
+    for part in masks.glob(".*.part"):  # of a try that was killed
+        part.unlink()
     written = {"trainaug": sorted(augmented), "train": train, "val": val}
     for name, ids in written.items():
         write_text(lists / f"{name}.txt", "".join(f"{id}\n" for id in ids))
@@ -104,10 +108,8 @@ def _palette(masks: dict[str, Path]) -> list[int]:
 
 def _label_map(file: Path, palette: Sequence[int]) -> Image.Image:
     """The class mask in an SBD file, 0 background and 1..20."""
-    try:
-        from scipy.io import loadmat
-    except ImportError:
-        raise InputError("SBD's masks need scipy: pip install 'srpnet[data]'") from None
+    from scipy.io import loadmat
+
     try:
         labels = loadmat(file)["GTcls"]["Segmentation"][0, 0]
     except Exception as error:  # a damaged file makes the reader raise nearly anything

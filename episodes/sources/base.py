@@ -103,7 +103,7 @@ class Source(Protocol):
 
 @runtime_checkable
 class Divided(Protocol):
-    """A source whose classes are dealt by lists of its own, and every photograph of a class makes a pair with it."""
+    """A source whose classes are dealt by lists of its own, not into folds of equal size."""
 
     def novel_and_base(self, fold: Fold) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """The novel and the base classes of a fold, ascending; `all` has every class as a base class."""

@@ -47,6 +47,11 @@ class Coco:
         """Category names; class c is the c-th smallest category id."""
         return next(self._parts())[1].classes
 
+    @property
+    def splits(self) -> tuple[Split, ...]:
+        """The splits that have annotations."""
+        return tuple(self._layout)
+
     def ids(self, split: Split, role: Literal["support", "query"] = "query") -> tuple[str, ...]:
         """The photographs of a split, with and without instances, in the order of the annotation file."""
         return self._part(split).ids

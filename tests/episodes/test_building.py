@@ -127,11 +127,11 @@ def test_pascal_the_whole_way(tmp_path: Path, voc_and_sbd: tuple[Path, Path]) ->
     assert {name: each["md5"] for name, each in made_of.items()} == {
         archive.name: archive.md5 for archive in (pascal.VOC, pascal.SBD)
     }
-    with pytest.raises(InputError, match="is complete already"):
+    with pytest.raises(InputError, match="is complete already: name an empty folder as --root"):
         build_pascal(root, voc_and_sbd)
 
 
-@pytest.mark.parametrize("stop_at", ["Unpacking benchmark.tgz", "Writing masks", "rename"])
+@pytest.mark.parametrize("stop_at", ["Unpacking benchmark.tgz", "Writing masks", "rename", "rmtree"])
 def test_what_was_stopped_goes_on(
     tmp_path: Path, voc_and_sbd: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, stop_at: str
 ) -> None:
@@ -150,11 +150,16 @@ def test_what_was_stopped_goes_on(
             return rename(self, target)
 
         monkeypatch.setattr(Path, "rename", failing)
+    if stop_at == "rmtree":  # everything is in place, but the workshop is still there
+
+        def keeping(folder: Path, ignore_errors: bool = False) -> None:
+            if not ignore_errors:
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(shutil, "rmtree", keeping)
     with pytest.raises(KeyboardInterrupt):
         build_pascal(root, voc_and_sbd, stop)
-    assert not (root / "prepared.json").exists()
-    with pytest.raises(InputError):
-        open_source(f"pascal:{root}")
+    assert (root / "prepared.json").exists() == (stop_at == "rmtree")
     monkeypatch.undo()
     monkeypatch.setenv("SRPNET_CACHE", str(tmp_path / "cache"))
     for name, file in zip(("VOC", "SBD"), voc_and_sbd, strict=True):
@@ -162,6 +167,7 @@ def test_what_was_stopped_goes_on(
     build_pascal(root, voc_and_sbd, lambda title, *_: told.append(title))
     assert open_source(f"pascal:{root}").ids("train") == ("a1", "a2", "s1", "s2", "s3")
     assert "Unpacking VOCtrainval_11-May-2012.tar" not in told
+    assert not (root / ".building").exists()
 
 
 def test_a_download_is_taken_where_no_archive_is_given(
@@ -177,6 +183,16 @@ def test_a_download_is_taken_where_no_archive_is_given(
     monkeypatch.setattr(archives, "download_url", download)
     build_pascal(tmp_path / "voc", voc_and_sbd[:1])
     assert asked == [(pascal.SBD.url, "benchmark.tgz", pascal.SBD.md5)]
+    assert voc_and_sbd[0].exists()
+
+
+def test_scipy_is_asked_for_before_anything_is_fetched(
+    tmp_path: Path, voc_and_sbd: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pascal, "find_spec", lambda _: None)
+    with pytest.raises(InputError, match=r"SBD's masks need scipy: pip install 'srpnet\[data\]'"):
+        build_pascal(tmp_path / "voc", voc_and_sbd)
+    assert list((tmp_path / "voc/.building").iterdir()) == []
 
 
 def test_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -112,6 +112,15 @@ def test_coco_with_val_alone(tmp_path: Path) -> None:
     found = check(f"coco:{tmp_path}")
     assert found.facts == ["classes: 1", "photographs of val: 1"]
     assert ["v.jpg is not there" in text for text in texts(found, "error")] == [True]
+    assert "there are no annotations for train" in texts(found, "note")
+
+
+def test_a_damaged_annotation_file_is_an_error(tmp_path: Path) -> None:
+    for name in ("annotations", "train2014", "val2014"):
+        (tmp_path / name).mkdir()
+    for split in ("train", "val"):
+        (tmp_path / f"annotations/instances_{split}2014.json").write_text('{"images": [{"id": 1, ')
+    assert check(f"coco:{tmp_path}").errors == 1
 
 
 def test_the_command(voc: Path) -> None:

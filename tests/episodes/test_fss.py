@@ -12,9 +12,13 @@ from episodes.episode import episode_labels
 from episodes.errors import InputError
 from episodes.geometry import Geometry
 from episodes.loading import Augmentation, Loader
+from episodes.plan import PlanSettings, plans
+from episodes.protocols import PROTOCOLS
+from episodes.scoring import score
 from episodes.sources import open_source
 from episodes.sources.fss import Fss
 from episodes.task import DataSettings, Task
+from tests.episodes.scored import perfect
 
 SPLITS = {"trn": ("ant", "bee", "cat"), "val": ("dog",), "test": ("elk", "fox")}
 
@@ -117,6 +121,22 @@ def test_a_task_needs_no_list_and_no_least_number_of_pixels(tmp_path: Path) -> N
     assert (trained.classes, short) == ((1, 2, 3), {})
     with pytest.raises(InputError, match="has lists of its own: leave out --pairs"):
         Task(DataSettings(settings.data, pairs="lists"))
+    with pytest.raises(InputError, match="leave out --folds and --fold-order"):
+        Task(DataSettings(settings.data, folds=5))
+
+
+def test_hsnet_scores_every_test_pair_once() -> None:
+    assert PROTOCOLS["hsnet"].on("fss:x").episodes == 2400
+    assert PROTOCOLS["hsnet"].on("pascal:x").episodes == 1000
+    assert PROTOCOLS["hsnet"].table()["episodes"] == "1000 (2400 on FSS-1000)"
+    assert PROTOCOLS["pfenet"].on("fss:x").episodes == 5000
+
+
+def test_classes_that_no_episode_drew_are_named(tmp_path: Path) -> None:
+    settings = PlanSettings(DataSettings(f"fss:{folder(tmp_path)}"), episodes=2)
+    content = score(plans(settings), perfect, {})["hsnet"]
+    assert content["per_class"] == {"elk": 1.0, "fox": 0.0}
+    assert content["departures"] == ["episodes: 2, not 2400", "no episode drew fox"]
 
 
 def test_more_classes_than_a_byte_holds(tmp_path: Path) -> None:

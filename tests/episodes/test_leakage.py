@@ -1,6 +1,5 @@
 """What training sees of the novel classes, against counts made by hand, and copies of photographs."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +40,7 @@ class Scenes(Fake):
         self.copies = copies
 
     def load(self, id: str) -> tuple[Array, Array]:
-        image = self.copies[id] if id in self.copies else scene(sorted(MAPS).index(id))
+        image = self.copies[id] if id in self.copies else scene(sorted(self._maps).index(id))
         return image, np.zeros(image.shape[:2], np.uint8)
 
 
@@ -73,6 +72,21 @@ def test_classes_that_a_rule_leaves_out_are_named() -> None:
     source._maps = maps
     found = leakage(task(source))
     assert [effect.left_out for effect in found.effects] == [(), (), ("cat",)]
+
+
+def test_a_rule_that_leaves_nothing_to_train_on() -> None:
+    source = Scenes({})
+    source._maps = {id: labels for id, labels in MAPS.items() if not id.startswith("t")}
+    source._maps |= {f"t{number}": label_map({3: 50, 1: 30}) for number in range(3)}
+    drop = leakage(task(source)).effects[-1]
+    assert (drop.rule, drop.images, drop.pairs) == ("drop", 0, 0)
+    assert drop.left_out == ("cat", "dog", "elk", "fox", "gnu", "hen")
+
+
+def test_photographs_without_structure_are_no_copies_of_each_other() -> None:
+    black, white = np.zeros((120, 160, 3), np.uint8), np.full((90, 100, 3), 255, np.uint8)
+    source = Scenes({"t30": black, "t31": white, "v10": black, "v11": white})
+    assert duplicates(source, ["t30", "t31"], ["v10", "v11"]) == []
 
 
 def test_a_copy_under_another_name_is_found(tmp_path: Path) -> None:
@@ -108,7 +122,7 @@ def test_a_fold_without_novel_classes() -> None:
 
 
 def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "imagehash", None)
+    monkeypatch.setattr("episodes.duplicates.find_spec", lambda _: None)
     with pytest.raises(InputError, match=r"pip install 'srpnet\[data\]'"):
         duplicates(Scenes({}), ["t30"], ["v10"])
 

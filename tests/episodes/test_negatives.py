@@ -52,26 +52,26 @@ def record(presences: Sequence[float], shown: bool, query: str = "q", area: int 
 def test_the_query_shows_none_of_the_classes() -> None:
     source = Fake(MAPS)
     for seed in range(30):
-        drawn = Negatives(source, "val", seed).of(SPEC, 77)
+        drawn = Negatives(source, "val").of(SPEC, seed, 77)
         assert (drawn.index, drawn.classes, drawn.supports) == (77, SPEC.classes, SPEC.supports)
         assert all(query.startswith("v") and 1 not in source.classes_in(query) for query in drawn.queries)
     both = replace(SPEC, classes=(1, 2), supports=(("v11",), ("v21",)), queries=("v12", "v22"))
-    drawn = Negatives(source, "val", 0).of(both, 0)
+    drawn = Negatives(source, "val").of(both, 0, 0)
     assert len(set(drawn.queries)) == 2
     assert all(query[2] == "9" for query in drawn.queries)
 
 
 def test_every_such_photograph_is_drawn_and_the_seed_decides() -> None:
     able = {id for id, labels in MAPS.items() if id.startswith("v") and not (labels == 1).any()}
-    drawn = [Negatives(Fake(MAPS), "val", seed).of(SPEC, 0).queries[0] for seed in range(300)]
+    drawn = [Negatives(Fake(MAPS), "val").of(SPEC, seed, 0).queries[0] for seed in range(300)]
     assert set(drawn) == able
-    assert drawn == [Negatives(Fake(MAPS), "val", seed).of(SPEC, 0).queries[0] for seed in range(300)]
+    assert drawn == [Negatives(Fake(MAPS), "val").of(SPEC, seed, 0).queries[0] for seed in range(300)]
 
 
 def test_a_split_in_which_every_photograph_shows_the_class() -> None:
     source = Fake({id: labels for id, labels in MAPS.items() if id.startswith("v1")})
     with pytest.raises(InputError, match="too few val photographs do not show ant: leave out --negatives"):
-        Negatives(source, "val", 0).of(SPEC, 0)
+        Negatives(source, "val").of(SPEC, 0, 0)
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.5, math.nan])
@@ -87,9 +87,10 @@ def test_a_plan_adds_them_after_the_others_and_changes_none_of_these() -> None:
     negatives = [(seed, spec) for seed, specs in with_them.negatives() for spec in specs]
     assert [spec.index for _, spec in negatives] == list(range(40, 50))
     assert [seed for seed, _ in negatives] == [0] * 5 + [1] * 5
-    firsts = [spec for _, specs in with_them.runs() for spec in list(specs)[:5]]
-    assert [spec.supports for _, spec in negatives] == [spec.supports for spec in firsts]
+    spread = [spec for _, specs in with_them.runs() for spec in list(specs)[::4]]
+    assert [spec.supports for _, spec in negatives] == [spec.supports for spec in spread]
     assert list(without.negatives()) == []
+    assert plan(negatives=0.01).negative == 1
 
 
 def test_figures_by_hand() -> None:
@@ -167,6 +168,48 @@ class Sure:
 
     def __call__(self, episode: Episode) -> Any:
         return self.answer_many([episode])[0].queries
+
+
+@pytest.mark.parametrize(
+    "said", [[[0.5, 0.5]], [[]], [[math.nan]], [[0.5], [0.5]], torch.tensor([[math.inf]])], ids=str
+)
+def test_presence_that_is_not_a_finite_number_for_each_way(said: Any) -> None:
+    class Wrong(Sure):
+        def answer_many(self, episodes: Sequence[Episode]) -> list[Answer]:
+            return [Answer(perfect(episode), (), said) for episode in episodes]
+
+    with pytest.raises(ValueError, match="presence must be 1 finite numbers for each of 1 queries"):
+        score({"hsnet": plan(episodes=2)}, Wrong(), {})
+
+
+def test_presence_as_a_tensor() -> None:
+    class Tensors(Sure):
+        def answer_many(self, episodes: Sequence[Episode]) -> list[Answer]:
+            return [answer._replace(presence=torch.tensor(answer.presence)) for answer in super().answer_many(episodes)]
+
+    found = [score({"hsnet": plan(negatives=0.5)}, method, {})["hsnet"]["negatives"] for method in (Sure(), Tensors())]
+    assert found[0]["auc"] == pytest.approx(found[1]["auc"])
+
+
+def test_scores_of_some_episodes_alone_do_not_count() -> None:
+    positives = Records((record((0.9,), True, area=20), record((), True, area=20)))
+    found = presence(positives, Records((record((0.1,), False, area=50),)), Resampling(replicates=10))
+    assert (found["score"], found["auc"]) == ("area", 0)
+
+
+def test_negatives_of_an_earlier_run_go(tmp_path: Path) -> None:
+    for share in (0.5, 0.0):
+        score({"hsnet": plan(negatives=share)}, Sure(), {}, Output(tmp_path))
+    assert not (tmp_path / "negatives.npz").exists()
+
+
+def test_runs_from_before_there_was_presence_are_read(tmp_path: Path) -> None:
+    records = Records((record((), True),))
+    records.write(tmp_path / "counts.npz")
+    with np.load(tmp_path / "counts.npz") as arrays:
+        np.savez(tmp_path / "old.npz", **{name: arrays[name] for name in arrays if name != "presence"})
+    (row,) = Records.read(tmp_path / "old.npz").rows
+    assert (row.presence, row.matrix.tolist()) == ((), records.rows[0].matrix.tolist())
 
 
 def test_a_scored_run_keeps_them_apart(tmp_path: Path) -> None:

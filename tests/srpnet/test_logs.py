@@ -14,7 +14,7 @@ def test_the_meter_counts_what_is_right() -> None:
     """One episode of one class: on the query half of the object is found, on the support all of it."""
     labels = torch.tensor([[[0, 0, 1, 1], [0, 0, 255, 255]]], dtype=torch.uint8)
     images, member, valid = torch.zeros(1, 3, 2, 4), torch.ones(1, 1, dtype=torch.bool), torch.ones(1, 2, 4).bool()
-    episode = EpisodeTensors((7,), images, labels, valid, member, images, labels, valid)
+    episode = EpisodeTensors((700,), images, labels, valid, member, images, labels, valid)
     right = torch.stack([labels == 0, labels > 0], 1).float()
     half = right.clone()
     half[:, :, :, 2] = torch.tensor([1.0, 0])[None, :, None]
