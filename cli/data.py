@@ -100,10 +100,10 @@ def prepare(kind: str, root: Path, archives: tuple[Path, ...]) -> None:
     Example:
       srpnet data prepare pascal --root $PASCAL --archive VOCtrainval_11-May-2012.tar --archive benchmark.tgz
     """
-    from episodes.building import BUILDERS
+    from episodes.building import build
 
     with Bars(Console(stderr=True)) as bars:
-        counts = BUILDERS[kind](root, archives, bars.update)
+        counts = build(kind, root, archives, bars.update)
     click.echo(f"{', '.join(f'{name}: {count}' for name, count in counts.items())}")
     click.echo(f"Built: {root}, which is --data {kind}:{root}")
 

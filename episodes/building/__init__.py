@@ -1,14 +1,34 @@
 """Builds data folders from the archives that data sets are published as."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from episodes.building.coco import build_coco
-from episodes.building.pascal import build_pascal
-from episodes.sources.base import OnProgress
+from episodes.building.archives import Workshop
+from episodes.building.coco import make_coco
+from episodes.building.pascal import make_pascal
+from episodes.sources.base import OnProgress, silent
 
-BUILDERS: dict[str, Callable[[Path, Sequence[Path], OnProgress], dict[str, int]]] = {
-    "pascal": build_pascal,
-    "coco": build_coco,
-}
+MAKERS: Mapping[str, Callable[[Workshop, Sequence[Path]], None]] = {"pascal": make_pascal, "coco": make_coco}
 """By the kind of the source that the folder will be."""
+
+
+def build(kind: str, root: Path, given: Sequence[Path] = (), on_progress: OnProgress = silent) -> dict[str, int]:
+    """Build a data folder, from the beginning or from where it was stopped.
+
+    Args:
+        kind: `pascal` or `coco`, see `make_pascal` and `make_coco`.
+        root: The folder; empty, or one in which a build was stopped.
+        given: Archives that are there already; the others are downloaded.
+        on_progress: Told how far it is.
+
+    Returns:
+        How much of what there is.
+
+    Raises:
+        InputError: if the folder holds something else, an archive cannot be had or is not the published one, or a file
+            cannot be written.
+    """
+    workshop = Workshop(root, on_progress)
+    if not workshop.ready:
+        MAKERS[kind](workshop, given)
+    return workshop.install()

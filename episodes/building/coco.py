@@ -5,7 +5,6 @@ from pathlib import Path
 
 from episodes.building.archives import Archive, Workshop
 from episodes.errors import InputError
-from episodes.sources.base import OnProgress, silent
 
 TRAIN = Archive("train2014.zip", "http://images.cocodataset.org/zips/train2014.zip", "0da8c0bd3d6becc4dcb32757491aca88")
 VAL = Archive("val2014.zip", "http://images.cocodataset.org/zips/val2014.zip", "a3d79f5ed8d289b7a7554ce06a5782b3")
@@ -22,28 +21,8 @@ PARTS = {
 """What of each archive belongs into the folder, under the same names."""
 
 
-def build_coco(root: Path, given: Sequence[Path] = (), on_progress: OnProgress = silent) -> dict[str, int]:
-    """Build `train2014`, `val2014` and `annotations` with the instances of both, what a `Coco` source reads.
-
-    Args:
-        root: The folder; empty, or one in which a build was stopped.
-        given: Archives that are there already; the others are downloaded.
-        on_progress: Told how far it is.
-
-    Returns:
-        How many photographs each split has.
-
-    Raises:
-        InputError: if the folder holds something else, an archive cannot be had or is not the published one, or a file
-            cannot be written.
-    """
-    workshop = Workshop(root, on_progress)
-    if not workshop.ready:
-        _make(workshop, given)
-    return workshop.install()
-
-
-def _make(workshop: Workshop, given: Sequence[Path]) -> None:
+def make_coco(workshop: Workshop, given: Sequence[Path]) -> None:
+    """Make `train2014`, `val2014` and `annotations` with the instances of both, what a `Coco` source reads."""
     unpacked = workshop.unpacked(list(PARTS), given)
     parts = {place: unpacked[archive] / place for archive, places in PARTS.items() for place in places}
     if lost := [place for place, part in parts.items() if not part.exists()]:

@@ -13,40 +13,20 @@ from torchvision.datasets.voc import DATASET_YEAR_DICT
 from episodes.building.archives import Archive, Workshop
 from episodes.errors import InputError
 from episodes.files import atomic_write, write_text
-from episodes.sources.base import OnProgress, silent
 
 _VOC = DATASET_YEAR_DICT["2012"]
 VOC = Archive(_VOC["filename"], _VOC["url"], _VOC["md5"])
 SBD = Archive(SBDataset.filename, SBDataset.url, SBDataset.md5)
 
 
-def build_pascal(root: Path, given: Sequence[Path] = (), on_progress: OnProgress = silent) -> dict[str, int]:
-    """Build `JPEGImages`, `SegmentationClass`, `SegmentationClassAug` and the lists, in what a `Voc` source reads.
+def make_pascal(workshop: Workshop, given: Sequence[Path]) -> None:
+    """Make `JPEGImages`, `SegmentationClass`, `SegmentationClassAug` and the lists, in what a `Voc` source reads.
 
     `SegmentationClassAug` has VOC's own mask of a photograph where there is one, and else that of SBD (Hariharan et
     al., Semantic Contours from Inverse Detectors, ICCV 2011), which has no border of 255. `trainaug.txt` is the union
     of VOC's train list and of both lists of SBD without the photographs of VOC's val list: 10,582 of them. `val.txt`
     has 1,449.
-
-    Args:
-        root: The folder; empty, or one in which a build was stopped.
-        given: Archives that are there already; the others are downloaded.
-        on_progress: Told how far it is.
-
-    Returns:
-        How many photographs each list has, and how many masks there are.
-
-    Raises:
-        InputError: if the folder holds something else, an archive cannot be had or is not the published one, or a file
-            cannot be written.
     """
-    workshop = Workshop(root, on_progress)
-    if not workshop.ready:
-        _make(workshop, given)
-    return workshop.install()
-
-
-def _make(workshop: Workshop, given: Sequence[Path]) -> None:
     if find_spec("scipy") is None:
         raise InputError("SBD's masks need scipy: pip install 'srpnet[data]'")
     unpacked = workshop.unpacked([VOC, SBD], given)

@@ -16,10 +16,8 @@ from PIL import Image
 from scipy.io import savemat
 
 from cli.main import main
-from episodes.building import BUILDERS, archives, coco, pascal
+from episodes.building import MAKERS, archives, build, coco, pascal
 from episodes.building.archives import Archive
-from episodes.building.coco import build_coco
-from episodes.building.pascal import build_pascal
 from episodes.errors import InputError
 from episodes.sources import open_source
 
@@ -128,7 +126,7 @@ def test_pascal_the_whole_way(tmp_path: Path, voc_and_sbd: tuple[Path, Path]) ->
         archive.name: archive.md5 for archive in (pascal.VOC, pascal.SBD)
     }
     with pytest.raises(InputError, match="is complete already: name an empty folder as --root"):
-        build_pascal(root, voc_and_sbd)
+        build("pascal", root, voc_and_sbd)
 
 
 @pytest.mark.parametrize("stop_at", ["Unpacking benchmark.tgz", "Writing masks", "rename", "rmtree"])
@@ -158,13 +156,13 @@ def test_what_was_stopped_goes_on(
 
         monkeypatch.setattr(shutil, "rmtree", keeping)
     with pytest.raises(KeyboardInterrupt):
-        build_pascal(root, voc_and_sbd, stop)
+        build("pascal", root, voc_and_sbd, stop)
     assert (root / "prepared.json").exists() == (stop_at == "rmtree")
     monkeypatch.undo()
     monkeypatch.setenv("SRPNET_CACHE", str(tmp_path / "cache"))
     for name, file in zip(("VOC", "SBD"), voc_and_sbd, strict=True):
         known(monkeypatch, pascal, name, file)
-    build_pascal(root, voc_and_sbd, lambda title, *_: told.append(title))
+    build("pascal", root, voc_and_sbd, lambda title, *_: told.append(title))
     assert open_source(f"pascal:{root}").ids("train") == ("a1", "a2", "s1", "s2", "s3")
     assert "Unpacking VOCtrainval_11-May-2012.tar" not in told
     assert not (root / ".building").exists()
@@ -181,7 +179,7 @@ def test_a_download_is_taken_where_no_archive_is_given(
         shutil.copy(voc_and_sbd[1], Path(folder) / name)
 
     monkeypatch.setattr(archives, "download_url", download)
-    build_pascal(tmp_path / "voc", voc_and_sbd[:1])
+    build("pascal", tmp_path / "voc", voc_and_sbd[:1])
     assert asked == [(pascal.SBD.url, "benchmark.tgz", pascal.SBD.md5)]
     assert voc_and_sbd[0].exists()
 
@@ -191,7 +189,7 @@ def test_scipy_is_asked_for_before_anything_is_fetched(
 ) -> None:
     monkeypatch.setattr(pascal, "find_spec", lambda _: None)
     with pytest.raises(InputError, match=r"SBD's masks need scipy: pip install 'srpnet\[data\]'"):
-        build_pascal(tmp_path / "voc", voc_and_sbd)
+        build("pascal", tmp_path / "voc", voc_and_sbd)
     assert list((tmp_path / "voc/.building").iterdir()) == []
 
 
@@ -200,21 +198,21 @@ def test_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError("no route to host")
 
     monkeypatch.setattr(archives, "download_url", download)
-    for build in BUILDERS.values():
+    for kind in MAKERS:
         with pytest.raises(InputError, match=r"cannot be downloaded \(no route to host\): .* --archive FILE"):
-            build(tmp_path / "new", (), lambda *_: None)
+            build(kind, tmp_path / "new")
         shutil.rmtree(tmp_path / "new")
 
 
 def test_an_archive_that_is_another_file(tmp_path: Path, voc_and_sbd: tuple[Path, Path]) -> None:
     (tmp_path / "other.tar").write_bytes(b"something")
     with pytest.raises(InputError, match=r"other.tar is neither VOCtrainval_11-May-2012.tar nor benchmark.tgz"):
-        build_pascal(tmp_path / "voc", [tmp_path / "other.tar"])
+        build("pascal", tmp_path / "voc", [tmp_path / "other.tar"])
 
 
 def test_a_folder_with_other_files(tmp_path: Path, voc_and_sbd: tuple[Path, Path]) -> None:
     with pytest.raises(InputError, match="holds other files: name an empty folder as --root"):
-        build_pascal(tmp_path, voc_and_sbd)
+        build("pascal", tmp_path, voc_and_sbd)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(file.name for file in voc_and_sbd)
 
 
@@ -224,7 +222,7 @@ def test_a_damaged_archive_leaves_nothing_unpacked(
     voc_and_sbd[0].write_bytes(voc_and_sbd[0].read_bytes()[:3000])
     known(monkeypatch, pascal, "VOC", voc_and_sbd[0])
     with pytest.raises(InputError, match="cannot be unpacked"):
-        build_pascal(tmp_path / "voc", voc_and_sbd)
+        build("pascal", tmp_path / "voc", voc_and_sbd)
     assert list((tmp_path / "voc/.building/unpacked").iterdir()) == []
 
 
@@ -233,7 +231,7 @@ def test_a_mask_that_is_none(tmp_path: Path, voc_and_sbd: tuple[Path, Path], mon
     content = {f"{dataset}/cls/s1.mat": b"no", f"{dataset}/train.txt": b"s1", f"{dataset}/val.txt": b""}
     known(monkeypatch, pascal, "SBD", tar(voc_and_sbd[1], content, "w:gz"))
     with pytest.raises(InputError, match=r"s1.mat is no mask of SBD"):
-        build_pascal(tmp_path / "voc", voc_and_sbd)
+        build("pascal", tmp_path / "voc", voc_and_sbd)
 
 
 def test_coco_the_whole_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -263,7 +261,7 @@ def test_coco_the_whole_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         parts[known(monkeypatch, coco, name, file)] = places
         files.append(file)
     monkeypatch.setattr(coco, "PARTS", parts)
-    assert build_coco(tmp_path / "coco", files) == {"train2014": 1, "val2014": 1}
+    assert build("coco", tmp_path / "coco", files) == {"train2014": 1, "val2014": 1}
     source = open_source(f"coco:{tmp_path / 'coco'}")
     assert (source.classes, source.ids("train"), source.ids("val")) == (("car",), ("t",), ("v",))
     assert set(np.unique(source.load("v")[1])) == {0, 1}
