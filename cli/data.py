@@ -74,7 +74,7 @@ def check(source: str, pairs: Path | None) -> None:
         style = "bold red" if finding.weight == "error" else "yellow"
         console.print(f"[{style}]{finding.weight}[/]: {escape(finding.text)}", highlight=False, soft_wrap=True)
     if found.errors:
-        raise BadInput(f"{source} is not in order: {found.errors} of the findings above are errors")
+        raise BadInput(f"{source} is not in order, see above (errors: {found.errors})")
     console.print(f"{source} is in order", highlight=False, soft_wrap=True)
 
 
@@ -121,11 +121,12 @@ def print_leakage(found: "Leakage", console: Console) -> None:
     for each in found.classes:
         table.add_row(each.name, f"{each.images}", f"{each.listed}", f"{each.pixels:,}")
     console.print(table)
-    columns = [Column(name, justify="right") for name in ("photographs", "pairs", "as background", "ignored")]
-    table = Table(Column("--novel-pixels", no_wrap=True), *columns, "classes left out")
-    for rule in found.effects:
-        pixels = f"{rule.background:,}", f"{rule.ignored:,}"
-        table.add_row(rule.rule, f"{rule.images}", f"{rule.pairs}", *pixels, ", ".join(rule.left_out) or "-")
+    table = Table("--novel-pixels", *(Column(rule.rule, justify="right") for rule in found.effects))
+    table.add_row("photographs", *(f"{rule.images}" for rule in found.effects))
+    table.add_row("pairs", *(f"{rule.pairs}" for rule in found.effects))
+    table.add_row("pixels as background", *(f"{rule.background:,}" for rule in found.effects))
+    table.add_row("pixels ignored", *(f"{rule.ignored:,}" for rule in found.effects))
+    table.add_row("classes left out", *(", ".join(rule.left_out) or "-" for rule in found.effects))
     console.print(table)
     lines = [f"trained on and tested on: {id}" for id in found.shared]
     lines += [

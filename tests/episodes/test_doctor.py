@@ -130,4 +130,4 @@ def test_the_command(voc: Path) -> None:
     (voc / "JPEGImages/a1.jpg").unlink()
     run = CliRunner().invoke(main, ["data", "check", f"pascal:{voc}"])
     assert run.exit_code == 2
-    assert "1 of the findings above are errors" in run.output
+    assert "is not in order, see above (errors: 1)" in run.output

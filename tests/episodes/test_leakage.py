@@ -1,5 +1,6 @@
 """What training sees of the novel classes, against counts made by hand, and copies of photographs."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -131,3 +132,15 @@ def test_the_command_needs_photographs() -> None:
     run = CliRunner().invoke(main, ["data", "report", "--data", "pascal", "--fold", "1"])
     assert run.exit_code == 2
     assert "pascal without a folder" in run.output
+
+
+def test_the_command_prints_tables_and_writes_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("episodes.task.open_source", lambda *_: Scenes({}))
+    run = CliRunner().invoke(
+        main, ["data", "report", "--data", "fake", "--min-pixels", "10", "--out", str(tmp_path / "report.json")]
+    )
+    assert run.exit_code == 0, run.output
+    assert "21 photographs of base training, of which 3 (14.3 %) show a novel class" in run.output
+    assert "None of the 6 photographs that are tested on is trained on" in run.output
+    content = json.loads((tmp_path / "report.json").read_text())
+    assert content["classes"][0] == {"name": "ant", "images": 2, "listed": 2, "pixels": 50}
