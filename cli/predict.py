@@ -27,6 +27,12 @@ PHOTOGRAPHS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 @click.argument("queries", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path), metavar="QUERY...")
 @checkpoint_option("srpnet-base")
 @click.option("--size", default=417, show_default=True, help="Longer side of the photographs for the network.")
+@click.option(
+    "--presence/--no-presence",
+    default=True,
+    show_default=True,
+    help="Name the photographs in which the object is perhaps not there. It takes a second, quicker pass.",
+)
 @runtime_options
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for masks and overlays.")
 def command(
@@ -34,6 +40,7 @@ def command(
     queries: tuple[Path, ...],
     checkpoint: str,
     size: int,
+    presence: bool,
     out: Path,
     **flags: Any,
 ) -> None:
@@ -63,7 +70,7 @@ def command(
     segmenter.set_support(images, masks)
     done, empty, doubtful, unreadable = 0, list[str](), list[str](), list[str]()
     with Bars(console) as bars:
-        for found in segmenter.write_all(photographs, out, lambda error: unreadable.append(str(error))):
+        for found in segmenter.write_all(photographs, out, lambda error: unreadable.append(str(error)), presence):
             done += 1
             if not found.labels.any():
                 empty.append(found.photograph.name)

@@ -255,7 +255,7 @@ def test_predict_names_photographs_in_which_the_object_is_perhaps_not_there(monk
     mask = Image.new("L", (40, 40))
     mask.paste(255, (5, 5, 20, 20))
     mask.save("mask.png")
-    scores = iter([0.5, 0.1])
+    scores = iter([0.5, 0.1])  # and no third: with --no-presence none is asked for
     monkeypatch.setattr("srpnet.segmenter.Segmenter._labels", lambda *_: np.ones((40, 40), np.uint8))
     monkeypatch.setattr("srpnet.segmenter.Segmenter._presence", lambda *_: np.array([next(scores)]))
     settings = replace(TRAINING_FREE, present_above=0.3)
@@ -274,6 +274,8 @@ def test_predict_names_photographs_in_which_the_object_is_perhaps_not_there(monk
     result = srpnet(*words, "--out", "found")
     assert result.exit_code == 0, result.output
     assert "Perhaps it is not there, for what was found is little like the examples: two.png" in result.output
+    assert "Perhaps" not in srpnet(*words, "--no-presence", "--out", "again").output
+    assert len(list(Path("again").iterdir())) == 4
 
 
 def test_a_mistyped_folder_is_not_looked_for_on_the_internet() -> None:
