@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from cli.main import main
 from episodes.duplicates import duplicates
 from episodes.errors import InputError
 from episodes.leakage import leakage
-from episodes.sources.base import Array
+from episodes.sources.base import Array, Split
 from episodes.task import DataSettings, Task
 from tests.episodes.fakes import Fake, label_map
 
@@ -111,8 +112,8 @@ def test_the_same_id_is_no_duplicate_of_itself() -> None:
 
 def test_a_photograph_on_both_lists() -> None:
     class Careless(Scenes):
-        def ids(self, split: object, role: object = "query") -> list[str]:
-            return [*super().ids(split), *(["tca"] if split == "val" else [])]  # type: ignore[arg-type]
+        def ids(self, split: Split, role: Literal["support", "query"] = "query") -> list[str]:
+            return [*super().ids(split), *(["tca"] if split == "val" else [])]
 
     assert leakage(task(Careless({}))).shared == ("tca",)
 
