@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from srpnet.weights import WEIGHT_SETS, cached_file, get_weights
+from srpnet.weight_sets import WEIGHT_SETS, cached_file
 
 
 @click.command("weights")
@@ -34,6 +34,8 @@ def command(name: str | None, file: Path | None, listing: bool) -> None:
     if listing:
         _print_list()
         return
+    from srpnet.weights import get_weights
+
     found, _ = get_weights(name, file, say=lambda line: click.echo(line, err=True))
     click.echo(f"name        {found.name}")
     click.echo(f"convention  {found.convention}")

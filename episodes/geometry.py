@@ -1,16 +1,17 @@
 """How a photograph comes to the size that a network sees, and how scores at that size come back."""
 
-from dataclasses import dataclass
-from typing import Literal, Self, get_args
+from __future__ import annotations
 
-import torch
-from torch import Tensor
-from torchvision import tv_tensors
-from torchvision.transforms.v2 import InterpolationMode
-from torchvision.transforms.v2 import functional as V
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Self, get_args
 
 from episodes.errors import InputError
 from episodes.sources.base import IGNORE
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# `srpnet protocols` prints geometries without torch, so only the methods that place pixels import it.
 
 Resize = Literal["stretch", "letterbox", "longest", "native"]
 
@@ -55,7 +56,7 @@ class Geometry:
             "native": "own size",
         }[self.resize]
 
-    def place(self, height: int, width: int) -> "Placement":
+    def place(self, height: int, width: int) -> Placement:
         """Where a photograph of this size lands.
 
         >>> Geometry(100, "letterbox").place(50, 200)
@@ -81,18 +82,29 @@ class Placement:
 
     def image(self, image: Tensor) -> Tensor:
         """(3, H0, W0) -> (3, H, W), bilinear with antialiasing; padding is mid-grey."""
+        from torch import Tensor
+        from torchvision import tv_tensors
+        from torchvision.transforms.v2 import functional as V
+
         resized = V.resize(tv_tensors.Image(image), list(self.inner), antialias=True)
         padded: Tensor = V.pad(resized, self._padding(), fill=0.45)  # near the ImageNet mean
         return padded.as_subclass(Tensor)
 
     def labels(self, labels: Tensor) -> Tensor:
         """(H0, W0) -> (H, W) of the same type, nearest (rounding down, as published evaluators do); padding is 255."""
+        from torch import Tensor
+        from torchvision import tv_tensors
+        from torchvision.transforms.v2 import InterpolationMode
+        from torchvision.transforms.v2 import functional as V
+
         resized = V.resize(tv_tensors.Mask(labels), list(self.inner), InterpolationMode.NEAREST)
         padded: Tensor = V.pad(resized, self._padding(), fill=IGNORE)
         return padded.as_subclass(Tensor)
 
     def valid(self) -> Tensor:
         """(H, W) bool, False on padding."""
+        import torch
+
         valid = torch.zeros(self.outer, dtype=torch.bool)
         valid[: self.inner[0], : self.inner[1]] = True
         return valid
@@ -103,6 +115,8 @@ class Placement:
         Raises:
             ValueError: if the scores are of another size.
         """
+        from torch.nn import functional as F
+
         if scores.shape[-2:] != self.outer:
             raise ValueError(
                 f"scores of size {tuple(scores.shape[-2:])} are not of the placed photograph: {self.outer}"
@@ -110,7 +124,7 @@ class Placement:
         inner = scores[..., : self.inner[0], : self.inner[1]]
         if self.inner == self.original:
             return inner
-        return torch.nn.functional.interpolate(inner, self.original, mode="bilinear", align_corners=False)
+        return F.interpolate(inner, self.original, mode="bilinear", align_corners=False)
 
     def _padding(self) -> list[int]:
         return [0, 0, self.outer[1] - self.inner[1], self.outer[0] - self.inner[0]]

@@ -1,15 +1,20 @@
 """How published methods are scored: one entry a protocol, each a combination of named rules."""
 
+from __future__ import annotations  # so that `srpnet protocols` need not import torch for the names of types
+
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from episodes.episode import ScoreAt, SupportIgnore
 from episodes.errors import InputError
-from episodes.folds import Order
 from episodes.geometry import Geometry
-from episodes.metrics import Absent, Vanished
-from episodes.sampler import Drawing
-from episodes.sources.base import Split
+
+if TYPE_CHECKING:
+    from episodes.episode import ScoreAt, SupportIgnore
+    from episodes.folds import Order
+    from episodes.metrics import Absent, Vanished
+    from episodes.sampler import Drawing
+    from episodes.sources.base import Split
 
 
 @dataclass(frozen=True)
@@ -50,16 +55,16 @@ class Protocol:
     coco_order: Order | None
     fss_episodes: int | None = None
 
-    def on(self, data: str) -> "Protocol":
+    def on(self, data: str) -> Protocol:
         """The protocol for a source by its name: COCO and FSS-1000 may have a number of episodes of their own."""
         own = {"coco": self.coco_episodes, "fss": self.fss_episodes}.get(data.partition(":")[0])
         return self.counting(self.episodes if own is None else own)
 
-    def counting(self, episodes: int) -> "Protocol":
+    def counting(self, episodes: int) -> Protocol:
         """The same with another number of episodes, whatever the source."""
         return replace(self, episodes=episodes, coco_episodes=episodes, fss_episodes=None)
 
-    def resized(self, size: int) -> "Protocol":
+    def resized(self, size: int) -> Protocol:
         """The same with squares of another size.
 
         Raises:

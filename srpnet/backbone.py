@@ -10,12 +10,9 @@ from torch.utils.checkpoint import checkpoint
 from torchvision.models.resnet import Bottleneck, ResNet
 
 from episodes.errors import InputError
+from srpnet.weight_sets import Convention
 
 # Shapes: B images, 3 colours, H x W pixels; C channels, h x w cells of a feature map.
-
-Convention = Literal["v1", "v1.5"]
-"""Where the first block of a stage strides: `v1` on its 1x1 `conv1` (He et al. 2016, and Keras), `v1.5` on
-its 3x3 `conv2` (torchvision). Weights fit one of the two; under the other they load, but work less well."""
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 """Mean of ImageNet's red, green and blue on a 0..1 scale."""

@@ -24,7 +24,8 @@ from srpnet.grid import average, label_maps, pixel_weights, upsample
 from srpnet.inference import QueryInference, infer
 from srpnet.prototypes import Pooled, mean_prototypes, pool_supports
 from srpnet.settings import NetworkSettings
-from srpnet.weights import WEIGHT_SETS, get_weights, load_backbone
+from srpnet.weight_sets import WEIGHT_SETS
+from srpnet.weights import get_weights, load_backbone
 
 
 class Logits(NamedTuple):

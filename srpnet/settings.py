@@ -8,7 +8,7 @@ from episodes.errors import InputError
 from srpnet.inference import QueryInference
 from srpnet.prototypes import Pooling
 from srpnet.similarity import Similarity
-from srpnet.weights import WEIGHT_SETS
+from srpnet.weight_sets import WEIGHT_SETS
 
 Trained = Literal["head", "all"]
 

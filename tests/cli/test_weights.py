@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-import cli.weights
 from cli.weights import command
 from episodes.errors import InputError
-from srpnet.weights import WEIGHT_SETS, Weights, cached_file
+from srpnet.weight_sets import WEIGHT_SETS, cached_file
+from srpnet.weights import Weights
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[Any, An
         say("torchvision-v1.5 could not be fetched: it rains")
         return Weights("keras-v1", "v1", "abcdef"), {}
 
-    monkeypatch.setattr(cli.weights, "get_weights", get_weights)
+    monkeypatch.setattr("srpnet.weights.get_weights", get_weights)
     monkeypatch.setenv("SRPNET_CACHE", str(tmp_path / "cache"))
     return calls
 

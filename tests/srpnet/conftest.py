@@ -24,7 +24,8 @@ from srpnet.recipe import TrainingSettings
 from srpnet.settings import NetworkSettings
 from srpnet.train_fold import TrainSettings, run_training
 from srpnet.training import TrainingRun
-from srpnet.weights import WEIGHT_SETS, StateDict, Weights, content_hash
+from srpnet.weight_sets import WEIGHT_SETS
+from srpnet.weights import StateDict, Weights, content_hash
 from tests.srpnet.runs import FP32, QUICK, Begin
 
 Noise = Callable[..., Tensor]

@@ -22,7 +22,8 @@ from torch import Tensor
 from episodes.errors import InputError
 from srpnet import keras, weights
 from srpnet.backbone import Backbone
-from srpnet.weights import cached_file, content_hash, get_weights, load_backbone
+from srpnet.weight_sets import WEIGHT_SETS, cached_file
+from srpnet.weights import content_hash, get_weights, load_backbone
 
 # -------------------------------------------------------------------------------------- hashes and names
 
@@ -114,7 +115,7 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
     world = World()
     monkeypatch.setenv("SRPNET_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(weights, "_resnet50_shapes", lambda: {n: v.shape for n, v in tiny(0).items()})
-    monkeypatch.setitem(weights.WEIGHT_SETS, KERAS, replace(weights.WEIGHT_SETS[KERAS], sha256=content_hash(tiny(2))))
+    monkeypatch.setitem(WEIGHT_SETS, KERAS, replace(WEIGHT_SETS[KERAS], sha256=content_hash(tiny(2))))
     for name, (_, what) in weights.FETCHERS.items():
         monkeypatch.setitem(weights.FETCHERS, name, (lambda _, name=name: world.fetch(name), what))
     return world

