@@ -1,14 +1,31 @@
-"""Files written whole or not at all, and the one folder where srpnet keeps what it can make again."""
+"""Files written whole or not at all, folders that one process at a time writes to, and the folder of caches."""
 
+import errno
+import itertools
 import json
 import os
+import re
 import secrets
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from episodes.errors import InputError
+
+if sys.platform != "win32":
+    import fcntl
+
+LOCK = ".srpnet.lock"
+"""The file in a folder that is locked while it is used. Where a process was killed it stays, and locks nothing."""
+PART = re.compile(r"\.(?:.+\.)?[0-9a-f]{8}\.part")
+"""Names of temporary files; those of earlier versions held the name of the file, too."""
+
+_held: set[Path] = set()
+"""Folders that this process has locked."""
+_guard = threading.Lock()
 
 
 def cache_folder() -> Path:
@@ -22,23 +39,139 @@ def cache_folder() -> Path:
 def atomic_write(path: Path | str) -> Iterator[Path]:
     """A temporary path beside `path`, renamed to it when the block ends well and removed when it does not.
 
-    Folders on the way are made. A reader sees the old file or the new one, never a part.
+    Folders on the way are made. A reader sees the old file or the new one, never a part, also after a loss of power:
+    the content is on the disk before the name is. The temporary name is short whatever the file is called.
 
     Raises:
         InputError: if it cannot be written, for example because the disk is full.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    temporary = path.with_name(f".{secrets.token_hex(4)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
+        _sync(temporary)
         temporary.replace(path)
+        with suppress(OSError):  # where folders cannot be opened, the name comes to the disk a little later
+            _sync(path.parent)
     except (OSError, RuntimeError) as error:  # torch.save reports a full disk as a RuntimeError
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path} cannot be written ({reason}): make room, or name another folder") from error
+        too_long = isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG
+        mend = "shorten the name" if too_long else "make room, or name another folder"
+        raise InputError(f"{path} cannot be written ({reason}): {mend}") from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    """Wait until the content of a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system that has no such thing
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def clear_parts(folder: Path) -> None:
+    """Remove what `atomic_write` left in a folder when its process was killed. Hold the folder's lock: see `locked`."""
+    with suppress(OSError):  # no folder, nothing to clear
+        for file in folder.iterdir():
+            if PART.fullmatch(file.name):
+                file.unlink()
+
+
+@contextmanager
+def locked(folder: Path, what: str) -> Iterator[None]:
+    """Keep a folder for this process during the block; it is made if it is not there.
+
+    The system holds the lock, and frees it when the process ends, however that happens. (A POSIX record lock, which
+    processes that are forked on the way do not inherit, so that an orphaned worker of a killed run locks nothing.)
+    Temporary files of a killed process go, see `clear_parts`. Where a folder cannot be written to, or the file system
+    has no locks, nothing is locked. A folder that is made here and empty in the end is removed.
+
+    Args:
+        folder: Where files are about to be written.
+        what: What is done to it, for the message: `trained`, `written`, `built`.
+
+    Raises:
+        InputError: if another process, or another thread of this one, holds it.
+    """
+    taken = InputError(f"{folder} is being {what} by another process: wait for it, or name another folder")
+    folder = folder.resolve()
+    made = _make(folder)
+    try:
+        with _reserved(folder, taken):
+            descriptor = _acquire(folder, taken)
+            try:
+                if descriptor is not None:
+                    clear_parts(folder)
+                yield
+            finally:
+                if descriptor is not None:
+                    with suppress(OSError):
+                        (folder / LOCK).unlink()  # before it is freed: whoever waits then sees that it is gone
+                    os.close(descriptor)
+    finally:
+        with suppress(OSError):
+            for empty in made:
+                empty.rmdir()
+
+
+def _make(folder: Path) -> list[Path]:
+    """Make a folder; returns those that were not there, the innermost first."""
+    with suppress(OSError):  # whoever writes to it will say what is wrong
+        missing = list(itertools.takewhile(lambda ancestor: not ancestor.exists(), (folder, *folder.parents)))
+        folder.mkdir(parents=True, exist_ok=True)
+        return missing
+    return []
+
+
+@contextmanager
+def _reserved(folder: Path, taken: InputError) -> Iterator[None]:
+    """The same among the threads of this process, which POSIX locks do not tell apart."""
+    with _guard:
+        if folder in _held:
+            raise taken
+        _held.add(folder)
+    try:
+        yield
+    finally:
+        with _guard:
+            _held.discard(folder)
+
+
+def _acquire(folder: Path, taken: InputError) -> int | None:
+    """The open and locked file; None where nothing can be locked."""
+    if sys.platform == "win32":
+        return None
+    while True:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)  # whoever held it may have removed the empty folder
+            descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+        except OSError:
+            return None
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_there(folder / LOCK, descriptor):
+                return descriptor
+        except OSError as error:
+            os.close(descriptor)
+            if error.errno in (errno.EACCES, errno.EAGAIN):
+                raise taken from None
+            return None
+        os.close(descriptor)  # its holder has just removed it: look again
+
+
+def _is_there(file: Path, descriptor: int) -> bool:
+    """Whether an open file is still the one of this name."""
+    try:
+        return os.path.samestat(file.stat(follow_symlinks=False), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def check_folder(path: Path, flag: str = "--out") -> None:

@@ -1,5 +1,6 @@
 """Files: whole or not at all, readable by others as usual, and one folder for what can be made again."""
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -158,3 +159,44 @@ def test_where_the_cache_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert cache_folder() == tmp_path / ".cache" / "srpnet"
     assert not (tmp_path / ".cache").exists()
+
+
+def test_a_long_name_can_be_written_and_a_longer_one_is_named(tmp_path: Path) -> None:
+    write_text(tmp_path / ("x" * 255), "text")
+    with pytest.raises(InputError, match=r"File name too long.*: shorten the name"):
+        write_text(tmp_path / ("x" * 256), "text")
+
+
+def test_content_is_on_the_disk_before_the_name_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, synced = tmp_path / "file.txt", list[tuple[bool, int]]()
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append((path.exists(), os.fstat(descriptor).st_ino)))
+    write_text(path, "text")
+    assert synced == [(False, path.stat().st_ino), (True, tmp_path.stat().st_ino)]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
+def test_a_disk_that_is_full_only_at_the_end_keeps_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    path = tmp_path / "file.txt"
+    path.write_text("old")
+
+    def fail(_: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(InputError, match=r"file\.txt cannot be written"):
+        write_text(path, "new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_system_that_cannot_wait_for_the_disk_is_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: int) -> None:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    write_text(tmp_path / "file.txt", "new")
+    assert (tmp_path / "file.txt").read_text() == "new"
