@@ -52,6 +52,27 @@ def read_mask(picture: Picture, classes: int = 1) -> Array:
     return (values > values.max() / 2).astype(np.uint8)
 
 
+def described(labels: Array) -> str:
+    """What a label map (H, W) of `read_mask` shows, in words: "10 % object, under 1 % ignored".
+
+    Classes beyond the first are named one by one: "10 % class 1, 4 % class 2".
+    """
+    values, counts = np.unique(labels[labels > 0], return_counts=True)
+    one = not ((values > 1) & (values < IGNORE)).any()
+    words = {1: "object", IGNORE: "ignored"} if one else {IGNORE: "ignored"}
+    shares = {int(value): count / labels.size for value, count in zip(values, counts, strict=True)}
+    if one:
+        shares = {1: 0.0, **shares}
+    return ", ".join(f"{_percent(share)} {words.get(value, f'class {value}')}" for value, share in shares.items())
+
+
+def _percent(share: float) -> str:
+    """Whole percent, but neither "0 %" of something nor "100 %" of less than all."""
+    if 0 < share < 0.01:
+        return "under 1 %"
+    return "over 99 %" if 0.99 < share < 1 else f"{share:.0%}".replace("%", " %")
+
+
 def check_photograph(path: Path) -> None:
     """Look at a file's head alone.
 

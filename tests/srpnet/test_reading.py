@@ -11,7 +11,7 @@ from PIL import Image
 from episodes.errors import InputError
 from episodes.sources.base import Array
 from srpnet import reading
-from srpnet.reading import Picture, check_photograph, read_mask
+from srpnet.reading import Picture, check_photograph, described, read_mask
 
 ROTATED = 6
 """EXIF orientation: turn a quarter clockwise to see it upright."""
@@ -192,6 +192,24 @@ def test_a_strange_label_names_the_file(tmp_path: Path) -> None:
     palette([9]).save(tmp_path / "map.png")
     with pytest.raises(InputError, match=r"map\.png holds the label 9"):
         read_mask(tmp_path / "map.png", classes=2)
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [
+        ({0: 900, 1: 100}, "10 % object"),
+        ({0: 870, 1: 100, 255: 30}, "10 % object, 3 % ignored"),
+        ({0: 999, 1: 1}, "under 1 % object"),
+        ({0: 1, 1: 999}, "over 99 % object"),
+        ({1: 10}, "100 % object"),
+        ({0: 10}, "0 % object"),
+        ({0: 500, 255: 500}, "0 % object, 50 % ignored"),
+        ({0: 850, 1: 100, 2: 45, 255: 5}, "10 % class 1, 4 % class 2, under 1 % ignored"),
+    ],
+)
+def test_what_a_mask_shows_in_words(counts: dict[int, int], expected: str) -> None:
+    labels = np.repeat(np.array([*counts], dtype=np.uint8), [*counts.values()])[None]
+    assert described(labels) == expected
 
 
 # ---------------------------------------------------------------------------------------------- no picture at all
