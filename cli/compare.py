@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from cli.options import percent
+from cli.printing import cell, say
 
 
 @click.command("compare")
@@ -34,8 +35,9 @@ def command(first: Path, second: Path, resample_supports: bool) -> None:
     for row in rows:
         spread = "-" if row.interval is None else " to ".join(f"{100 * end:+.1f}" for end in row.interval)
         cells = percent(row.first), percent(row.second), percent(row.difference, sign="+"), spread
-        table.add_row(row.name, *cells, style="bold" if row.sure else "", end_section=row is rows[1])
-    console.print(f"A: {first}\nB: {second}", highlight=False, soft_wrap=True)
+        table.add_row(cell(row.name), *cells, style="bold" if row.sure else "", end_section=row is rows[1])
+    say(console, f"A: {first}")
+    say(console, f"B: {second}")
     console.print(table)
     headline = rows[0]
     if headline.interval is None:
@@ -44,4 +46,4 @@ def command(first: Path, second: Path, resample_supports: bool) -> None:
         verdict = "The interval of the mIoU holds 0: these episodes do not tell which is better."
     else:
         verdict = f"{'B' if headline.difference > 0 else 'A'} is better: the interval of the mIoU leaves 0 out."
-    console.print(verdict, highlight=False, soft_wrap=True)
+    say(console, verdict)

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Column, Table
+from rich.text import Text
 
 from cli.options import BadInput, announce_data, data_options, percent, pick
+from cli.printing import cell, say
 from cli.progress import Bars
+from episodes.names import for_terminal, shown
 
 if TYPE_CHECKING:
     from episodes.leakage import Leakage
@@ -69,13 +71,13 @@ def check(source: str, pairs: Path | None) -> None:
         found = check(source, pairs, bars.update)
     console = Console()
     for fact in found.facts:
-        console.print(fact, highlight=False, soft_wrap=True)
+        say(console, fact)
     for finding in found.findings:
         style = "bold red" if finding.weight == "error" else "yellow"
-        console.print(f"[{style}]{finding.weight}[/]: {escape(finding.text)}", highlight=False, soft_wrap=True)
+        console.print(Text.assemble((finding.weight, style), ": ", for_terminal(finding.text)), soft_wrap=True)
     if found.errors:
         raise BadInput(f"{source} is not in order, see above (errors: {found.errors})")
-    console.print(f"{source} is in order", highlight=False, soft_wrap=True)
+    say(console, f"{source} is in order")
 
 
 @command.command("prepare")
@@ -111,22 +113,21 @@ def prepare(kind: str, root: Path, archives: tuple[Path, ...]) -> None:
 def print_leakage(found: "Leakage", console: Console) -> None:
     """The report as tables."""
     share = percent(found.exposed / found.images)
-    console.print(
+    say(
+        console,
         f"{found.source} fold {found.fold}, {found.pairs}: {found.images} photographs of base training, of which "
         f"{found.exposed} ({share} %) show a novel class",
-        highlight=False,
-        soft_wrap=True,
     )
     table = Table("novel class", *(Column(name, justify="right") for name in ("photographs", "as a pair", "pixels")))
     for each in found.classes:
-        table.add_row(each.name, f"{each.images}", f"{each.listed}", f"{each.pixels:,}")
+        table.add_row(cell(each.name), f"{each.images}", f"{each.listed}", f"{each.pixels:,}")
     console.print(table)
     table = Table("--novel-pixels", *(Column(rule.rule, justify="right") for rule in found.effects))
     table.add_row("photographs", *(f"{rule.images}" for rule in found.effects))
     table.add_row("pairs", *(f"{rule.pairs}" for rule in found.effects))
     table.add_row("pixels as background", *(f"{rule.background:,}" for rule in found.effects))
     table.add_row("pixels ignored", *(f"{rule.ignored:,}" for rule in found.effects))
-    table.add_row("classes left out", *(", ".join(rule.left_out) or "-" for rule in found.effects))
+    table.add_row("classes left out", *(Text(", ".join(map(shown, rule.left_out)) or "-") for rule in found.effects))
     console.print(table)
     lines = [f"trained on and tested on: {id}" for id in found.shared]
     lines += [
@@ -137,4 +138,4 @@ def print_leakage(found: "Leakage", console: Console) -> None:
         f"None of the {found.tested} photographs that are tested on is trained on, neither by name nor as a copy."
     ]
     for line in lines:
-        console.print(line, highlight=False, soft_wrap=True)
+        say(console, line)

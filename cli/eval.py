@@ -22,6 +22,7 @@ from cli.options import (
     rank,
     runtime_options,
 )
+from cli.printing import cell, say
 from cli.progress import Bars
 
 IN_MANIFEST = {
@@ -153,10 +154,10 @@ def print_result(result: dict[str, Any], console: Console) -> None:
     """The scores as a table, in percent."""
     settings, rules, spread = result["settings"], result["protocol"], result["intervals"]
     title = f"{settings['data']} fold {settings['source']['fold']}, {settings['way']}-way {settings['shot']}-shot"
-    console.print(f"{title}, protocol {rules['name']}", highlight=False, soft_wrap=True)
+    say(console, f"{title}, protocol {rules['name']}")
     table = Table("novel class", *(Column(name, justify="right") for name in ("IoU", "95 % interval")))
     for name, iou in result["per_class"].items():
-        table.add_row(name, percent(iou), ends(spread["per_class"][name]))
+        table.add_row(cell(name), percent(iou), ends(spread["per_class"][name]))
     table.add_section()
     table.add_row("mIoU", percent(result["miou"]), ends(spread["miou"]), style="bold")
     table.add_row("FB-IoU", percent(result["fb_iou"]), ends(spread["fb_iou"]))
@@ -165,20 +166,20 @@ def print_result(result: dict[str, Any], console: Console) -> None:
     if result["deviation"] is not None:
         seeds = ", ".join(percent(each["miou"]) for each in result["seeds"].values())
         over = f"{rules['seeds']} seeds: mIoU {seeds}, standard deviation {percent(result['deviation']['miou'])}"
-        console.print(over, highlight=False, soft_wrap=True)
+        say(console, over)
     if "negatives" in result:
         print_negatives(result["negatives"], console)
     for departure in result["departures"]:
-        console.print(f"not as in {rules['name']}: {departure}", highlight=False, soft_wrap=True)
+        say(console, f"not as in {rules['name']}: {departure}")
     if note := result.get("note"):
-        console.print(note, highlight=False)
+        say(console, note)
     pace = f"{result['seconds'] / result['episodes']:.2f} s an episode"
     weights, facts = result["weights"], [f"{result['episodes']} episodes"]
     if "predictions" in weights:
         facts.append(f"predictions {weights['predictions']}")
     else:
         facts += [f"weights {weights['name']} {str(weights['sha256'])[:12]}", settings["runtime"]]
-    console.print(", ".join([*facts, pace]), highlight=False, soft_wrap=True)
+    say(console, ", ".join([*facts, pace]))
 
 
 def print_negatives(found: dict[str, Any], console: Console) -> None:
@@ -193,7 +194,7 @@ def print_negatives(found: dict[str, Any], console: Console) -> None:
         rows |= {f"called absent (below {found['threshold']:g})": "rejected", "the same, with the class": "lost"}
     for title, name in rows.items():
         table.add_row(title, percent(found[name]), ends(found["intervals"][name]))
-    console.print(f"{found['episodes']} more episodes, whose query does not show the class", highlight=False)
+    say(console, f"{found['episodes']} more episodes, whose query does not show the class")
     console.print(table)
 
 

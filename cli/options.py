@@ -10,6 +10,8 @@ from typing import Any, ClassVar, Protocol, TypeVar
 
 import click
 
+from episodes.names import for_terminal
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -28,7 +30,8 @@ class BadInput(click.ClickException):
     exit_code = 2
 
     def format_message(self) -> str:
-        return f"rank {rank()}: {self.message}" if rank() else self.message
+        message = for_terminal(self.message)  # it may name what came with data
+        return f"rank {rank()}: {message}" if rank() else message
 
 
 def rank() -> int:

@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from cli.options import BadInput
+from cli.printing import say
+from episodes.names import for_terminal
 
 if TYPE_CHECKING:
     from srpnet.logs import Progress as Logged
@@ -18,7 +20,12 @@ class Bars:
     """Bars with counts and the time left. Nothing is shown before the first update, so that an error stands alone."""
 
     def __init__(self, console: Console) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+        )
         self._progress = Progress(*columns, console=console)
         self._tasks: dict[str, TaskID] = {}
 
@@ -34,7 +41,7 @@ class Bars:
         if not self._tasks:
             self._progress.start()
         if title not in self._tasks:
-            self._tasks[title] = self._progress.add_task(title)
+            self._tasks[title] = self._progress.add_task(for_terminal(title))
         self._progress.update(self._tasks[title], completed=done, total=total)
 
 
@@ -60,7 +67,7 @@ class TrainingDisplay(Bars):
 
     def say(self, line: str) -> None:
         """Print a line above the bars."""
-        self._console.print(line, highlight=False, soft_wrap=True, markup=False)
+        say(self._console, line)
 
     def log(self, phase: str, steps: int, logged: "Logged") -> None:
         """Show a logging step."""

@@ -11,6 +11,7 @@ from episodes.evaluation import Method, answered
 from episodes.files import atomic_write
 from episodes.loading import Loader
 from episodes.metrics import Score
+from episodes.names import for_path
 from episodes.pictures import panel
 from episodes.records import Records
 from episodes.results import STICKERS_NOTE
@@ -68,7 +69,7 @@ def draw(
         answers = answered(method, built, shelf)
         for place, (each, (episode, answer)) in enumerate(zip(episodes, answers, strict=True), start=1):
             names = [task.source.classes[label - 1] for label in each.spec.classes]
-            file = f"{place:03d}-{each.spec.index:06d}-{'-'.join(names)}.png".replace(" ", "_")
+            file = f"{place:03d}-{each.spec.index:06d}-{for_path('-'.join(names))}.png"
             with atomic_write(folder / name / file) as temporary:
                 predictions = [prediction.cpu() for prediction in answer.queries]
                 panel(episode, predictions, names, each.ious, note).save(temporary, "PNG")

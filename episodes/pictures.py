@@ -13,6 +13,7 @@ from episodes.files import atomic_write
 from episodes.geometry import Geometry
 from episodes.loading import Loader
 from episodes.manifest import Manifest
+from episodes.names import for_path, shown
 from episodes.sources.base import IGNORE, Array, Source
 
 # Okabe and Ito's palette, which the colour-blind can tell apart; one colour a way, in turn.
@@ -28,6 +29,8 @@ COLOURS = (
 # A quarter of each channel and 0.6 of the mean of all three, in the way of `Image.convert`: what shows no class.
 GREYED = (0.45, 0.2, 0.2, 0, 0.2, 0.45, 0.2, 0, 0.2, 0.2, 0.45, 0)
 TILE, GAP, CAPTION = 240, 8, 22
+LONGEST_NAME = 24
+"""Characters of a class name in a caption: a tile holds about 30."""
 
 
 def overlay(photograph: Image.Image, labels: Array) -> Image.Image:
@@ -61,6 +64,7 @@ def panel(
         note: A line below, for example where the data come from.
     """
     tiles: list[tuple[str, Image.Image]] = []
+    names = [shown(name, LONGEST_NAME) for name in names]
     shots = [name for name, way in zip(names, episode.spec.supports, strict=True) for _ in way]
     for name, support in zip(shots, episode.supports(), strict=True):
         tiles.append((f"support: {name}", overlay(_picture(support), episode.labels(support).numpy())))
@@ -99,7 +103,7 @@ def draw_manifest(manifest: Manifest, source: Source, count: int, folder: Path) 
     for place in (part * len(manifest.specs) // count for part in range(count)):
         spec = manifest.specs[place]
         names = [source.classes[label - 1] for label in spec.classes]
-        files.append(folder / f"{place:06d}-{'-'.join(names)}.png".replace(" ", "_"))
+        files.append(folder / f"{place:06d}-{for_path('-'.join(names))}.png")
         with atomic_write(files[-1]) as temporary:
             panel(loader.build(spec), [], names).save(temporary, "PNG")
     return files

@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
 from PIL import Image
 
 from episodes.comparison import Difference, compare
 from episodes.errors import InputError
 from episodes.files import write_text
 from episodes.gallery import ranked
+from episodes.names import for_terminal, from_path
 from episodes.runs import Run
 
 BINS = 20
@@ -104,7 +106,9 @@ def report(folders: Sequence[Path], file: Path) -> None:
         except InputError as error:
             compared.append((name, str(error)))
     # What a run says of itself, its class names and paths too, is text: autoescape keeps it so.
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_visible
+    )
     environment.filters["percent"] = _percent
     template = environment.from_string((files("episodes") / "templates/report.html").read_text(encoding="utf-8"))
     write_text(file, template.render(pages=pages, compared=compared, bins=BINS))
@@ -129,9 +133,16 @@ def _pictures(folder: Path) -> list[Picture]:
         with Image.open(file) as image:
             image.convert("RGB").save(stream, "WEBP", quality=80)
         data = base64.b64encode(stream.getvalue()).decode()
-        caption = f"{int(place)}. episode {int(index)}, {classes.replace('_', ' ')}"
+        caption = f"{int(place)}. episode {int(index)}, {from_path(classes)}"
         found.append(Picture(caption, f"data:image/webp;base64,{data}"))
     return found
+
+
+def _visible(value: Any) -> Any:
+    """Text without what would turn its reading direction, line by line; what is markup already stays."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return "\n".join(map(for_terminal, value.split("\n")))
 
 
 def _percent(value: Any, sign: str = "") -> str:
