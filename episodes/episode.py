@@ -1,7 +1,7 @@
 """What an episode is: first as names alone, then as photographs and label maps."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
@@ -134,6 +134,9 @@ class Episode:
         support_ignore: What label 255 of a support teaches: nothing (`ignore`), or `background` as in PANet.
         annotation: What is given of a support instead of its mask, see `weakened`. It depends on the photograph and the
             classes alone, so that it is the same in all episodes.
+        origin: What a photograph of one id depends on beside it: where origins are equal, `load` returns the same in
+            every slot. None says nothing about it, so that an evaluator shares photographs only where `load` is the
+            same object and the slot is the same.
     """
 
     spec: EpisodeSpec
@@ -142,6 +145,16 @@ class Episode:
     score_at: ScoreAt = "input"
     support_ignore: SupportIgnore = "ignore"
     annotation: Annotation = "mask"
+    origin: Hashable = None
+
+    def key(self, id: str, slot: int) -> Hashable:
+        """All that the photograph in a slot depends on."""
+        return (id, slot, self.load) if self.origin is None else (id, self.origin)
+
+    @property
+    def lesson(self) -> Hashable:
+        """All that `support_labels` depends on beside the support."""
+        return self.spec.classes, self.ignored, self.support_ignore, self.annotation
 
     @property
     def support_ways(self) -> Tensor:

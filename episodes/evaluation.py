@@ -115,7 +115,7 @@ def evaluate(
         names: Label of the source -> name, for every class that is tested; None: the classes that come, by number.
         cache_bytes: How much of prepared photographs is kept, the least recently used going first. The scores do not
             depend on it.
-        shelf: From `shelf_for`, with what earlier evaluations of the same method left there; then it stays open.
+        shelf: From `shelf_for` of this method, with what earlier evaluations left there; then it stays open.
         batch: Episodes that are worked on together.
         world: The processes that share the episodes: this one takes every `world.size`-th, and all get the same scores.
         on_episode: Called after each of this process's episodes with the episode, its predictions and its confusion
@@ -124,10 +124,13 @@ def evaluate(
     Raises:
         InputError: if a photograph cannot be loaded; with several processes, on all of them.
         ValueError: if the method returns another number of maps than queries, maps of another size, or presence scores
-            that are not a finite number for each way; or if several processes are not told the names.
+            that are not a finite number for each way; or if several processes are not told the names; or if the shelf
+            is another method's.
     """
     if names is None and world.size > 1:
         raise ValueError("several processes must be told the names of the classes")
+    if shelf is not None and shelf.prepare != _preparation(method):
+        raise ValueError("the shelf holds what another method prepared: make one with shelf_for")
     queries, supports = (Score(names or {}, rules.vanished, rules.absent) for _ in range(2))
     records: list[Record] = []
     restores = isinstance(method, RestoresSupports)
@@ -174,7 +177,7 @@ def answered(
 
 
 def shelf_for(method: Method, cache_bytes: int) -> Shelf:
-    """A shelf for several evaluations of one method on photographs of one geometry: each is prepared once for all."""
+    """A shelf for several evaluations of one method: each photograph is prepared once for all that see it alike."""
     return Shelf(_preparation(method), cache_bytes)
 
 
@@ -182,9 +185,18 @@ def _preparation(method: Method) -> Prepare | None:
     if isinstance(method, PreparesMany):
         return method.prepare_many
     if isinstance(method, Prepares):
-        prepare = method.prepare
-        return lambda photographs: [prepare(photograph) for photograph in photographs]
+        return _OneByOne(method.prepare)
     return None
+
+
+@dataclass(frozen=True)
+class _OneByOne:
+    """`prepare_many` of a method that only has `prepare`."""
+
+    prepare: Callable[[Photograph], Any]
+
+    def __call__(self, photographs: Sequence[Photograph]) -> list[Any]:
+        return [self.prepare(photograph) for photograph in photographs]
 
 
 def _answers(method: Method, episodes: Sequence[Episode]) -> Sequence[Answer]:

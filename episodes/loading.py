@@ -110,10 +110,12 @@ class Loader:
     def build(self, spec: EpisodeSpec) -> Episode:
         """The episode of a spec. Photographs are loaded when asked for; nothing is read here."""
 
-        def load(id: str, slot: int) -> Photograph:
-            return self.photograph(id, self._draws(spec.index, slot))
+        def load(name: str, slot: int) -> Photograph:
+            return self.photograph(name, self._draws(spec.index, slot))
 
-        return Episode(spec, load, self.ignored, self.score_at, self.support_ignore, self.annotation)
+        # The number names the source as long as it lives, which `load` sees to.
+        origin = (id(self.source), self.geometry) if self.augmentation is None else None
+        return Episode(spec, load, self.ignored, self.score_at, self.support_ignore, self.annotation, origin)
 
     def mirrors(self, index: int, slot: int) -> bool:
         """Whether the photograph in this slot of this episode comes flipped; nothing is read to tell."""

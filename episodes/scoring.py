@@ -1,22 +1,19 @@
 """Score a method by the plans of one protocol or several, and write what was found: `srpnet eval` for any method."""
 
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from episodes.episode import Episode
 from episodes.evaluation import Method, shelf_for
 from episodes.files import write_json
 from episodes.gallery import chosen, draw, ranked
-from episodes.geometry import Geometry
 from episodes.intervals import Resampling
 from episodes.plan import Plan
 from episodes.protocols import departures
 from episodes.records import COUNTS, NEGATIVES
 from episodes.results import result
-from episodes.shelf import Shelf
 from episodes.world import ALONE, World
 
 
@@ -77,10 +74,9 @@ def score(
     """
     contents: dict[str, dict[str, Any]] = {}
     every = sum(plan.count for plan in plans.values())
-    with Shelves(method, cache_bytes) as shelves:
+    with shelf_for(method, cache_bytes) as shelf:
         for name, plan in sorted(plans.items(), key=lambda item: str(item[1].rules.geometry)):
             told = Told(sum(plans[done].count for done in contents), plan.count, every, world, on_episode)
-            shelf = shelves.of(plan.rules.geometry)
             outcome = plan.evaluate(method, shelf=shelf, world=world, on_episode=told)
             data = plan.settings.data
             settings = asdict(plan.settings) | {"data": data.data, "source": asdict(data), "protocol": name}
@@ -121,25 +117,3 @@ class Told:
     def __call__(self, episode: Episode, *_: object) -> None:
         done = min(episode.spec.index + self.world.size, self.count)  # the other processes have come as far
         self.on_episode(self.before + done, self.every)
-
-
-class Shelves:
-    """What a method made of photographs, kept from one plan to the next as long as the geometry is the same."""
-
-    def __init__(self, method: Method, limit: int) -> None:
-        self._method, self._limit = method, limit
-        self._open = ExitStack()
-        self._shelf: tuple[Geometry, Shelf] | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._open.close()
-
-    def of(self, geometry: Geometry) -> Shelf:
-        """The shelf of the last plan, or an empty one if its photographs were of another geometry."""
-        if self._shelf is None or self._shelf[0] != geometry:
-            self._open.close()
-            self._shelf = geometry, self._open.enter_context(shelf_for(self._method, self._limit))
-        return self._shelf[1]

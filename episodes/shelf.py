@@ -2,11 +2,11 @@
 
 import os
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import fields, replace
 from itertools import islice
-from typing import Any, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 from torch import Tensor
 
@@ -21,8 +21,24 @@ TOGETHER = 8
 """Photographs that are worked on in one call, at most."""
 
 
+class Wanted(NamedTuple):
+    """How a photograph is loaded."""
+
+    id: str
+    slot: int
+    load: Load
+
+
+class Kept(NamedTuple):
+    """A prepared photograph, the bytes that it takes, and `load`, as the key may name what lives in it by address."""
+
+    photograph: Photograph
+    size: int
+    load: Load
+
+
 class Shelf:
-    """Serves the photographs of one evaluation, in which the geometry is fixed, so that an id is enough for a key.
+    """Serves the photographs of evaluations of one method. Those of equal `Episode.key` are loaded and prepared once.
 
     Photographs that were prepared are kept, the least recently used leaving first; without `prepare` none is.
 
@@ -33,9 +49,9 @@ class Shelf:
     """
 
     def __init__(self, prepare: Prepare | None, limit: int) -> None:
-        self._prepare, self._limit, self._bytes = prepare, limit, 0
-        self._kept: OrderedDict[str, tuple[Photograph, int]] = OrderedDict()
-        self._reading: dict[str, Future[Photograph]] = {}
+        self.prepare, self._limit, self._bytes = prepare, limit, 0
+        self._kept: OrderedDict[Hashable, Kept] = OrderedDict()
+        self._reading: dict[Hashable, Future[Photograph]] = {}
         self._threads = ThreadPoolExecutor(min(4, os.cpu_count() or 1), "photographs")
 
     def __enter__(self) -> Self:
@@ -51,51 +67,46 @@ class Shelf:
         while True:
             for more in islice(coming, AHEAD + 1 - len(window)):
                 window.append(more)
-                for id, (load, slot) in _wanted(more).items():
-                    self._read(id, load, slot)
+                for key, wanted in _wanted(more).items():
+                    self._read(key, wanted)
             if not window:
                 return
             now = window.popleft()
             yield list(zip(now, self._serve(now), strict=True))
 
-    def _read(self, id: str, load: Load, slot: int) -> None:
-        if id not in self._kept and id not in self._reading:
-            self._reading[id] = self._threads.submit(load, id, slot)
+    def _read(self, key: Hashable, wanted: Wanted) -> None:
+        if key not in self._kept and key not in self._reading:
+            self._reading[key] = self._threads.submit(wanted.load, wanted.id, wanted.slot)
 
     def _serve(self, batch: list[Episode]) -> list[Episode]:
         wanted = _wanted(batch)
-        held = {id: self._use(id) for id in wanted if id in self._kept}
-        missing = [id for id in wanted if id not in held]
-        for id in missing:  # most are being read; not those that have left since they were looked for
-            self._read(id, *wanted[id])
-        for ids in chunks(missing, TOGETHER):
-            photographs = [self._reading.pop(id).result() for id in ids]
-            if self._prepare is not None:
-                prepared = self._prepare(photographs)
+        held = {key: self._use(key) for key in wanted if key in self._kept}
+        missing = [key for key in wanted if key not in held]
+        for key in missing:  # most are being read; not those that have left since they were looked for
+            self._read(key, wanted[key])
+        for keys in chunks(missing, TOGETHER):
+            photographs = [self._reading.pop(key).result() for key in keys]
+            if self.prepare is not None:
+                prepared = self.prepare(photographs)
                 photographs = [
                     replace(photograph, image=photograph.image.new_empty(3, 0, 0), prepared=made)
                     for photograph, made in zip(photographs, prepared, strict=True)
                 ]
-                for photograph in photographs:
-                    self._keep(photograph)
-            held |= zip(ids, photographs, strict=True)
+                for key, photograph in zip(keys, photographs, strict=True):
+                    self._keep(key, photograph, wanted[key].load)
+            held |= zip(keys, photographs, strict=True)
+        return [replace(episode, load=_from(held, episode)) for episode in batch]
 
-        def load(id: str, slot: int) -> Photograph:
-            return held[id]
+    def _use(self, key: Hashable) -> Photograph:
+        self._kept.move_to_end(key)
+        return self._kept[key].photograph
 
-        return [replace(episode, load=load) for episode in batch]
-
-    def _use(self, id: str) -> Photograph:
-        self._kept.move_to_end(id)
-        return self._kept[id][0]
-
-    def _keep(self, photograph: Photograph) -> None:
+    def _keep(self, key: Hashable, photograph: Photograph, load: Load) -> None:
         size = bytes_of([getattr(photograph, field.name) for field in fields(photograph)])
-        self._kept[photograph.id] = (photograph, size)
+        self._kept[key] = Kept(photograph, size, load)
         self._bytes += size
         while self._bytes > self._limit:
-            _, (_, freed) = self._kept.popitem(last=False)
-            self._bytes -= freed
+            self._bytes -= self._kept.popitem(last=False)[1].size
 
 
 def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
@@ -109,13 +120,18 @@ def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
         yield some
 
 
-def _wanted(batch: Iterable[Episode]) -> dict[str, tuple[Load, int]]:
-    """Id -> how to load it and its first slot, for every photograph of the episodes, each once."""
-    wanted: dict[str, tuple[Load, int]] = {}
+def _wanted(batch: Iterable[Episode]) -> dict[Hashable, Wanted]:
+    """Key -> how to load it, for every photograph of the episodes, each once."""
+    wanted: dict[Hashable, Wanted] = {}
     for episode in batch:
         for slot, id in enumerate(episode.spec.slots):
-            wanted.setdefault(id, (episode.load, slot))
+            wanted.setdefault(episode.key(id, slot), Wanted(id, slot, episode.load))
     return wanted
+
+
+def _from(held: Mapping[Hashable, Photograph], episode: Episode) -> Load:
+    """Loads the photographs of an episode from those that are held."""
+    return lambda id, slot: held[episode.key(id, slot)]
 
 
 def bytes_of(content: Any) -> int:

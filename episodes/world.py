@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -14,6 +15,7 @@ from torch.distributed.distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 
 from episodes.errors import InputError
+from episodes.files import locked
 
 T = TypeVar("T")
 
@@ -122,6 +124,19 @@ class World:
             yield
         if self.local_rank == 0:
             self.agree(None)
+
+    @contextmanager
+    def locked(self, folder: Path, what: str) -> Iterator[None]:
+        """Keep a folder for these processes during the block: the first one holds it, see `files.locked`.
+
+        Raises:
+            InputError: in all of them, if somebody else uses it.
+        """
+        with ExitStack() as held:
+            with self.together():
+                if self.first:
+                    held.enter_context(locked(folder, what))
+            yield
 
 
 ALONE = World()

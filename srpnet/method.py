@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
-from episodes.episode import Episode, Photograph, SupportIgnore
+from episodes.episode import Episode, Photograph
 from episodes.evaluation import Answer
 from episodes.shelf import TOGETHER, chunks
 from srpnet.inference import QueryInference
@@ -33,13 +33,12 @@ class Encoded(NamedTuple):
 
     Attributes:
         features_hwC: The final feature map as it was computed, in bfloat16 or float32.
-        pooled: Classes of an episode and its rule for label 255 -> what the photograph says of them as a support, once
-            it was one.
+        pooled: `Episode.lesson` -> what the photograph says as a support of such episodes, once it was one.
         deep_Dyx: What the `Recogniser` makes of it, if presence is asked for.
     """
 
     features_hwC: Tensor
-    pooled: dict[tuple[tuple[int, ...], SupportIgnore], Pooled]
+    pooled: dict[Hashable, Pooled]
     deep_Dyx: Tensor | None = None
 
 
@@ -146,13 +145,13 @@ class SRPNetMethod:
         return answers
 
     def _prototypes(self, episode: Episode, supports: Sequence[tuple[Photograph, Encoded]]) -> Tensor:
-        key, device = (episode.spec.classes, episode.support_ignore), self.runtime.device
+        lesson, device = episode.lesson, self.runtime.device
         for support, encoded in supports:
-            if key not in encoded.pooled:
+            if lesson not in encoded.pooled:
                 features_1Chw = encoded.features_hwC.permute(2, 0, 1)[None]
                 labels_1HW = episode.support_labels(support)[None].to(device)
-                encoded.pooled[key] = self.network.pool(features_1Chw, labels_1HW, len(episode.spec.classes))
-        pooled = joined([each.pooled[key] for _, each in supports])
+                encoded.pooled[lesson] = self.network.pool(features_1Chw, labels_1HW, len(episode.spec.classes))
+        pooled = joined([each.pooled[lesson] for _, each in supports])
         return mean_prototypes(pooled, membership(episode).to(device), [support.id for support, _ in supports])
 
     def _segment(self, parts: Sequence[Part]) -> list[Segmented]:

@@ -24,6 +24,8 @@ from srpnet.runtime import Runtime
 from srpnet.settings import NetworkSettings
 
 Reuse = Literal["none", "memory", "disk"]
+FEATURES = ".features-"
+"""How the folder with the file of features begins, as long as it has a name."""
 
 
 class Version(NamedTuple):
@@ -123,7 +125,7 @@ class ReusedEpisodes:
     def __getitem__(self, index: int) -> Episode:
         episode = self._episodes[index]
         versions = self._versions(episode.spec)
-        return replace(episode, load=lambda _, slot: self._photographs[versions[slot]])
+        return replace(episode, load=lambda _, slot: self._photographs[versions[slot]], origin=None)
 
     def _versions(self, spec: EpisodeSpec) -> list[Version]:
         """What each slot of an episode shows."""
@@ -137,7 +139,7 @@ class ReusedEpisodes:
     def _in_file(self, folder: Path) -> Tensor:
         try:
             # The name goes at once, and the space with the last process that uses it, however that ends.
-            with tempfile.TemporaryDirectory(prefix=".features-", dir=folder, ignore_cleanup_errors=True) as own:
+            with tempfile.TemporaryDirectory(prefix=FEATURES, dir=folder, ignore_cleanup_errors=True) as own:
                 file, numbers = Path(own) / "features", math.prod(self.shape)
                 with file.open("wb") as new:
                     if hasattr(os, "posix_fallocate"):  # takes all the room now: a disk that fills up later is a crash
@@ -146,6 +148,12 @@ class ReusedEpisodes:
         except (OSError, RuntimeError) as error:
             reason = next(iter(str(error).splitlines()), type(error).__name__)
             raise InputError(f"features cannot be kept in {folder} ({reason}): name another folder") from None
+
+
+def clear_features(folder: Path) -> None:
+    """Remove what a process left in a folder that was killed before the name of its file was gone."""
+    for old in folder.glob(f"{FEATURES}*"):
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def check_reuse(network: NetworkSettings, augmentation: Augmentation) -> None:

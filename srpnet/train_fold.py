@@ -8,7 +8,7 @@ from typing import get_args
 
 from episodes.errors import InputError
 from episodes.evaluation import evaluate
-from episodes.files import check_folder, write_json
+from episodes.files import check_folder, clear_parts, write_json
 from episodes.geometry import Geometry
 from episodes.loading import Augmentation, EpisodeList, Loader
 from episodes.protocols import PROTOCOLS
@@ -23,7 +23,7 @@ from srpnet.logs import Progress
 from srpnet.method import SRPNetMethod
 from srpnet.network import SRPNet, build
 from srpnet.recipe import TrainingSettings
-from srpnet.reuse import Reuse, ReusedEpisodes, check_reuse
+from srpnet.reuse import Reuse, ReusedEpisodes, check_reuse, clear_features
 from srpnet.runtime import DeviceName, Precision, Runtime, runtime
 from srpnet.settings import NetworkSettings
 from srpnet.training import TrainingRun, best_step
@@ -100,17 +100,32 @@ def run_training(
     best score then ends the final run, which trains on all base classes under the same learning-rate schedule.
 
     Every process of a `world` calls this alike; `say` and `on_log` are called in the first one, which also writes. If
-    torchrun restarted them, they go on with the run that the same launch began.
+    torchrun restarted them, they go on with the run that the same launch began. Meanwhile nobody else can
+    use the folder.
 
     Raises:
-        InputError: if settings, data or weights are wrong, or `out` holds another run.
+        InputError: if settings, data or weights are wrong, or `out` holds another run, or is being used.
         Interrupted: if asked to stop; the state is saved.
     """
     if not world.first:
         say, on_progress = _silence, silent
-    with world.first_alone():
+    with world.together():
         settings.training.share(world.size)
         check_folder(out)
+    with world.locked(out, "trained"):
+        _train(settings, out, resume, say, on_log, world, on_progress)
+    return out
+
+
+def _train(
+    settings: TrainSettings, out: Path, resume: bool, say: Say, on_log: OnLog, world: World, on_progress: OnProgress
+) -> None:
+    """`run_training` in a folder that is held."""
+    if world.first:
+        for folder in (out, out / "select"):
+            clear_parts(folder)
+            clear_features(folder)
+    with world.first_alone():
         task = Task(settings.data, on_progress=on_progress)
         held_back = task.hold_back(settings.hold_back, settings.shot, settings.seed)
         machine = runtime(settings.device, settings.precision, world)
@@ -143,7 +158,6 @@ def run_training(
         del run, episodes  # with what they hold in memory
     run, episodes = fold.prepare((), out, steps, begun[out])
     run.train(episodes, lambda progress: on_log("train", steps, progress))
-    return out
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 from torchvision.datasets.utils import download_url
 
 from episodes.errors import InputError
-from episodes.files import check_folder, write_json
+from episodes.files import LOCK, check_folder, write_json
 from episodes.sources.base import OnProgress
 
 WORKSHOP = ".building"
@@ -55,7 +55,8 @@ class Workshop:
         self.root, self.on_progress = root.expanduser(), on_progress
         check_folder(self.root, "--root")
         self.folder = self.root / WORKSHOP
-        if self.root.exists() and not self.folder.exists() and any(self.root.iterdir()):
+        held = (file for file in self.root.iterdir() if file.name != LOCK) if self.root.exists() else ()
+        if not self.folder.exists() and any(held):
             what = "is complete already" if (self.root / FINISHED).exists() else "holds other files"
             raise InputError(f"{self.root} {what}: name an empty folder as --root")
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -19,6 +19,7 @@ from cli.main import main
 from episodes.building import MAKERS, archives, build, coco, pascal
 from episodes.building.archives import Archive
 from episodes.errors import InputError
+from episodes.files import LOCK, locked
 from episodes.sources import open_source
 
 PALETTE = [0, 0, 0, 128, 0, 0, 0, 128, 0, *[7] * 759]
@@ -266,3 +267,11 @@ def test_coco_the_whole_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert (source.classes, source.ids("train"), source.ids("val")) == (("car",), ("t",), ("v",))
     assert set(np.unique(source.load("v")[1])) == {0, 1}
     assert not (tmp_path / "coco/annotations/captions_val2014.json").exists()
+
+
+def test_two_builds_of_one_folder_do_not_meet(tmp_path: Path, voc_and_sbd: tuple[Path, Path]) -> None:
+    with locked(tmp_path / "voc", "built"), pytest.raises(InputError, match="voc is being built by another process"):
+        build("pascal", tmp_path / "voc", voc_and_sbd)
+    assert not (tmp_path / "voc").exists()
+    build("pascal", tmp_path / "voc", voc_and_sbd)
+    assert not (tmp_path / "voc" / LOCK).exists()

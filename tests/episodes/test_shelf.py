@@ -5,13 +5,17 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pytest
 from torch import Tensor
 
 from episodes.episode import Episode, EpisodeSpec, Photograph
 from episodes.errors import InputError
-from episodes.evaluation import Answer, evaluate
-from tests.episodes.scored import NAMES, RULES, SPECS, Threshold, episodes, matrices, perfect, run
+from episodes.evaluation import Answer, Evaluation, evaluate, shelf_for
+from episodes.geometry import Geometry
+from episodes.loading import Augmentation, Loader
+from tests.episodes.fakes import Fake
+from tests.episodes.scored import MAPS, NAMES, RULES, SPECS, Threshold, episodes, matrices, perfect, run
 
 
 def test_each_photograph_is_prepared_once() -> None:
@@ -113,3 +117,53 @@ def test_episodes_are_drawn_as_they_are_needed() -> None:
 
     evaluate(perfect, stream(), RULES, NAMES, batch=2, on_episode=lambda *_: ahead.append(len(drawn)))
     assert ahead == [6, 6, 8, 8, 10, 10, 12, 12, 14, 14, 16, 16, 18, 18, 20, 20, 20, 20, 20, 20]
+
+
+def counts(found: Evaluation) -> list[list[list[int]]]:
+    return [record.matrix.tolist() for record in found.records]
+
+
+@pytest.mark.parametrize("other", ["source", "geometry", "augmentation", "its own load"])
+def test_equal_ids_are_not_equal_photographs(other: str) -> None:
+    """One shelf serves two evaluations whose photographs have the same ids, and differ otherwise."""
+    colours = {id: np.where(labels == 1, 2, np.where(labels == 2, 1, labels)) for id, labels in MAPS.items()}
+    first = Loader(Fake(MAPS), Geometry(32))
+    second = {
+        "source": replace(first, source=Fake(colours)),
+        "geometry": replace(first, geometry=Geometry(48)),
+        "augmentation": replace(first, augmentation=Augmentation(flip=1)),
+        "its own load": replace(first, geometry=Geometry(48)),
+    }[other]
+
+    def built(loader: Loader) -> list[Episode]:
+        made = [loader.build(spec) for spec in SPECS]
+        return [replace(each, origin=None) for each in made] if other == "its own load" else made
+
+    method = Threshold()
+    with shelf_for(method, 1 << 30) as shelf:
+        shared = [evaluate(method, built(loader), RULES, NAMES, shelf=shelf) for loader in (first, second)]
+    for loader, found in zip((first, second), shared, strict=True):
+        assert counts(found) == counts(evaluate(Threshold(), built(loader), RULES, NAMES))
+
+
+def test_augmented_photographs_are_loaded_for_each_place() -> None:
+    """As one epoch differs from the next, so does a photograph in two episodes."""
+    loader = Loader(Fake(MAPS), Geometry(32), Augmentation(flip=0.5))
+    specs = [EpisodeSpec(index, (1,), (("vb",),), ("va",)) for index in range(16)]
+    seen: list[list[float]] = []
+
+    def method(episode: Episode) -> list[Tensor]:
+        seen.append(episode.supports()[0].image.flatten().tolist())
+        return perfect(episode)
+
+    evaluate(method, map(loader.build, specs), RULES, NAMES, batch=16)
+    assert seen == [loader.build(spec).supports()[0].image.flatten().tolist() for spec in specs]
+    assert any(each != seen[0] for each in seen)
+
+
+def test_a_shelf_serves_one_method() -> None:
+    with (
+        shelf_for(Threshold(), 0) as shelf,
+        pytest.raises(ValueError, match="the shelf holds what another method prepared: make one with shelf_for"),
+    ):
+        evaluate(Threshold(), episodes(), RULES, NAMES, shelf=shelf)

@@ -8,8 +8,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from episodes.evaluation import Prepares, RestoresSupports, evaluate
+from episodes.episode import EpisodeSpec
+from episodes.evaluation import Prepares, RestoresSupports, evaluate, shelf_for
 from episodes.geometry import Geometry
+from episodes.loading import Loader
 from episodes.metrics import confusion
 from episodes.protocols import PROTOCOLS
 from srpnet.grid import upsample
@@ -18,6 +20,7 @@ from srpnet.logs import highest
 from srpnet.method import ENGINES, PlainMethod, SRPNetMethod, membership
 from srpnet.network import SRPNet
 from srpnet.runtime import Runtime
+from tests.episodes.fakes import Fake, label_map
 
 FP32 = Runtime(torch.device("cpu"), "fp32")
 
@@ -203,3 +206,22 @@ def test_bfloat16_gives_nearly_the_same_map(network: SRPNet, squares: Callable[.
     exact = SRPNetMethod(network, FP32, QueryInference(rounds=0))
     agreement = (half(squares()[0])[0] == exact(squares()[0])[0]).float().mean()
     assert agreement > 0.9
+
+
+@pytest.mark.parametrize(
+    "changes", [{"annotation": "box"}, {"support_ignore": "background"}, {"ignored": frozenset({2})}]
+)
+def test_what_a_support_teaches_is_kept_for_episodes_that_teach_the_same(
+    method: SRPNetMethod, changes: dict[str, Any]
+) -> None:
+    """Two evaluations on one shelf find what each finds alone, whatever they make of the supports' masks."""
+    maps = {f"v{number}": label_map({1: 300 + 40 * number, 2: 200, 255: 100}) for number in range(4)}
+    specs = [EpisodeSpec(number, (1,), ((f"v{number}",),), (f"v{(number + 1) % 4}",)) for number in range(4)]
+    loader = Loader(Fake(maps), Geometry(64))
+    plans = [[each.build(spec) for spec in specs] for each in (loader, replace(loader, **changes))]
+    alone = [evaluate(method, plan, PROTOCOLS["hsnet"], {1: "ant"}).records for plan in plans]
+    with shelf_for(method, 1 << 30) as shelf:
+        shared = [evaluate(method, plan, PROTOCOLS["hsnet"], {1: "ant"}, shelf=shelf).records for plan in plans]
+    counts = [[record.matrix.tolist() for record in records] for records in alone]
+    assert [[record.matrix.tolist() for record in records] for records in shared] == counts
+    assert counts[0] != counts[1]

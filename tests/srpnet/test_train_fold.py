@@ -15,6 +15,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from episodes.errors import InputError
+from episodes.files import locked, write_text
 from episodes.results import STICKERS_NOTE
 from episodes.sources.base import PASCAL_CLASSES
 from episodes.task import DataSettings
@@ -328,3 +329,21 @@ def test_features_without_room_are_refused_before_anything_is_written(training: 
     with pytest.raises(InputError, match="--cache-limit is 1e-06"):
         run_training(replace(training, reuse_features="disk", cache_limit=1e-6), tmp_path / "run", say=lambda _: None)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_in_which_another_process_trains_is_left_alone(training: TrainSettings, tmp_path: Path) -> None:
+    with locked(tmp_path / "run", "trained"):
+        write_text(tmp_path / "run" / "log.jsonl", "theirs")
+        with pytest.raises(InputError, match="run is being trained by another process"):
+            run_training(training, tmp_path / "run")
+    assert [file.read_text() for file in (tmp_path / "run").iterdir()] == ["theirs"]
+
+
+def test_resuming_clears_what_a_killed_process_left(training: TrainSettings, tmp_path: Path) -> None:
+    out = run_training(training, tmp_path / "run")
+    for folder in (out, out / "select"):
+        (folder / ".0a1b2c3d.part").write_text("half")
+        (folder / ".features-abc").mkdir()
+        (folder / ".features-abc" / "features").write_text("large")
+    run_training(training, out, resume=True)
+    assert not [file for file in out.rglob(".*")]
