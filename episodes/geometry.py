@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Self, get_args
 
+from episodes.checks import check_whole, shown
 from episodes.errors import InputError
 from episodes.sources.base import IGNORE
 
@@ -15,19 +16,22 @@ if TYPE_CHECKING:
 
 Resize = Literal["stretch", "letterbox", "longest", "native"]
 
+LARGEST_SIZE = 4096
+"""Of a network's square: features of one photograph then take gigabytes."""
+
 
 @dataclass(frozen=True)
 class Geometry:
     """A target size and the way to reach it.
 
     Attributes:
-        size: Side of the square in pixels; 0 for `native`.
+        size: Side of the square in pixels, from 32 to 4096; 0 for `native`.
         resize: `stretch` ignores the aspect ratio (PANet, HSNet); `letterbox` shrinks or grows the longer side to
             `size` and pads right and below (PFENet); `longest` is letterbox without the padding; `native` leaves every
             photograph as it is (SSP).
 
     Raises:
-        InputError: if the size is below 32, or there is one for `native`.
+        InputError: if the size is out of its range, or there is one for `native`.
     """
 
     size: int
@@ -35,7 +39,8 @@ class Geometry:
 
     def __post_init__(self) -> None:
         if self.resize not in get_args(Resize):
-            raise InputError(f"resize {self.resize!r} does not exist: it is one of {', '.join(get_args(Resize))}")
+            raise InputError(f"resize {shown(self.resize)} does not exist: it is one of {', '.join(get_args(Resize))}")
+        check_whole(self, -LARGEST_SIZE, LARGEST_SIZE, "size")
         if self.resize == "native":
             if self.size:
                 raise InputError(f"photographs that keep their own size have no size {self.size}")

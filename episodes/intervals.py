@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from episodes.checks import LARGEST_SEED, check_type, check_whole
 from episodes.metrics import Counts, Score
 from episodes.protocols import Protocol
 from episodes.records import Record
@@ -41,13 +42,21 @@ class Resampling:
     Attributes:
         supports: Draw the support photographs too, apart from the queries; an episode then counts as often as its query
             was drawn, times the number of draws of its supports.
-        replicates: How many.
-        seed: Of the draws, which are the same everywhere.
+        replicates: How many, up to a million.
+        seed: Of the draws, which are the same everywhere; 0 or more.
+
+    Raises:
+        InputError: if one is out of its range.
     """
 
     supports: bool = False
     replicates: int = REPLICATES
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_type(self, bool, "supports")
+        check_whole(self, 1, 1_000_000, "replicates")
+        check_whole(self, 0, LARGEST_SEED, "seed")
 
     def figures(self, runs: Sequence[Sequence[Record]], names: Mapping[int, str], rules: Protocol) -> Floats | None:
         """Figures of every replicate: (replicates, runs, figures), these as in `figures`.

@@ -8,6 +8,7 @@ from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms.v2 import functional as V
 
+from episodes.checks import check_number
 from episodes.draws import Draws
 from episodes.episode import Episode, EpisodeSpec, Photograph, ScoreAt, SupportIgnore
 from episodes.errors import InputError
@@ -36,12 +37,11 @@ class Augmentation:
     colour: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.flip <= 1:
-            raise InputError(f"flip {self.flip} is not a probability")
-        if not 0 < self.scale <= 1:
-            raise InputError(f"crop scale {self.scale} is not in (0, 1]")
-        if not 0 <= self.colour < 1:
-            raise InputError(f"colour strength {self.colour} is not in [0, 1)")
+        check_number(self, 0, 1, "flip")
+        check_number(self, 0, 1, "scale", above=True)
+        check_number(self, 0, 1, "colour")
+        if self.colour == 1:
+            raise InputError("colour strength must be below 1: at 1 a photograph may turn black")
 
     def mirrors(self, draws: Draws) -> bool:
         """Whether a photograph is flipped: the first of the draws."""

@@ -10,9 +10,11 @@ from typing import Self
 
 from torch import Tensor
 
+from episodes.checks import LARGEST_SEED, check_number, check_type, check_whole
 from episodes.episode import Episode, EpisodeSpec
 from episodes.errors import InputError
 from episodes.evaluation import Evaluation, Method, evaluate, shelf_for
+from episodes.geometry import Geometry
 from episodes.loading import Loader
 from episodes.manifest import Header, Manifest
 from episodes.metrics import Counts
@@ -26,6 +28,15 @@ from episodes.task import DataSettings, Task
 from episodes.weak import Annotation, check
 from episodes.world import ALONE, World
 
+MOST_DRAWN = 1_000_000
+"""Episodes of a run. Published protocols draw up to 20,000."""
+
+
+def check_episodes(settings: object) -> None:
+    """`InputError` unless `way`, `shot`, `query_count` and `seed` are in their ranges, see `PlanSettings`."""
+    check_whole(settings, 1, 1000, "way", "shot", "query_count")
+    check_whole(settings, 0, LARGEST_SEED, "seed")
+
 
 @dataclass(frozen=True)
 class PlanSettings:
@@ -34,20 +45,20 @@ class PlanSettings:
     Attributes:
         data: Source and fold.
         protocol: Names of `PROTOCOLS` with commas between, or `all`; the next four change single choices of them.
-        episodes: How many for each seed, instead of the protocol's number.
-        seeds: How many runs, instead of the protocol's number.
+        episodes: How many for each seed, up to a million, instead of the protocol's number.
+        seeds: How many runs, up to 1000, instead of the protocol's number.
         size: Side of the square, instead of the protocol's.
         original_size: Compare label maps at the photographs' own sizes.
         classes: Novel classes to test, by name; none means all of the fold.
-        way, shot, query_count: Of the episodes.
-        seed: Of the episodes of the first run; each further one takes the next.
+        way, shot, query_count: Of the episodes, each from 1 to 1000.
+        seed: Of the episodes of the first run, from 0 to 2^62; each further one takes the next.
         manifest: File with the episodes to score. It fixes the fold, its classes, the protocol and the episodes.
         support: What is given of the supports: `mask`, `box`, `scribble` or `points`, see `weakened`.
         negatives: How many episodes to add whose queries do not show the class, as a share of the others, in [0, 1]. No
             IoU counts them, see `Presence`.
 
     Raises:
-        InputError: if there is nothing to score.
+        InputError: if there is nothing to score, or a number is out of its range.
     """
 
     data: DataSettings = DataSettings()
@@ -70,8 +81,15 @@ class PlanSettings:
         for name, count in (("episodes", self.episodes), ("seeds", self.seeds)):
             if count is not None and count < 1:
                 raise InputError(f"cannot score {count} {name}: at least 1")
-        if not 0 <= self.negatives <= 1:
-            raise InputError(f"--negatives is a share of the episodes, 0 to 1, not {self.negatives}")
+        if self.episodes is not None:
+            check_whole(self, 1, MOST_DRAWN, "episodes")
+        if self.seeds is not None:
+            check_whole(self, 1, 1000, "seeds")
+        if self.size is not None:
+            Geometry(self.size)
+        check_episodes(self)
+        check_type(self, bool, "original_size")
+        check_number(self, 0, 1, "negatives")
 
     def rules(self, protocol: Protocol) -> Protocol:
         """A protocol with the choices that are changed here."""

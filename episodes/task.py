@@ -3,8 +3,9 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
+from episodes.checks import check_choice, check_type, check_whole, shown
 from episodes.draws import Draws
 from episodes.errors import InputError
 from episodes.folds import Fold, Order, folds, novel_and_base
@@ -25,10 +26,13 @@ class DataSettings:
         pairs: Folder of `{train,val}_fold{0..3}.txt`, or None for the `min_pixels` rule.
         allow_missing: Leave out, and count, listed pairs whose photograph is not there.
         min_pixels: Without pair lists, a pair needs this many pixels of its class; None is 2048 (PFENet's 2 * 32 * 32),
-            and 1 of FSS-1000, where every photograph counts.
+            and 1 of FSS-1000, where every photograph counts. Up to a billion.
         fold: Which classes are novel; `all` is for training every class, or for testing every class.
-        folds: Number of folds.
+        folds: Number of folds, up to 1000.
         fold_order: `contiguous` blocks of classes, or `interleaved`.
+
+    Raises:
+        InputError: if one is of another type or out of its range.
     """
 
     data: str = "stickers"
@@ -38,6 +42,16 @@ class DataSettings:
     fold: Fold = 0
     folds: int = 4
     fold_order: Order = "contiguous"
+
+    def __post_init__(self) -> None:
+        check_type(self, str, "data")
+        check_type(self, bool, "allow_missing")
+        if self.min_pixels is not None:
+            check_whole(self, 1, 1_000_000_000, "min_pixels")
+        if self.fold != "all" and (type(self.fold) is not int or abs(self.fold) > 1_000):
+            raise InputError(f"fold {shown(self.fold)} does not exist: it is a number from 0 on, or all")
+        check_whole(self, 1, 1_000, "folds")
+        check_choice(self, get_args(Order), "fold_order")
 
     @property
     def least_pixels(self) -> int:

@@ -50,13 +50,23 @@ def expand(small: Mapping[str, Tensor], start: Mapping[str, Tensor]) -> StateDic
         if name.endswith(CODE):
             own = name.removesuffix(CODE)
             step = small.get(own + STEP)
-            if own not in start or step is None or 2 * len(value) not in (start[own].numel(), start[own].numel() + 1):
+            if own not in start or step is None or not _fit(value, step, start[own]):
                 raise InputError(f"{own} is kept as a difference to other weights than those at hand")
             levels = _unpack(value)[: start[own].numel()].view(start[own].shape)
             state[own] = start[own] + levels * _along(step, levels)
         elif not name.endswith(STEP):
             state[name] = value.float()
     return state
+
+
+def _fit(packed: Tensor, step_O: Tensor, start: Tensor) -> bool:
+    """Whether levels and steps are as `compact` makes them for a tensor."""
+    return (
+        packed.dtype == torch.uint8
+        and packed.shape == (-(-start.numel() // 2),)
+        and start.dim() > 0
+        and step_O.shape == (len(start),)
+    )
 
 
 def is_compact(state: Mapping[str, Tensor]) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from episodes.checks import GIGABYTES, check_number, check_whole
 from episodes.errors import InputError
 from episodes.files import check_folder
 from episodes.intervals import Resampling
@@ -12,6 +13,7 @@ from episodes.scoring import NOTHING_KEPT, Output, score
 from episodes.sources.base import OnProgress, same_name, silent
 from episodes.world import ALONE, World
 from srpnet.checkpoints import load_network
+from srpnet.inference import MOST_ROUNDS
 from srpnet.method import ENGINES, Engine
 from srpnet.network import SRPNet
 from srpnet.runtime import DeviceName, Precision, runtime
@@ -25,12 +27,12 @@ class EvalSettings(PlanSettings):
 
     Attributes:
         checkpoint: Folder, released model or Hugging Face name; None is the training-free network.
-        iqi_rounds: Instead of the checkpoint's.
+        iqi_rounds: Instead of the checkpoint's, up to 100.
         resample_supports: Intervals count the choice of supports too, see `Resampling`.
         engine: `shared` encodes each photograph once for all episodes; `plain` encodes each episode's anew, as
             published code does. Both find the same up to rounding.
         cache_limit: Gigabytes (2^30 bytes) of encoded photographs that the shared engine keeps in memory. It moves the
-            time, not the score.
+            time, not the score. Up to a million.
         device, precision: See `runtime`.
 
     Raises:
@@ -49,8 +51,9 @@ class EvalSettings(PlanSettings):
         super().__post_init__()
         if self.engine not in ENGINES:
             raise InputError(f"there is no engine {self.engine!r}: it is one of {', '.join(ENGINES)}")
-        if not self.cache_limit >= 0:
-            raise InputError(f"the cache limit is a number of gigabytes, 0 or more, not {self.cache_limit}")
+        check_number(self, 0, GIGABYTES, "cache_limit")
+        if self.iqi_rounds is not None:
+            check_whole(self, 0, MOST_ROUNDS, "iqi_rounds")
 
 
 def run_evaluation(

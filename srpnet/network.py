@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from episodes.errors import InputError
 from episodes.files import atomic_write, write_json
 from episodes.geometry import Placement
+from episodes.inputs import check_regular
 from srpnet.backbone import IMAGENET_MEAN, IMAGENET_STD, Backbone
 from srpnet.compact import compact, expand, is_compact
 from srpnet.grid import average, label_maps, pixel_weights, upsample
@@ -26,6 +27,9 @@ from srpnet.prototypes import Pooled, mean_prototypes, pool_supports
 from srpnet.settings import NetworkSettings
 from srpnet.weight_sets import WEIGHT_SETS
 from srpnet.weights import get_weights, load_backbone
+
+MOST_PARAMETERS = 250_000_000
+"""Of a network from a file; a ResNet-50 has 25 million."""
 
 
 class Logits(NamedTuple):
@@ -253,13 +257,33 @@ class SRPNet(
         self.write(save_directory)
 
     @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **options: Any) -> Self:
+        """A network that was trained, from a folder or from Hugging Face; the files are not trusted.
+
+        Args:
+            pretrained_model_name_or_path: A folder that `write` wrote, or a Hugging Face name.
+            options: See `PyTorchModelHubMixin.from_pretrained`; `revision` names a branch, a tag or a commit.
+
+        Raises:
+            InputError: if settings or weights are wrong, absurd, NaN or infinite, or do not fit each other.
+            OSError: if Hugging Face does not have it, or cannot be reached.
+        """
+        if (folder := Path(pretrained_model_name_or_path)).is_dir():
+            NetworkSettings.read(folder / "config.json")  # before the mixin opens it
+        return super().from_pretrained(pretrained_model_name_or_path, **options)
+
+    @classmethod
     def _from_pretrained(cls, *, model_id: str, map_location: str = "cpu", strict: bool = True, **options: Any) -> Self:
-        if not isinstance(config := options.pop("config", None), NetworkSettings):
+        if not isinstance(options.pop("config", None), NetworkSettings):
             raise InputError(f"{model_id} has no config.json of an SRPNet: name a folder that `srpnet train` wrote")
-        if (folder := Path(model_id)).is_dir():
-            file = folder / "model.safetensors"
-        else:
-            file = Path(hf_hub_download(model_id, "model.safetensors", **options))
+        folder = Path(model_id)
+        described, file = (
+            folder / name if folder.is_dir() else Path(hf_hub_download(model_id, name, **options))
+            for name in ("config.json", "model.safetensors")
+        )
+        config = NetworkSettings.read(described)  # the mixin's own reading passes over settings that it does not know
+        _check_room(config)
+        check_regular(file)
         try:
             state = load_file(file)
         except Exception as error:  # safetensors has its own error type for a damaged file
@@ -280,6 +304,7 @@ class SRPNet(
         if missing or unexpected:
             wrong = f"lacks {missing[0]}" if missing else f"has an unexpected {unexpected[0]}"
             raise InputError(f"{file} does not fit its config.json: it {wrong}")
+        _check_values(network, file)
         return network.to(map_location).eval()
 
 
@@ -308,6 +333,25 @@ def _imagenet_state(network: SRPNet) -> dict[str, Tensor]:
     start = copy.deepcopy(network.backbone)
     load_backbone(start, imagenet)
     return {f"backbone.{name}": value.cpu() for name, value in start.state_dict().items()}
+
+
+def _check_room(config: NetworkSettings) -> None:
+    """`InputError` if a network would be absurdly large, before any of it is allocated."""
+    with torch.device("meta"):
+        count = sum(parameter.numel() for parameter in SRPNet(config).parameters())
+    if count > MOST_PARAMETERS:
+        raise InputError(
+            f"config.json describes a network of {count:,} parameters, more than {MOST_PARAMETERS:,}: name another"
+        )
+
+
+def _check_values(network: SRPNet, file: Path) -> None:
+    """`InputError` if a weight is NaN or infinite, or a variance negative: label maps would be wrong without a word."""
+    for name, value in network.state_dict().items():
+        if not value.isfinite().all():
+            raise InputError(f"{file} holds NaN or infinity in {name}: train it again or fetch another copy")
+        if name.endswith("running_var") and (value < 0).any():
+            raise InputError(f"{file} holds a negative variance in {name}: train it again or fetch another copy")
 
 
 def in_parts(function: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor:

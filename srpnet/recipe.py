@@ -6,8 +6,14 @@ from typing import Literal
 
 import torch
 
+from episodes.checks import check_choice, check_number, check_type, check_whole
 from episodes.errors import InputError
+from srpnet.inference import MOST_ROUNDS
 from srpnet.network import SRPNet
+
+MOST_STEPS = 10_000_000
+MOST_EPISODES = 10_000
+MOST_WORKERS = 256
 
 
 @dataclass(frozen=True)
@@ -15,24 +21,28 @@ class TrainingSettings:
     """How to train. An option that the paper leaves open says so.
 
     Attributes:
-        steps: Optimizer steps.
-        batch: Episodes a step, over all processes together; the loss is the mean over episodes of each episode's mean.
+        steps: Optimizer steps, up to 10 million.
+        batch: Episodes a step, up to 10,000, over all processes together; the loss is the mean over episodes of each
+            episode's mean.
         accumulate: Backward passes of each process in a step; divides its share of `batch`. More need less memory and
             give the same loss.
-        support_weight: lambda, the weight of the self-regularization loss (open).
+        support_weight: lambda, the weight of the self-regularization loss, up to 1000 (open).
         both_ways: Learn each episode the other way round too, its queries as supports and its supports as queries; the
             loss is the mean of both. The features are there already, so this costs little (open; PANet, sec. 3.4, does
             so with the mask that it predicted for the query, here it is the true one).
-        train_rounds: Rounds of query inference while training (open).
+        train_rounds: Rounds of query inference while training, up to 100 (open).
         optimizer: `adamw` or `sgd` (momentum 0.9).
-        lr: Largest learning rate of the head.
+        lr: Largest learning rate of the head, above 0 and up to 1000.
         backbone_lr: The same for the backbone, if it is trained.
-        weight_decay: As the optimizer defines it.
+        weight_decay: As the optimizer defines it, up to 1000.
         schedule: After the warm-up, `cosine` to zero, or `poly` with power 0.9.
-        warmup: Steps of linear warm-up.
-        clip: Largest norm of the gradient; 0 does not clip.
-        workers: Processes that load photographs, for each process that trains; 0 loads in that one.
-        log_every, save_every, validate_every: In steps.
+        warmup: Steps of linear warm-up, up to 10 million.
+        clip: Largest norm of the gradient, up to a million; 0 does not clip.
+        workers: Processes that load photographs, up to 256, for each process that trains; 0 loads in that one.
+        log_every, save_every, validate_every: In steps, up to 10 million.
+
+    Raises:
+        InputError: if one is out of its range.
     """
 
     steps: int = 500
@@ -54,20 +64,17 @@ class TrainingSettings:
     validate_every: int = 100
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "accumulate", "log_every", "save_every", "validate_every"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name.replace('_', ' ')} must be at least 1, not {getattr(self, name)}")
-        for name in ("support_weight", "train_rounds", "weight_decay", "warmup", "clip", "workers"):
-            if getattr(self, name) < 0:
-                raise InputError(f"{name.replace('_', ' ')} must not be negative, and is {getattr(self, name)}")
-        for name in ("support_weight", "lr", "backbone_lr", "weight_decay", "clip"):
-            if not math.isfinite(getattr(self, name)):
-                raise InputError(f"{name.replace('_', ' ')} must be a number, not {getattr(self, name)}")
-        if min(self.lr, self.backbone_lr) <= 0:
-            raise InputError("learning rates must be positive")
-        for name, known in (("optimizer", ("adamw", "sgd")), ("schedule", ("cosine", "poly"))):
-            if getattr(self, name) not in known:
-                raise InputError(f"{name} must be {' or '.join(known)}, not {getattr(self, name)!r}")
+        check_whole(self, 1, MOST_STEPS, "steps", "log_every", "save_every", "validate_every")
+        check_whole(self, 0, MOST_STEPS, "warmup")
+        check_whole(self, 1, MOST_EPISODES, "batch", "accumulate")
+        check_whole(self, 0, MOST_ROUNDS, "train_rounds")
+        check_whole(self, 0, MOST_WORKERS, "workers")
+        check_number(self, 0, 1000, "support_weight", "weight_decay")
+        check_number(self, 0, 1000, "lr", "backbone_lr", above=True)
+        check_number(self, 0, 1e6, "clip")
+        check_type(self, bool, "both_ways")
+        check_choice(self, ("adamw", "sgd"), "optimizer")
+        check_choice(self, ("cosine", "poly"), "schedule")
         if self.batch % self.accumulate:
             raise InputError(f"{self.accumulate} backward passes do not divide a batch of {self.batch} episodes")
 

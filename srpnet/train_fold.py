@@ -6,11 +6,13 @@ from functools import partial
 from pathlib import Path
 from typing import get_args
 
+from episodes.checks import GIGABYTES, check_choice, check_number, check_type, check_whole
 from episodes.errors import InputError
 from episodes.evaluation import evaluate
 from episodes.files import check_folder, clear_parts, write_json
 from episodes.geometry import Geometry
 from episodes.loading import Augmentation, EpisodeList, Loader
+from episodes.plan import MOST_DRAWN, check_episodes
 from episodes.protocols import PROTOCOLS
 from episodes.results import STICKERS_NOTE
 from episodes.sampler import Drawing
@@ -39,17 +41,21 @@ class TrainSettings:
 
     Attributes:
         data, network, training: What on, what, and how.
-        way, shot, query_count, seed: Of the episodes; the seed also seeds the head and the augmentation.
+        way, shot, query_count, seed: Of the episodes, see `PlanSettings`; the seed also seeds the head and the
+            augmentation.
         drawing: How training episodes are drawn, `random` or `pairs`; see `Sampler`.
         size: Photographs are stretched to this square, in pixels.
         augmentation: Of supports and queries, independently.
         novel_pixels: What becomes of training photographs that also show novel classes, see `Task.training_sampler`.
         hold_back: Base classes to validate on: `none`, names with commas between, or how many.
-        validation_episodes: How many episodes of the classes held back.
+        validation_episodes: How many episodes of the classes held back, up to a million.
         reuse_features: With a frozen backbone: compute the features of each photograph once, into `memory` or onto
             `disk`, see `ReusedEpisodes`. `none` computes them at every step.
-        cache_limit: The most gigabytes (2^30 bytes) that they may take, in each process.
+        cache_limit: The most gigabytes (2^30 bytes) that they may take, in each process, up to a million.
         device, precision: See `runtime`.
+
+    Raises:
+        InputError: if one does not exist or is out of its range.
     """
 
     data: DataSettings = DataSettings()
@@ -75,8 +81,12 @@ class TrainSettings:
             raise InputError(f"features are reused in {' or '.join(get_args(Reuse)[1:])}, not {self.reuse_features!r}")
         if self.drawing not in ("random", "pairs"):
             raise InputError(f"training episodes are drawn by random or pairs, not {self.drawing!r}")
-        if not self.cache_limit >= 0:
-            raise InputError(f"the cache limit is a number of gigabytes, 0 or more, not {self.cache_limit}")
+        check_episodes(self)
+        Geometry(self.size)
+        check_choice(self, get_args(NovelPixels), "novel_pixels")
+        check_type(self, str, "hold_back")
+        check_whole(self, 1, MOST_DRAWN, "validation_episodes")
+        check_number(self, 0, GIGABYTES, "cache_limit")
         if self.reuse_features != "none":
             check_reuse(self.network, self.augmentation)
 

@@ -18,8 +18,7 @@ class WeightSet:
     """ImageNet weights of a ResNet-50 that have a name. The name settles the convention and the values.
 
     `sha256` is the `content_hash` that the set must have. None stands for a set whose hash is not on record:
-    the downloaded file is then checked against the digest in torchvision's file name, and `Weights.sha256`
-    says what was loaded.
+    the downloaded file is then checked against its SHA-256, and `Weights.sha256` says what was loaded.
     """
 
     name: str

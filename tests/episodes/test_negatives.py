@@ -76,7 +76,7 @@ def test_a_split_in_which_every_photograph_shows_the_class() -> None:
 
 @pytest.mark.parametrize("share", [-0.1, 1.5, math.nan])
 def test_a_share_out_of_range(share: float) -> None:
-    with pytest.raises(InputError, match="--negatives is a share of the episodes, 0 to 1"):
+    with pytest.raises(InputError, match="negatives must be a number from 0 to 1"):
         PlanSettings(negatives=share)
 
 

@@ -150,6 +150,11 @@ def retensor(folder: Path, change: Callable[[dict[str, Tensor]], Any]) -> None:
     save_file(state, folder / "model.safetensors")
 
 
+def fifo(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
 def fine_tuned() -> dict[str, Tensor]:
     """A tensor of the backbone, where config.json says that only the head was trained."""
     return {"backbone.conv1.weight": torch.zeros(64, 3, 7, 7)}
@@ -166,8 +171,29 @@ def fine_tuned() -> dict[str, Tensor]:
         (lambda f: edit(f, width=16), r"does not fit its config.json: size mismatch for reduce"),
         (lambda f: edit(f, width=None), "has an unexpected reduce"),
         (lambda f: edit(f, trained="all"), "lacks backbone"),
-        (lambda f: (f / "config.json").write_text("{"), "cannot be loaded"),
-        (lambda f: (f / "config.json").write_bytes(b"\xff\xfe\x00"), "cannot be loaded"),
+        (lambda f: (f / "config.json").write_text("{"), "cannot be read"),
+        (lambda f: (f / "config.json").write_text("[" * 50_000), "cannot be read .*inside each other"),
+        (lambda f: (f / "config.json").write_text('{"width": ' + "9" * 5000 + "}"), "cannot be read"),
+        (lambda f: (f / "config.json").write_text('{"alpha": NaN}'), "cannot be read .*NaN"),
+        (lambda f: (f / "config.json").write_bytes(b"\xff\xfe\x00"), "cannot be read"),
+        (lambda f: fifo(f / "config.json"), r"holds no config.json"),
+        (lambda f: fifo(f / "model.safetensors"), r"model.safetensors is a named pipe, not a file"),
+        (lambda f: edit(f, iqi={"rounds": 10**9}), "cannot be loaded: rounds must be a whole number from 0 to 100"),
+        (lambda f: edit(f, iqi=[3]), "cannot be loaded: iqi must be"),
+        (lambda f: edit(f, colour="red"), "holds 'colour', a setting that this version does not know"),
+        (lambda f: edit(f, width=True), "width must be a whole number"),
+        (lambda f: edit(f, width="8"), "width must be a whole number"),
+        (lambda f: edit(f, width=10**9), "width must be a whole number"),
+        (lambda f: edit(f, stages=[True, 2]), "stages must be a list of whole numbers"),
+        (lambda f: edit(f, stages=5), "stages must be a list"),
+        (lambda f: edit(f, layers=[64] * 4, base_width=256), "config.json describes a network of 969,565,000"),
+        (lambda f: edit(f, layers=[1, 1]), "layers must be four numbers"),
+        (lambda f: edit(f, seen=[3]), "seen must be a list of class names"),
+        (lambda f: edit(f, trained_on=[]), "trained on must be"),
+        (lambda f: edit(f, trained=None), "trained must be head or all"),
+        (lambda f: edit(f, backbone=["vgg"]), "no backbone weights are called"),
+        (lambda f: retensor(f, lambda state: state["reduce.bias"].fill_(torch.nan)), "NaN or infinity in reduce.bias"),
+        (lambda f: retensor(f, lambda state: state["reduce.weight"][0].fill_(-torch.inf)), "infinity in reduce.weight"),
         (lambda f: (f / "config.json").unlink(), r"holds no config.json: name a folder"),
         (lambda f: (f / "model.safetensors").write_bytes(b"not tensors"), "cannot be read"),
         (lambda f: (f / "model.safetensors").write_bytes(b""), "cannot be read"),
@@ -205,3 +231,41 @@ def test_a_hub_name_that_cannot_be_fetched_is_an_input_error(monkeypatch: pytest
     monkeypatch.setattr(hub_mixin, "hf_hub_download", refuse)
     with pytest.raises(InputError, match="somebody/network cannot be loaded: no route"):
         load_network("somebody/network")
+
+
+def test_a_negative_variance_is_an_input_error(trained: Any, tmp_path: Path) -> None:
+    trained("all").write(tmp_path)
+    retensor(tmp_path, lambda state: state["backbone.bn1.running_var"].neg_())
+    with pytest.raises(InputError, match=r"a negative variance in backbone\.bn1\.running_var"):
+        load_network(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "hurt",
+    [
+        lambda state: state.update({name: value[:-1] for name, value in state.items() if name.endswith(".step")}),
+        lambda state: state.update({name: value.float() for name, value in state.items() if "difference" in name}),
+        lambda state: state.update({"backbone.conv1.weight.difference": torch.tensor(3, dtype=torch.uint8)}),
+    ],
+)
+def test_a_small_file_of_another_shape_is_an_input_error(trained: Any, tmp_path: Path, hurt: Any) -> None:
+    trained("all").write(tmp_path, small=True)
+    retensor(tmp_path, hurt)
+    with pytest.raises(InputError, match="is kept as a difference to other weights"):
+        load_network(tmp_path)
+
+
+def test_a_revision_of_a_hub_name_is_asked_for(trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the hub's own cache, as it would lie there."""
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    folder = tmp_path / "models--somebody--network"
+    commit = "0123456789abcdef" * 2 + "01234567"
+    trained().write(folder / "snapshots" / commit)
+    (folder / "refs").mkdir()
+    (folder / "refs" / "v1").write_text(commit)
+    assert load_network("somebody/network@v1").config.seen == ("cat",)
+    assert load_network(f"somebody/network@{commit}").config.seen == ("cat",)
+    for name in ("somebody/network@v2", "somebody/network"):
+        with pytest.raises(InputError, match="cannot be loaded"):
+            load_network(name)

@@ -208,8 +208,8 @@ def test_a_file_where_the_folder_should_be_is_noticed_before_the_work(
     ("change", "complaint"),
     [
         ({"engine": "fast"}, "there is no engine 'fast': it is one of shared, plain"),
-        ({"cache_limit": -1.0}, "0 or more, not -1"),
-        ({"cache_limit": float("nan")}, "0 or more, not nan"),
+        ({"cache_limit": -1.0}, "cache limit must be a number from 0 to 1e\\+06, not -1"),
+        ({"cache_limit": float("nan")}, "cache limit must be a number .*, not nan"),
     ],
 )
 def test_wrong_engines_are_refused(evaluation: EvalSettings, change: dict[str, Any], complaint: str) -> None:

@@ -173,12 +173,17 @@ def test_gradients_equal_differences_when_pooling_is_hard(noise: Callable[..., T
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        ({"rounds": -1}, "rounds must be 0 or more, not -1"),
+        ({"rounds": -1}, "rounds must be a whole number from 0 to 100, not -1"),
+        ({"rounds": 10**9}, "rounds must be a whole number from 0 to 100, not 1000000000"),
+        ({"rounds": True}, "rounds must be a whole number .*, not True"),
+        ({"rounds": 2.0}, "rounds must be a whole number .*, not 2.0"),
         ({"foreground": 0.0}, "thresholds are probabilities"),
         ({"foreground": 1.0}, "thresholds are probabilities"),
-        ({"background": 1.5}, "thresholds are probabilities"),
-        ({"weight": 0.0}, "must be above 0, not 0"),
-        ({"weight": -1.0}, "must be above 0, not -1"),
+        ({"background": 1.5}, "background must be a number from 0 to 1"),
+        ({"weight": 0.0}, "weight must be a number above 0 and at most 1000, not 0"),
+        ({"weight": -1.0}, "weight must be a number above 0"),
+        ({"weight": float("inf")}, "weight must be a number above 0"),
+        ({"soft": 1}, "soft must be true or false, not 1"),
     ],
 )
 def test_impossible_recipes_are_refused(options: dict[str, Any], complaint: str) -> None:
