@@ -8,8 +8,10 @@ from typing import Any, Literal, Self
 import torch
 from torch import Tensor
 
+from episodes.checks import shown
 from episodes.draws import Draws
 from episodes.geometry import Placement
+from episodes.inputs import parse_json
 from episodes.sources.base import IGNORE
 from episodes.weak import Annotation, weakened
 
@@ -24,7 +26,8 @@ class EpisodeSpec:
     Attributes:
         index: Its place in the run.
         classes: N different classes of the source, 1-based; way w is `classes[w]`.
-        supports: For each way, the ids of its support photographs. Ways may have unequal numbers of shots.
+        supports: For each way, the ids of its support photographs. Ways may have unequal numbers of shots, and one
+            photograph may come twice, as where supports are drawn with replacement.
         queries: Ids of the query photographs; none of them is a support.
     """
 
@@ -48,15 +51,15 @@ class EpisodeSpec:
         Raises:
             ValueError: if it is none.
         """
-        fields = json.loads(line)
         try:
+            fields = parse_json(line)
             index, classes = int(fields["index"]), tuple(int(label) for label in fields["classes"])
             supports = tuple(tuple(str(id) for id in way) for way in fields["supports"])
             spec = cls(index, classes, supports, tuple(str(id) for id in fields["queries"]))
-        except (TypeError, KeyError) as error:
+        except (TypeError, KeyError, OverflowError) as error:
             raise ValueError(f"no episode: {line[:80]!r}") from error
-        if spec.line() != line.strip():
-            raise ValueError(f"episode {index} is not written as episodes are: {line[:80]!r}")
+        if spec.line() != line.strip():  # which refuses numbers that are no whole ones, too
+            raise ValueError(f"episode {shown(index)} is not written as episodes are: {line[:80]!r}")
         return spec
 
     def __post_init__(self) -> None:
@@ -64,13 +67,12 @@ class EpisodeSpec:
             raise ValueError(f"episode {self.index}: {len(self.classes)} classes, {len(self.supports)} ways")
         if len(set(self.classes)) != len(self.classes) or not self.classes:
             raise ValueError(f"episode {self.index}: classes must be different and at least one")
+        if strange := [label for label in self.classes if label < 1 or label == IGNORE]:
+            raise ValueError(f"episode {self.index}: {shown(strange[0])} is no class, which are 1, 2, .. but not 255")
         if not all(self.supports) or not self.queries:
             raise ValueError(f"episode {self.index}: every way needs a support, and the episode a query")
         if len(set(self.queries)) != len(self.queries):
             raise ValueError(f"episode {self.index}: the same query twice")
-        for way in self.supports:
-            if len(set(way)) != len(way):
-                raise ValueError(f"episode {self.index}: the same support twice in one way")
         if shared := {id for way in self.supports for id in way} & set(self.queries):
             raise ValueError(f"episode {self.index}: {min(shared)} is both support and query")
 

@@ -3,19 +3,23 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from episodes.checks import LARGEST_SEED, check_type, check_whole, shown
 from episodes.episode import EpisodeSpec
 from episodes.errors import InputError
 from episodes.files import write_text
 from episodes.folds import Fold, Order
+from episodes.inputs import parse_json, read_text
 from episodes.protocols import Protocol
 from episodes.sampler import Drawing, Sampler
 from episodes.sources.base import Split
 from episodes.task import DataSettings, Pools, Task
 
 SCHEMA = 1
+MOST_EPISODES = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,35 @@ class Header:
     seeds: int
     episodes: int
     pairs: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        check_type(self, str, "source", "protocol", "split", "drawing", "fold_order")
+        check_type(self, Mapping, "classes", "pairs")
+        check_whole(self, 1, 1000, "folds", "way", "shot", "queries", "seeds")
+        check_whole(self, 1, MOST_EPISODES, "episodes")
+        check_whole(self, -LARGEST_SEED, LARGEST_SEED, "seed")
+        if self.fold != "all":
+            check_whole(self, 0, 1000, "fold")
+        for label, name in self.classes.items():
+            if not (label.isascii() and label.isdecimal() and label == f"{int(label)}" and isinstance(name, str)):
+                raise InputError(f"classes must be numbers with names, not {shown(label)}: {shown(name)}")
+
+    @cached_property
+    def labels(self) -> frozenset[int]:
+        """Of the classes that are tested."""
+        return frozenset(map(int, self.classes))
+
+    def fault(self, spec: EpisodeSpec) -> str | None:
+        """What an episode has that this header does not allow, in words; None if there is nothing."""
+        if len(spec.classes) != self.way:
+            return f"{len(spec.classes)} classes, where the header says way {self.way}"
+        if others := [label for label in spec.classes if label not in self.labels]:
+            return f"class {shown(others[0])} is not among the header's classes"
+        if others := [len(ids) for ids in spec.supports if len(ids) != self.shot]:
+            return f"{others[0]} supports of a class, where the header says shot {self.shot}"
+        if len(spec.queries) != self.queries:
+            return f"{len(spec.queries)} queries, where the header says {self.queries}"
+        return None
 
     @classmethod
     def of(cls, task: Task, data: DataSettings, sampler: Sampler, rules: Protocol) -> "Header":
@@ -114,24 +147,28 @@ class Manifest:
         """What `write` wrote, or anybody else by the same rules.
 
         Raises:
-            InputError: if it cannot be read, is no manifest, or does not hold what its header says.
+            InputError: if it cannot be read, is no manifest, or a line does not hold what the header says.
         """
+        mend = "name a file of `srpnet episodes export`"
+        # Not `splitlines`: an id may hold what Unicode calls the end of a line.
+        first, *lines = read_text(file, mend).removesuffix("\n").split("\n")
         try:
-            first, *lines = file.read_text(encoding="utf-8").splitlines() or [""]
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{file} cannot be read ({error}): name a file of `srpnet episodes export`") from None
-        try:
-            header = Header(**json.loads(first))
-            if header.manifest != SCHEMA:
-                raise InputError(f"{file} is of version {header.manifest}, and this program knows {SCHEMA}: update it")
-            if len(lines) != header.seeds * header.episodes:
-                raise InputError(
-                    f"{file} says {header.seeds} x {header.episodes} episodes and holds {len(lines)}: export it again"
-                )
-        except (ValueError, TypeError) as error:
+            fields = parse_json(first)
+            if type(version := fields["manifest"]) is not int or version != SCHEMA:
+                version = shown(version)
+                raise InputError(f"{file} is of version {version}, and this program knows {SCHEMA}: update it")
+        except (ValueError, TypeError, KeyError) as error:
             if isinstance(error, InputError):
                 raise
-            raise InputError(f"{file} is no manifest ({error}): name a file of `srpnet episodes export`") from None
+            raise InputError(f"{file} is no manifest ({error}): {mend}") from None
+        try:
+            header = Header(**fields)
+        except (ValueError, TypeError) as error:
+            raise InputError(f"{file} is no manifest, line 1: {error}; {mend}") from None
+        if len(lines) != header.seeds * header.episodes:
+            raise InputError(
+                f"{file} says {header.seeds} x {header.episodes} episodes and holds {len(lines)}: export it again"
+            )
         specs = []
         for number, line in enumerate(lines):
             try:
@@ -139,6 +176,8 @@ class Manifest:
             except ValueError as error:
                 raise InputError(f"{file}, line {number + 2}: {error}") from None
             if spec.index != number:
-                raise InputError(f"{file}, line {number + 2}: episode {spec.index} is not in its place")
+                raise InputError(f"{file}, line {number + 2}: episode {shown(spec.index)} is not in its place")
+            if fault := header.fault(spec):
+                raise InputError(f"{file}, line {number + 2}: {fault}: export it again")
             specs.append(spec)
         return cls(header, specs)

@@ -9,6 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from episodes.episode import Episode, Photograph
+from episodes.errors import InputError
 from episodes.files import atomic_write
 from episodes.geometry import Geometry
 from episodes.loading import Loader
@@ -95,8 +96,11 @@ def draw_manifest(manifest: Manifest, source: Source, count: int, folder: Path) 
     """Draw episodes of a manifest, evenly spread: `<place>-<classes>.png` each, its place counted from 0.
 
     Raises:
-        InputError: if a photograph is not there, or a picture cannot be written.
+        InputError: if the manifest is of other classes, a photograph is not there, or a picture cannot be written.
     """
+    for label, name in manifest.header.classes.items():
+        if (there := dict(enumerate(source.classes, start=1)).get(int(label))) != name:
+            raise InputError(f"the manifest calls class {label} {name!r}, and {source.name} {there!r}: name its data")
     loader = Loader(source, Geometry(TILE))
     count = min(count, len(manifest.specs))
     files = []

@@ -121,7 +121,10 @@ def run_evaluation(
 
 def _check_unseen(network: SRPNet, plan: Plan, checkpoint: str | None) -> None:
     known = {same_name(name) for name in network.config.seen}
-    if seen := sorted(name for name in plan.names.values() if same_name(name) in known):
+    # What the lines of a manifest ask for counts, whatever its header says.
+    asked = {label for spec in plan.manifest.specs for label in spec.classes} if plan.manifest is not None else set()
+    tested = plan.task.names({*plan.names, *asked}).values()
+    if seen := sorted(name for name in tested if same_name(name) in known):
         raise InputError(
             f"{checkpoint} was trained on {', '.join(seen)}: it cannot be tested on them as novel "
             "classes; name the checkpoint of this fold, or other --classes"

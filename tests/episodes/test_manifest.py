@@ -1,5 +1,7 @@
 """Manifests: the same bytes everywhere, exactly those episodes scored, and another list refused with the difference."""
 
+import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -90,7 +92,9 @@ def faked() -> tuple[Task, Plan]:
         ({"manifest": 2}, "is of version 2, and this program knows 1"),
         ({"episodes": 5}, "says 1 x 5 episodes and holds 4: export it again"),
         ({"fold": 9}, "fold 9 does not exist"),
-        ({"classes": {"1": "unicorn"}}, "'unicorn' is no novel class of fold 0"),
+        ({"classes": {"1": "unicorn", "2": "bicycle"}}, "'unicorn' is no novel class of fold 0"),
+        ({"classes": {"1": "bicycle", "2": "aeroplane"}}, "here is classes .*, not"),
+        ({"fold": 1, "classes": {"1": "aeroplane", "2": "bicycle"}}, "'aeroplane' is no novel class of fold 1"),
     ],
 )
 def test_another_list_is_refused_with_the_difference(
@@ -132,7 +136,28 @@ def test_a_file_that_is_none(tmp_path: Path, line: str | None, words: str) -> No
         ('"index": 1', '"index": 3', "line 3: episode 3 is not in its place"),
         ('{"index": 1', '{ "index": 1', "line 3: episode 1 is not written as episodes are"),
         ('"queries"', '"query"', "line 2: no episode"),
-        ('"supports": [["2007_000661"]]', '"supports": [["2007_000661", "2007_000661"]]', "the same support twice"),
+        ('["2007_000661"]', '["2007_000661", "2007_000661"]', "2 supports of a class, where the header says shot 1"),
+        (
+            '"queries": ["2008_000073"]',
+            '"queries": ["2008_000073", "2007_000042"]',
+            "2 queries, where the header says 1",
+        ),
+        ('"index": 0', '"index": false', "line 2: episode 0 is not written as episodes are"),
+        ('"index": 0', '"index": 0.0', "line 2: episode 0 is not written as episodes are"),
+        ('"index": 0', '"index": NaN', "line 2: NaN is no number of JSON"),
+        ('"index": 0', '"index": 1e999', "line 2: no episode"),
+        ('"index": 0', f'"index": {"9" * 5000}', "line 2: Exceeds the limit"),
+        ('"index": 0', f'"index": {10**4000}', "line 2: episode an integer of 13288 bits is not in its place"),
+        ('"index": 0', '"index": ' + "[" * 5000, "line 2: .*inside each other"),
+        ('"classes": [1]', '"classes": [0]', "line 2: episode 0: 0 is no class"),
+        ('"classes": [1]', '"classes": [255]', "line 2: episode 0: 255 is no class"),
+        ('"classes": [1]', '"classes": [true]', "line 2: episode 0 is not written as episodes are"),
+        ('"classes": [1]', '"classes": [3]', "line 2: class 3 is not among the header's classes"),
+        (
+            '"classes": [1], "supports": [["2007_000661"]]',
+            '"classes": [1, 2], "supports": [["2007_000661"], ["2008_000096"]]',
+            "line 2: 2 classes, where the header says way 1",
+        ),
     ],
 )
 def test_a_line_that_is_wrong_is_named(tmp_path: Path, lists: DataSettings, old: str, new: str, words: str) -> None:
@@ -162,3 +187,78 @@ def test_pictures_of_a_manifest(tmp_path: Path) -> None:
     assert [file.name for file in files] == ["000000-ant.png", "000001-ant.png", "000002-ant.png"]
     assert all(file.is_file() for file in files)
     assert len(draw_manifest(plan.export(), task.source, 9, tmp_path)) == 4
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('["2007_000661"]', '["2008_000096"]', "line 2: '2008_000096' is no support of aeroplane by the pairs"),
+        ('["2007_000661"]', '["../elsewhere"]', "line 2: '../elsewhere' is no support of aeroplane"),
+        ('"queries": ["2007_000042"]', '"queries": ["2009_000012"]', "line 2: '2009_000012' is no query of aeroplane"),
+    ],
+)
+def test_photographs_show_their_classes_by_the_pair_list(
+    tmp_path: Path, lists: DataSettings, old: str, new: str, words: str
+) -> None:
+    planned(of_lists(lists, seed=1)).export().write(tmp_path / "m.jsonl")
+    text = (tmp_path / "m.jsonl").read_text()
+    assert old in text
+    (tmp_path / "m.jsonl").write_text(text.replace(old, new))
+    with pytest.raises(InputError, match=words):
+        plans(of_lists(lists, manifest=str(tmp_path / "m.jsonl"), episodes=None))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("way", True, "way must be a whole number from 1 to 1000, not True"),
+        ("shot", 1.0, "shot must be a whole number"),
+        ("queries", "1", "queries must be a whole number"),
+        ("seeds", 0, "seeds must be a whole number"),
+        ("episodes", 10**100, "episodes must be a whole number"),
+        ("seed", None, "seed must be a whole number"),
+        ("fold", [0], "fold must be a whole number"),
+        ("source", 1, "source must be text"),
+        ("classes", ["aeroplane"], "classes must be a Mapping"),
+        ("classes", {"one": "aeroplane"}, "classes must be numbers with names, not 'one': 'aeroplane'"),
+        ("classes", {"1": None}, "classes must be numbers with names"),
+        ("pairs", [], "pairs must be a Mapping"),
+        ("more", 1, "unexpected keyword argument 'more'"),
+    ],
+)
+def test_a_header_of_other_types_is_refused(
+    tmp_path: Path, lists: DataSettings, monkeypatch: pytest.MonkeyPatch, field: str, value: object, words: str
+) -> None:
+    planned(of_lists(lists)).export().write(tmp_path / "m.jsonl")
+    head, *lines = (tmp_path / "m.jsonl").read_text().splitlines()
+    head = json.dumps({**json.loads(head), field: value})
+    (tmp_path / "m.jsonl").write_text("\n".join([head, *lines]))
+    with pytest.raises(InputError, match=rf"m\.jsonl is no manifest.*{words}"):
+        Manifest.read(tmp_path / "m.jsonl")
+
+
+def test_a_support_may_come_twice(tmp_path: Path, lists: DataSettings) -> None:
+    """As where supports are drawn with replacement."""
+    plan = planned(of_lists(lists, shot=2, classes=("aeroplane",)))
+    manifest = plan.export()
+    twice = [replace(spec, supports=((spec.supports[0][0],) * 2,)) for spec in manifest.specs]
+    replace(manifest, specs=twice).write(tmp_path / "m.jsonl")
+    again = planned(of_lists(lists, manifest=str(tmp_path / "m.jsonl"), episodes=None, classes=()))
+    assert again.export().specs == twice
+
+
+def test_a_file_that_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "m.jsonl").write_bytes(b"\xff\xfe")
+    os.mkfifo(tmp_path / "pipe")
+    for name, words in (("m.jsonl", "cannot be read"), ("pipe", "is a named pipe, not a file"), (".", "is a folder")):
+        with pytest.raises(InputError, match=words):
+            Manifest.read(tmp_path / name)
+
+
+def test_pictures_of_a_manifest_of_other_classes(tmp_path: Path) -> None:
+    task, plan = faked()
+    manifest = plan.export()
+    for classes in ({"1": "unicorn", "2": "bee"}, {"1": "ant", "2": "bee", "99": "unicorn"}):
+        other = replace(manifest, header=replace(manifest.header, classes=classes))
+        with pytest.raises(InputError, match=r"the manifest calls class .* 'unicorn', and fake"):
+            draw_manifest(other, task.source, 1, tmp_path)
