@@ -23,7 +23,7 @@ from cli.options import (
     runtime_options,
 )
 from cli.printing import cell, say
-from cli.progress import Bars
+from cli.progress import Bars, waiting
 
 IN_MANIFEST = {
     *("fold", "folds", "fold_order", "classes"),
@@ -121,7 +121,7 @@ def command(
         if flags["negatives"]:
             raise BadInput("--negatives are no part of a manifest, so that no predictions are there: leave one out")
     console = Console(stderr=True, quiet=rank() > 0)
-    with console.status("Loading PyTorch"):
+    with waiting(console, "Loading PyTorch"):
         from episodes.predictions import score_predictions
         from episodes.scoring import Output
         from episodes.task import DataSettings

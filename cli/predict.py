@@ -7,7 +7,7 @@ import click
 from rich.console import Console
 
 from cli.options import BadInput, checkpoint_option, config_option, runtime_options
-from cli.progress import Bars
+from cli.progress import Bars, waiting
 
 PHOTOGRAPHS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 
@@ -59,7 +59,7 @@ def command(
     if out.resolve() in own:
         raise BadInput(f"{out} holds your own photographs or masks, which could be overwritten: name another --out")
     console = Console(stderr=True)
-    with console.status("Loading PyTorch"):
+    with waiting(console, "Loading PyTorch"):
         from srpnet.reading import check_photograph
         from srpnet.segmenter import Segmenter
 

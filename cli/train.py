@@ -19,7 +19,7 @@ from cli.options import (
     runtime_options,
     together,
 )
-from cli.progress import TrainingDisplay
+from cli.progress import TrainingDisplay, waiting
 
 network_options = together(
     click.option(
@@ -144,11 +144,12 @@ learning_options = together(
     click.option("--workers", default=1, show_default=True, help="Processes that load photographs (not reused ones)."),
     click.option(
         "--reuse-features",
-        type=click.Choice(["none", "memory", "disk"]),
-        default="none",
+        type=click.Choice(["auto", "none", "memory", "disk"]),
+        default="auto",
         show_default=True,
         help="With --train head: run the backbone once for each photograph, and once for it mirrored, instead of at "
-        "every step. It pays when photographs come several times. Serves --flip, not --crop-scale and --colour.",
+        "every step. It pays when photographs come several times. Serves --flip, not --crop-scale and --colour. auto: "
+        "memory, on a processor, if it pays and a third of the machine's memory is enough.",
     ),
     click.option(
         "--cache-limit", default=8.0, show_default=True, help="Gigabytes that reused features may take in each process."
@@ -229,7 +230,7 @@ def command(ctx: click.Context, /, out: Path | None, resume: bool, tensorboard: 
     """
     announce_data(ctx, flags["data"])
     console = Console(stderr=True, quiet=rank() > 0)
-    with console.status("Loading PyTorch"):
+    with waiting(console, "Loading PyTorch"):
         from episodes.world import joined
         from srpnet.interrupts import Interrupted
         from srpnet.train_fold import run_training

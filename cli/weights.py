@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import click
+from rich.console import Console
 
+from cli.progress import waiting
 from srpnet.weight_sets import WEIGHT_SETS, cached_file
 
 
@@ -34,9 +36,10 @@ def command(name: str | None, file: Path | None, listing: bool) -> None:
     if listing:
         _print_list()
         return
-    from srpnet.weights import get_weights
+    with waiting(Console(stderr=True), "Fetching weights"):
+        from srpnet.weights import get_weights
 
-    found, _ = get_weights(name, file, say=lambda line: click.echo(line, err=True))
+        found, _ = get_weights(name, file, say=lambda line: click.echo(line, err=True))
     click.echo(f"name        {found.name}")
     click.echo(f"convention  {found.convention}")
     click.echo(f"hash        {found.sha256}")

@@ -104,21 +104,29 @@ class SRPNet(
         """The backbone's levels, brought to the finest one's size and concatenated (B, C, h, w) (method, 2)."""
         return in_parts(self._pyramid, images_B3HW)
 
+    def levels(self, images_B3HW: Tensor) -> list[Tensor]:
+        """The backbone's levels, each (B, C, h, w) at its own stride, finest first: the first half of `pyramid`."""
+        normalised = ((images_B3HW - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+        levels: list[Tensor] = self.backbone(normalised)
+        return levels
+
+    def merge(self, levels_BChw: Sequence[Tensor]) -> Tensor:
+        """The other half of `pyramid`, in the mode that the levels were computed in: they take less room apart."""
+        size = (levels_BChw[0].shape[-2], levels_BChw[0].shape[-1])
+        return torch.cat(
+            [
+                level if stride == self.stride else upsample(level, size, stride // self.stride)
+                for level, stride in zip(levels_BChw, self.backbone.strides, strict=True)
+            ],
+            dim=1,
+        )
+
     def reduced(self, pyramid_BChw: Tensor) -> Tensor:
         """The other half of `encode`, which is all that is trained in a head."""
         return in_parts(self._reduced, pyramid_BChw)
 
     def _pyramid(self, images_B3HW: Tensor) -> Tensor:
-        normalised = ((images_B3HW - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
-        levels = self.backbone(normalised)
-        size = (levels[0].shape[-2], levels[0].shape[-1])
-        return torch.cat(
-            [
-                level if stride == self.stride else upsample(level, size, stride // self.stride)
-                for level, stride in zip(levels, self.backbone.strides, strict=True)
-            ],
-            dim=1,
-        )
+        return self.merge(self.levels(images_B3HW))
 
     def _reduced(self, pyramid_BChw: Tensor) -> Tensor:
         if self.reduce is None:

@@ -1,6 +1,9 @@
 """What a frozen backbone makes of photographs, computed once and trained on again and again (`--reuse-features`).
 
-Letters in names: V versions of photographs, h w cells, C channels of the pyramid before its reduction.
+Kept are the backbone's levels, each at its own stride, of which the pyramid is made when a photograph is used: with a
+training stride of 16 they take little more than a third of the pyramid's room.
+
+Letters in names: V versions of photographs, L numbers of all levels, h w cells and C channels of one level.
 """
 
 import math
@@ -23,9 +26,11 @@ from srpnet.network import SRPNet
 from srpnet.runtime import Runtime
 from srpnet.settings import NetworkSettings
 
-Reuse = Literal["none", "memory", "disk"]
+Reuse = Literal["auto", "none", "memory", "disk"]
 FEATURES = ".features-"
 """How the folder with the file of features begins, as long as it has a name."""
+AUTO_SHARE = 1 / 3
+"""Of the machine's memory, what `auto` takes at most."""
 
 
 class Version(NamedTuple):
@@ -43,23 +48,31 @@ class ReusedEpisodes:
     Args:
         episodes: With what augmentation; of one geometry that stretches.
         indices: Those that will be asked for. What they show is known before anything is loaded.
-        network: With a frozen backbone.
+        network: With a frozen backbone. It is put into training mode, whose stride the features have.
         runtime: Device and precision.
     """
 
     def __init__(self, episodes: EpisodeList, indices: Sequence[int], network: SRPNet, runtime: Runtime) -> None:
-        self._episodes, self._network, self._runtime = episodes, network, runtime
+        self._episodes, self._network, self._runtime = episodes, network.train(), runtime
         self._first_use: dict[Version, tuple[int, int]] = {}
+        self._uses = 0
         for index in indices:
             for slot, version in enumerate(self._versions(episodes.sampler.spec(index))):
                 self._first_use.setdefault(version, (index, slot))
+                self._uses += 1
         self._photographs: dict[Version, Photograph] = {}
 
     @property
-    def shape(self) -> tuple[int, int, int, int]:
-        """(V, h, w, C) of all features together."""
-        cells = -(-self._episodes.loader.geometry.size // self._network.stride)
-        return len(self._first_use), cells, cells, sum(self._network.backbone.channels)
+    def shape(self) -> tuple[int, int]:
+        """(V, L) of all features together."""
+        return len(self._first_use), sum(map(math.prod, self._levels))
+
+    @property
+    def _levels(self) -> list[tuple[int, int, int]]:
+        """(h, w, C) of each level."""
+        backbone, size = self._network.backbone, self._episodes.loader.geometry.size
+        cells = [-(-size // stride) for stride in backbone.strides]
+        return [(side, side, channels) for side, channels in zip(cells, backbone.channels, strict=True)]
 
     @property
     def nbytes(self) -> int:
@@ -69,6 +82,16 @@ class ReusedEpisodes:
     @property
     def _dtype(self) -> torch.dtype:
         return torch.bfloat16 if self._runtime.precision == "bf16" else torch.float32
+
+    @property
+    def pays(self) -> bool:
+        """Whether the backbone has less to do than with features that are computed at every step."""
+        return self._uses > len(self._first_use)
+
+    def fits(self, limit: float) -> bool:
+        """Whether `auto` would keep them in memory: below the limit in gigabytes, and a part of the machine's."""
+        processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        return self.nbytes <= min(limit * 2**30, AUTO_SHARE * machine_memory() / processes)
 
     def check(self, where: Reuse, folder: Path, limit: float) -> None:
         """See whether there is room, before anything is loaded; see `compute`.
@@ -106,26 +129,40 @@ class ReusedEpisodes:
             InputError: if there is no room, see `check`, or a photograph cannot be loaded.
         """
         self.check(where, folder, limit)
-        features_VhwC = self._in_file(folder) if where == "disk" else torch.empty(self.shape, dtype=self._dtype)
+        features_VL = self._in_file(folder) if where == "disk" else torch.empty(self.shape, dtype=self._dtype)
         loaded, valid = ahead(self._load, self._first_use), None
         for place, (version, photograph) in enumerate(zip(self._first_use, loaded, strict=True)):
             with self._runtime.autocast():
-                pyramid_1Chw = self._network.pyramid(photograph.image[None].to(self._runtime.device))
-            features_VhwC[place] = pyramid_1Chw[0].permute(1, 2, 0)
+                levels = self._network.levels(photograph.image[None].to(self._runtime.device))
+            views = self._views(features_VL[place])
+            for view_hwC, level_1Chw in zip(views, levels, strict=True):
+                view_hwC.copy_(level_1Chw[0].permute(1, 2, 0))
             valid = photograph.valid if valid is None else valid  # all of them are, and one says so for all
             self._photographs[version] = replace(
                 photograph,
                 image=photograph.image.new_empty(3, 0, 0),
                 valid=valid,
                 original=photograph.original.new_empty(0, 0),
-                prepared=features_VhwC[place],
+                prepared=views,
             )
             on_done(place + 1, self.shape[0])
 
     def __getitem__(self, index: int) -> Episode:
         episode = self._episodes[index]
         versions = self._versions(episode.spec)
-        return replace(episode, load=lambda _, slot: self._photographs[versions[slot]], origin=None)
+        return replace(episode, load=lambda _, slot: self._encoded(self._photographs[versions[slot]]), origin=None)
+
+    @torch.no_grad()
+    def _encoded(self, photograph: Photograph) -> Photograph:
+        """With the pyramid (h, w, C) made of the levels that are kept."""
+        levels_1Chw = [level_hwC.permute(2, 0, 1)[None] for level_hwC in photograph.prepared]
+        with self._runtime.autocast():
+            return replace(photograph, prepared=self._network.merge(levels_1Chw)[0].permute(1, 2, 0))
+
+    def _views(self, numbers_L: Tensor) -> list[Tensor]:
+        """The levels (h, w, C) in their numbers."""
+        parts = numbers_L.split([math.prod(level) for level in self._levels])
+        return [part.view(level) for part, level in zip(parts, self._levels, strict=True)]
 
     def _versions(self, spec: EpisodeSpec) -> list[Version]:
         """What each slot of an episode shows."""
@@ -156,18 +193,21 @@ def clear_features(folder: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def check_reuse(network: NetworkSettings, augmentation: Augmentation) -> None:
-    """See whether features can be reused at all.
-
-    Raises:
-        InputError: if not, with what stands against it.
-    """
+def obstacle(network: NetworkSettings, augmentation: Augmentation) -> str | None:
+    """What stands against reusing features at all, and the mend; None if nothing does."""
     if network.trained != "head":
-        raise InputError("a backbone that is trained makes new features each step: reuse them with --train head")
-    if network.training_stride not in (None, network.output_stride):
-        raise InputError("features can be reused at one stride: leave out --training-stride, or --reuse-features")
+        return "a backbone that is trained makes new features each step: reuse them with --train head"
     if augmentation.scale < 1 or augmentation.colour > 0:
-        raise InputError(
+        return (
             "features can be reused for mirrored photographs (--flip), not for random crops and colours: leave out "
             "--crop-scale and --colour, or --reuse-features"
         )
+    return None
+
+
+def machine_memory() -> int:
+    """Bytes of the machine's memory; 8 GB where the system does not say."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
+        return 8 << 30

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import get_args
 
 from episodes.checks import GIGABYTES, check_choice, check_number, check_type, check_whole
+from episodes.episode import Episode
 from episodes.errors import InputError
 from episodes.evaluation import evaluate
 from episodes.files import check_folder, clear_parts, write_json
@@ -25,7 +26,7 @@ from srpnet.logs import Progress
 from srpnet.method import SRPNetMethod
 from srpnet.network import SRPNet, build
 from srpnet.recipe import TrainingSettings
-from srpnet.reuse import Reuse, ReusedEpisodes, check_reuse, clear_features
+from srpnet.reuse import Reuse, ReusedEpisodes, clear_features, obstacle
 from srpnet.runtime import DeviceName, Precision, Runtime, runtime
 from srpnet.settings import NetworkSettings
 from srpnet.training import TrainingRun, best_step
@@ -50,7 +51,8 @@ class TrainSettings:
         hold_back: Base classes to validate on: `none`, names with commas between, or how many.
         validation_episodes: How many episodes of the classes held back, up to a million.
         reuse_features: With a frozen backbone: compute the features of each photograph once, into `memory` or onto
-            `disk`, see `ReusedEpisodes`. `none` computes them at every step.
+            `disk`, see `ReusedEpisodes`. `none` computes them at every step. `auto` is `memory` on a processor where
+            photographs come several times and their features fit, else `none`: the network becomes the same.
         cache_limit: The most gigabytes (2^30 bytes) that they may take, in each process, up to a million.
         device, precision: See `runtime`.
 
@@ -71,14 +73,14 @@ class TrainSettings:
     novel_pixels: NovelPixels = "background"
     hold_back: str = "none"
     validation_episodes: int = 200
-    reuse_features: Reuse = "none"
+    reuse_features: Reuse = "auto"
     cache_limit: float = 8.0
     device: DeviceName = "auto"
     precision: Precision = "auto"
 
     def __post_init__(self) -> None:
         if self.reuse_features not in get_args(Reuse):
-            raise InputError(f"features are reused in {' or '.join(get_args(Reuse)[1:])}, not {self.reuse_features!r}")
+            raise InputError(f"features are reused by {', '.join(get_args(Reuse))}, not {self.reuse_features!r}")
         if self.drawing not in ("random", "pairs"):
             raise InputError(f"training episodes are drawn by random or pairs, not {self.drawing!r}")
         check_episodes(self)
@@ -87,8 +89,8 @@ class TrainSettings:
         check_type(self, str, "hold_back")
         check_whole(self, 1, MOST_DRAWN, "validation_episodes")
         check_number(self, 0, GIGABYTES, "cache_limit")
-        if self.reuse_features != "none":
-            check_reuse(self.network, self.augmentation)
+        if self.reuse_features in ("memory", "disk") and (reason := obstacle(self.network, self.augmentation)):
+            raise InputError(reason)
 
     def episodes(self) -> dict[str, int]:
         """The fields that `Sampler` takes."""
@@ -162,12 +164,13 @@ def _train(
         with world.together():
             if world.first and not begun[out]:
                 run.network.write(out)  # so that the folder holds a network from the first moment on
-        run.train(episodes, lambda progress: on_log("select", steps, progress), fold.validator(held_back))
+        on_step = partial(on_progress, "Choosing steps")
+        run.train(episodes, lambda progress: on_log("select", steps, progress), fold.validator(held_back), on_step)
         steps = best_step(run.validations)
         say(f"Best after {steps} steps: {100 * run.validations[steps]:.1f} mIoU. Training on all base classes.")
         del run, episodes  # with what they hold in memory
     run, episodes = fold.prepare((), out, steps, begun[out])
-    run.train(episodes, lambda progress: on_log("train", steps, progress))
+    run.train(episodes, lambda progress: on_log("train", steps, progress), on_step=partial(on_progress, "Training"))
 
 
 @dataclass(frozen=True)
@@ -212,13 +215,15 @@ class _Fold:
             network = build(replace(settings.network, seen=seen, trained_on=trained_on), say=say)
             network.reset_head(settings.seed)
             say(f"weights {network.config.backbone} {str(network.config.backbone_sha256)[:12]}; {machine}")
-        episodes, where = EpisodeList(sampler, loader), settings.reuse_features
+        episodes = EpisodeList(sampler, loader)
 
         def once(first: int) -> ReusedEpisodes:
             own = [index for share in shares(range(first, steps), training.batch, world) for index in share]
             return ReusedEpisodes(episodes, own, network, machine)
 
-        training = replace(settings.training, steps=steps)
+        training, where = replace(settings.training, steps=steps), settings.reuse_features
+        if where == "auto":
+            where = self._reuse(once(0))
         if where != "none":
             training = replace(training, workers=0)  # what lies in memory, or in a file of it, needs nobody to load it
         if where != "none" and not resume:
@@ -231,11 +236,26 @@ class _Fold:
         if where == "none" or run.step == steps:
             return run, episodes
         reused = once(run.step)
-        say(f"Computing the features of {reused.shape[0]} photographs: {reused.nbytes / 2**30:.1f} GB")
+        say(f"Computing the features of {reused.shape[0]} photographs once: {reused.nbytes / 2**30:.1f} GB of {where}")
         with world.together():
             progress = partial(self.on_progress, "Computing features")
             reused.compute(where, folder, settings.cache_limit, progress)
         return run, reused
+
+    def _reuse(self, reused: ReusedEpisodes) -> Reuse:
+        """What `auto` means for these episodes, in all processes alike."""
+        settings = self.settings
+        if obstacle(settings.network, settings.augmentation) or self.machine.device.type != "cpu":
+            return "none"  # a GPU computes features sooner than they come from memory
+        if self.world.any(not reused.pays):
+            return "none"
+        if self.world.any(not reused.fits(settings.cache_limit)):
+            self.say(
+                f"Features are computed at every step: kept, those of {reused.shape[0]} photographs would take "
+                f"{reused.nbytes / 2**30:.1f} GB (--reuse-features memory or disk keeps them)"
+            )
+            return "none"
+        return "memory"
 
     def validator(self, classes: tuple[int, ...]) -> Callable[[SRPNet], float]:
         """Scores a network on base classes that are held back."""
@@ -245,8 +265,13 @@ class _Fold:
 
         def validate(network: SRPNet) -> float:
             method = SRPNetMethod(network, self.machine)
-            scored = episodes.first(settings.validation_episodes)
-            return evaluate(method, scored, PROTOCOLS["hsnet"], task.names(classes), world=self.world).queries.miou
+            scored = episodes.first(count := settings.validation_episodes)
+
+            def on_episode(episode: Episode, *_: object) -> None:
+                self.on_progress("Validating", min(episode.spec.index + self.world.size, count), count)
+
+            names, rules = task.names(classes), PROTOCOLS["hsnet"]
+            return evaluate(method, scored, rules, names, world=self.world, on_episode=on_episode).queries.miou
 
         return validate
 

@@ -94,6 +94,7 @@ class TrainingRun:
         episodes: Indexed,
         on_log: Callable[[Progress], None] = lambda _: None,
         validate: Callable[[SRPNet], float] | None = None,
+        on_step: Callable[[int, int], None] = lambda *_: None,
     ) -> None:
         """Train up to `settings.steps`.
 
@@ -102,6 +103,7 @@ class TrainingRun:
             on_log: Called every `log_every` steps, and on validation steps, in the first process.
             validate: Scores the network on base classes that are held back; its results are kept in `validations`. It
                 must say the same in all processes.
+            on_step: Called before the first step, and after each, with the number of steps done, and of all.
 
         Raises:
             InputError: if an episode cannot be loaded or learned from, or training diverges.
@@ -109,10 +111,12 @@ class TrainingRun:
         """
         settings = self.settings
         meter = Meter(self.world)
+        on_step(self.step, settings.steps)
         with stop_requested() as stopping:
             for batch in self._batches(episodes):
                 lr = self._learn(batch, meter)
                 self.step += 1
+                on_step(self.step, settings.steps)
                 last = self.step == settings.steps
                 score = None
                 if validate is not None and (last or self.step % settings.validate_every == 0):

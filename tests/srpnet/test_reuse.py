@@ -39,12 +39,14 @@ def reused(network: SRPNet, folder: Path, where: Reuse = "memory", count: int = 
     return episodes
 
 
-@pytest.mark.parametrize("where", ["memory", "disk"])
-def test_training_is_the_same_to_the_bit(tiny: Callable[..., NetworkSettings], tmp_path: Path, where: Reuse) -> None:
+@pytest.mark.parametrize(("where", "stride"), [("memory", None), ("disk", None), ("memory", 16), ("disk", 32)])
+def test_training_is_the_same_to_the_bit(
+    tiny: Callable[..., NetworkSettings], tmp_path: Path, where: Reuse, stride: Any
+) -> None:
     settings = TrainingSettings(steps=3, batch=4, accumulate=2, warmup=1, workers=0)
     weights = []
     for name in ("each time", "once"):
-        network = SRPNet(tiny())
+        network = SRPNet(tiny(training_stride=stride))
         run = TrainingRun(network, settings, tmp_path / name, FP32)
         run.train(drawn() if name == "each time" else reused(network, tmp_path, where))
         weights.append(network.state_dict())
@@ -55,8 +57,8 @@ def test_training_is_the_same_to_the_bit(tiny: Callable[..., NetworkSettings], t
 def test_each_version_is_computed_once_and_both_may_be_needed(
     network: SRPNet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen, pyramid = [], network.pyramid
-    monkeypatch.setattr(network, "pyramid", lambda images: seen.append(images.clone()) or pyramid(images))
+    seen, levels = [], network.levels
+    monkeypatch.setattr(network, "levels", lambda images: seen.append(images.clone()) or levels(images))
     for flip, most in ((0.0, 12), (1.0, 12), (0.5, 24)):
         seen.clear()
         episodes = reused(network, tmp_path, count=60, flip=flip)
@@ -110,10 +112,9 @@ def test_a_folder_that_cannot_be_written_is_named(network: SRPNet, tmp_path: Pat
     ("change", "complaint"),
     [
         ({"network": NetworkSettings(trained="all")}, "reuse them with --train head"),
-        ({"network": NetworkSettings(training_stride=16)}, "leave out --training-stride"),
         ({"augmentation": Augmentation(scale=0.5)}, "not for random crops and colours"),
         ({"augmentation": Augmentation(colour=0.1)}, "not for random crops and colours"),
-        ({"reuse_features": "cloud"}, "in memory or disk, not 'cloud'"),
+        ({"reuse_features": "cloud"}, "auto, none, memory, disk, not 'cloud'"),
     ],
 )
 def test_what_it_cannot_serve_is_refused(change: dict[str, Any], complaint: str) -> None:

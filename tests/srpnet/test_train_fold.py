@@ -284,18 +284,28 @@ def test_wrong_training_settings_are_refused(
 
 
 def test_features_that_are_computed_once_train_the_same_head(training: TrainSettings, tmp_path: Path) -> None:
-    told: list[tuple[str, int, int]] = []
-    plain = run_training(training, tmp_path / "plain", say=lambda _: None)
-    reused = run_training(
-        replace(training, reuse_features="memory"),
-        tmp_path / "reused",
-        say=lambda _: None,
-        on_progress=lambda *step: told.append(step),
-    )
+    """By default, on a processor, where photographs come several times and there is room; each step is told."""
+    steps: list[tuple[str, int, int]] = []
+    lines: list[str] = []
+    plain = run_training(replace(training, reuse_features="none"), tmp_path / "plain", say=lambda _: None)
+    reused = run_training(training, tmp_path / "reused", say=lines.append, on_progress=lambda *step: steps.append(step))
     heads = [load_file(folder / "model.safetensors")["reduce.weight"] for folder in (plain, reused)]
     assert torch.equal(*heads)
-    assert told[-1][0] == "Computing features"
-    assert told[-1][1] == told[-1][2] > 0
+    assert any("photographs once" in line and "of memory" in line for line in lines)
+    last = {title: (done, total) for title, done, total in steps}
+    assert {"Computing features", "Choosing steps", "Validating", "Training"} <= last.keys()
+    assert all(done == total > 0 for done, total in last.values())
+    assert ("Training", 0, last["Training"][1]) in steps
+
+
+def test_features_that_would_fill_the_memory_are_not_kept(
+    training: TrainSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("srpnet.reuse.machine_memory", lambda: 1 << 20)
+    lines: list[str] = []
+    run_training(training, tmp_path / "run", say=lines.append)
+    assert any(line.startswith("Features are computed at every step: kept, those of") for line in lines)
+    assert not any("photographs once" in line for line in lines)
 
 
 @pytest.mark.parametrize("where", ["memory", "disk"])
