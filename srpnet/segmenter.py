@@ -1,6 +1,9 @@
 """Show it one to five photographs with a mask, and it segments that class in any other: the call from Python."""
 
+import hashlib
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,19 +14,17 @@ from PIL import Image
 from torch import Tensor
 
 from episodes.errors import InputError
-from episodes.files import atomic_write
 from episodes.geometry import Geometry, Placement
-from episodes.pictures import overlay
 from episodes.sources.base import Array
 from srpnet.ahead import ahead
 from srpnet.checkpoints import load_network
+from srpnet.example_checks import SupportCheck, border_share, restoration
 from srpnet.network import SRPNet
+from srpnet.output_names import alike
+from srpnet.outputs import write_outputs
 from srpnet.presence import Recogniser, examples
-from srpnet.reading import Picture, read_mask, read_photograph
+from srpnet.reading import Picture, described, read_mask, read_photograph
 from srpnet.runtime import DeviceName, Precision, runtime
-
-OVERLAY = 2000
-"""The longer side of an overlay, at most."""
 
 
 class _Placed(NamedTuple):
@@ -87,6 +88,7 @@ class Segmenter:
         self._support: _Support | None = None
         self._prototypes: Tensor | None = None
         self._examples: Tensor | None = None
+        self._support_checks: tuple[SupportCheck, ...] = ()
         self._classes = 1
 
     @torch.inference_mode()
@@ -127,7 +129,36 @@ class Segmenter:
         features = torch.cat([self._encode(each) for each in shrunk])
         self._prototypes = self.network.prototypes(features, labels_SHW, membership_SN, names)
         self._support, self._examples = _Support(shrunk, labels_SHW, membership_SN), None
+        restored_SN = restoration(self.network, features, labels_SHW, self._prototypes).cpu().numpy()
+        self._support_checks = tuple(
+            SupportCheck(name, described(labels), restored_N, border_share(labels))
+            for name, labels, restored_N in zip(names, label_maps, restored_SN, strict=True)
+        )
         self._classes = classes
+
+    @property
+    def support_checks(self) -> tuple[SupportCheck, ...]:
+        """For each example what was read of its mask, how well the network finds that again, and what is doubtful.
+
+        See `srpnet.example_checks.SupportCheck`; empty before `set_support`.
+        """
+        return self._support_checks
+
+    @property
+    def fingerprint(self) -> str:
+        """Which examples and which network, in 12 hexadecimal digits: with the same one masks come out alike.
+
+        Raises:
+            InputError: if `set_support` was not called.
+        """
+        if self._support is None:
+            raise _no_support()
+        settings = json.dumps([asdict(self.network.config), self.size, self._classes], sort_keys=True, default=str)
+        digest = hashlib.sha256(settings.encode())
+        reduction = [] if self.network.reduce is None else list(self.network.reduce.parameters())
+        for tensor in (*reduction, *self._support.images, self._support.labels_SHW):
+            digest.update(tensor.detach().cpu().numpy().tobytes())
+        return digest.hexdigest()[:12]
 
     def probabilities(self, image: Picture) -> NDArray[np.float32]:
         """Probability of the background and of each class, (N + 1, H, W), at the photograph's own size.
@@ -179,20 +210,26 @@ class Segmenter:
         folder: Path,
         on_unreadable: Callable[[InputError], object] | None = None,
         presence: bool = True,
+        *,
+        name: Callable[[Path], str] = lambda path: path.stem,
+        stop: Callable[[], bool] = lambda: False,
     ) -> Iterator[Segmented]:
         """`write` many photographs, lazily: each is returned in order, once its files are there.
 
         While one is segmented, the next are read and the last are written in threads, a few at a time.
 
         Args:
-            photographs: Their paths, no two with the same stem, which names the files.
+            photographs: Their paths.
             folder: Where the files go.
             on_unreadable: Told of a photograph that cannot be read, which is then passed over. By default that is an
                 error, raised once all before it are written.
             presence: Tell the presence too, if the network has a threshold for it, which takes a second, quicker pass.
+            name: Of a photograph's files, without `-mask.png`; it may have folders in it.
+            stop: Asked before each photograph is segmented. If it says so none is any more, and those before it are
+                written.
 
         Raises:
-            InputError: see `write` and `presence`.
+            InputError: see `write` and `presence`; also if two photographs would be written under one name.
         """
 
         def read(path: Path) -> tuple[Path, _Placed | InputError]:
@@ -202,26 +239,27 @@ class Segmenter:
                 return path, error
 
         def segmented() -> Iterator[tuple[Image.Image, Segmented]]:
-            for path, found in ahead(read, photographs):
-                if not isinstance(found, InputError):
-                    logits = self._logits(found)
-                    said = self._presence(found, logits) if presence and self.present_above is not None else None
-                    yield found.photograph, Segmented(path, self._labels(found, logits), said)
+            written: dict[str, Path] = {}
+            for path, placed in ahead(read, photographs):
+                if stop():
+                    return
+                if (other := written.setdefault(alike(name(path)), path)) != path:
+                    raise InputError(f"{other} and {path} would be written under one name: rename one of them")
+                if not isinstance(placed, InputError):
+                    logits = self._logits(placed)
+                    shown = self._presence(placed, logits) if presence and self.present_above is not None else None
+                    yield placed.photograph, Segmented(path, self._labels(placed, logits), shown)
                 elif on_unreadable is None:
-                    raise found
+                    raise placed
                 else:
-                    on_unreadable(found)
+                    on_unreadable(placed)
 
-        def written(each: tuple[Image.Image, Segmented]) -> Segmented:
-            photograph, (path, labels, _) = each
-            mask = Image.fromarray(labels * 255 if self._classes == 1 else labels)
-            with atomic_write(folder / f"{path.stem}-mask.png") as temporary:
-                mask.save(temporary, "PNG", compress_level=1)  # twice as fast as the usual 6, and masks stay small
-            with atomic_write(folder / f"{path.stem}-overlay.jpg") as temporary:
-                overlay(*_for_the_eye(photograph, labels)).save(temporary, "JPEG", quality=90)
-            return each[1]
+        def write(pair: tuple[Image.Image, Segmented]) -> Segmented:
+            photograph, segmented = pair
+            write_outputs(folder, name(segmented.photograph), photograph, segmented.labels, self._classes)
+            return segmented
 
-        return ahead(written, segmented())
+        return ahead(write, segmented())
 
     def _read(self, image: Picture) -> _Placed:
         photograph = read_photograph(image)
@@ -250,7 +288,7 @@ class Segmenter:
     def _logits(self, placed: _Placed) -> Tensor:
         """(1, N + 1, h, w) at the cells."""
         if self._prototypes is None:
-            raise InputError("no support is set: call set_support(images, masks) first")
+            raise _no_support()
         return self.network.segment(self._encode(placed.image), self._prototypes, iqi=self.network.config.iqi)
 
     def _encode(self, image: Tensor) -> Tensor:
@@ -258,10 +296,8 @@ class Segmenter:
             return self.network.encode(image[None].to(self.runtime.device))
 
 
-def _for_the_eye(photograph: Image.Image, labels: Array) -> tuple[Image.Image, Array]:
-    """Both shrunk by a whole number until no side has more than `OVERLAY` pixels: drawing must not take long."""
-    factor = -(-max(photograph.size) // OVERLAY)
-    return (photograph.reduce(factor), labels[::factor, ::factor]) if factor > 1 else (photograph, labels)
+def _no_support() -> InputError:
+    return InputError("no support is set: call set_support(images, masks) first")
 
 
 def _shrink(photograph: Image.Image, place: Placement) -> Tensor:

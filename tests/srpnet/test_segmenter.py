@@ -268,6 +268,65 @@ def test_with_a_threshold_every_photograph_comes_with_its_presence(
         assert each.presence == pytest.approx(segmenter.presence(each.photograph))
 
 
+def test_names_may_be_given_and_may_have_folders(shown: Segmenter, folder: list[Path], tmp_path: Path) -> None:
+    list(shown.write_all(folder[:2], tmp_path / "out", name=lambda path: f"sub/{path.name}"))
+    written = sorted(str(file.relative_to(tmp_path / "out")) for file in (tmp_path / "out").rglob("*.*"))
+    assert written == ["sub/0.png-mask.png", "sub/0.png-overlay.jpg", "sub/1.png-mask.png", "sub/1.png-overlay.jpg"]
+
+
+def test_two_photographs_are_never_written_under_one_name(shown: Segmenter, folder: list[Path], tmp_path: Path) -> None:
+    twin = tmp_path / "0.PNG"
+    twin.write_bytes(folder[0].read_bytes())
+    with pytest.raises(InputError, match=r"0\.png and .*0\.PNG would be written under one name"):
+        list(shown.write_all([*folder, twin], tmp_path / "out"))
+    assert len(list(shown.write_all([folder[0], folder[0]], tmp_path / "again"))) == 2
+
+
+def test_it_can_be_stopped_between_two_photographs(shown: Segmenter, folder: list[Path], tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    def stop() -> bool:
+        asked.append(1)
+        return len(asked) > 3
+
+    written = list(shown.write_all(folder, tmp_path / "out", stop=stop))
+    assert [each.photograph for each in written] == folder[:3]
+    assert len(list((tmp_path / "out").iterdir())) == 6
+
+
+def test_what_was_taken_of_the_examples_is_told(segmenter: Segmenter, tmp_path: Path) -> None:
+    assert segmenter.support_checks == ()
+    photograph, mask = scene()
+    mask[0] = 255
+    Image.fromarray(photograph).save(tmp_path / "cup.png")
+    segmenter.set_support([tmp_path / "cup.png", photograph], [mask, 1 - scene()[1]])
+    first, second = segmenter.support_checks
+    assert (first.name, second.name) == (str(tmp_path / "cup.png"), "support 2")
+    assert (first.mask, second.mask) == ("19 % object, 2 % ignored", "81 % object")
+    assert (first.border, second.border) == (0, 1)
+    assert all(0 <= check.restored[0] <= 1 for check in (first, second))
+    segmenter.set_support([photograph], [scene()[1]])
+    (alone,) = segmenter.support_checks
+    assert alone.restored[0] > first.restored[0]  # by contradictory examples it is hardly found
+
+
+def test_the_fingerprint_is_of_the_examples_and_the_network(
+    network: SRPNet, tiny: Callable[..., Any], segmenter: Segmenter
+) -> None:
+    with pytest.raises(InputError, match="no support is set"):
+        _ = segmenter.fingerprint
+
+    def fingerprint(of: SRPNet = network, mask: Array = MASK, **settings: int) -> str:
+        made = Segmenter(of, **{"size": 64, **settings}, device="cpu", precision="fp32")  # type: ignore[arg-type]
+        made.set_support([PHOTOGRAPH], [mask])
+        return made.fingerprint
+
+    other = SRPNet(tiny()).eval()
+    other.reset_head(1)
+    assert fingerprint() == fingerprint()
+    assert len({fingerprint(), fingerprint(other), fingerprint(mask=1 - MASK), fingerprint(size=96)}) == 4
+
+
 def test_an_unreadable_photograph_ends_it_after_those_before(
     shown: Segmenter, folder: list[Path], tmp_path: Path
 ) -> None:
