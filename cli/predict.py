@@ -1,15 +1,31 @@
 """`srpnet predict`."""
 
+import math
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
 
 from cli.options import BadInput, checkpoint_option, config_option, runtime_options
+from cli.photographs import Listing, Photograph, list_photographs, name_outputs
 from cli.progress import Bars, waiting
+from episodes.files import locked
+from episodes.names import for_terminal
+from srpnet.found_table import ABSENT, NOTHING, FoundTable, Row
+from srpnet.output_names import mask_path
 
-PHOTOGRAPHS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
+if TYPE_CHECKING:
+    from srpnet.segmenter import Segmenter
+
+NAMED = 10
+"""So many names stand in a line; the table has them all."""
+SAVED = 10
+"""Seconds after which the table is written again."""
 
 
 @click.command("predict")
@@ -24,88 +40,197 @@ PHOTOGRAPHS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
     metavar="PHOTO MASK",
     help="A photograph and its mask, in which the object is painted. Give one to five.",
 )
-@click.argument("queries", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path), metavar="QUERY...")
+@click.argument("queries", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="QUERY...")
 @checkpoint_option("srpnet-base")
 @click.option("--size", default=417, show_default=True, help="Longer side of the photographs for the network.")
 @click.option(
     "--presence/--no-presence",
     default=True,
     show_default=True,
-    help="Name the photographs in which the object is perhaps not there. It takes a second, quicker pass.",
+    help="Name the photographs that may not show the object. It takes a second, quicker pass.",
+)
+@click.option("--recursive", is_flag=True, help="Look into the folders inside a folder; OUT has the same ones.")
+@click.option(
+    "--skip-existing", is_flag=True, help="Leave out photographs whose mask is in OUT: go on where a run was stopped."
 )
 @runtime_options
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for masks and overlays.")
-def command(
-    supports: tuple[tuple[Path, Path], ...],
-    queries: tuple[Path, ...],
-    checkpoint: str,
-    size: int,
-    presence: bool,
-    out: Path,
-    **flags: Any,
-) -> None:
+def command(supports: tuple[tuple[Path, Path], ...], queries: tuple[Path, ...], out: Path, **flags: Any) -> None:
     """Segment your own photographs by example.
 
-    Each QUERY is a photograph, or a folder of them, in which *-mask and *-overlay are passed over. For each, OUT
-    receives NAME-mask.png (255 is the object, at the photograph's own size), and NAME-overlay.jpg to look at.
-    Photographs in which the object may not be there at all are named at the end.
+    Each QUERY is a photograph, or a folder of them. For each photograph OUT receives NAME-mask.png (255 is the object,
+    at the photograph's own size), and NAME-overlay.jpg to look at; found.csv has a row for each. What is passed over in
+    a folder is named at the end: hidden files, *-mask and *-overlay, and whatever is not a picture.
+
+    For each example a line says what was read of its mask, and how much of it the network finds again. Ctrl-C ends it
+    after the present photograph; --skip-existing goes on.
 
     \b
     Example:
       srpnet predict --support cup1.jpg cup1-mask.png kitchen/ --out found
     """
-    photographs = find_photographs(queries)
-    own = {file.parent.resolve() for file in (*photographs, *(file for pair in supports for file in pair))}
-    if out.resolve() in own:
-        raise BadInput(f"{out} holds your own photographs or masks, which could be overwritten: name another --out")
-    console = Console(stderr=True)
-    with waiting(console, "Loading PyTorch"):
-        from srpnet.reading import check_photograph
-        from srpnet.segmenter import Segmenter
+    try:
+        predict(supports, queries, out, **flags)
+    except KeyboardInterrupt:
+        click.echo("Stopped before the first photograph: nothing was written", err=True)
+        sys.exit(130)
 
-        for photograph in photographs:
-            check_photograph(photograph)
-        segmenter = Segmenter(checkpoint, size=size, **flags)
+
+def predict(
+    supports: Sequence[tuple[Path, Path]],
+    queries: Sequence[Path],
+    out: Path,
+    checkpoint: str,
+    size: int,
+    presence: bool,
+    recursive: bool,
+    skip_existing: bool,
+    **flags: Any,
+) -> None:
+    """What the command does, in order."""
     images, masks = zip(*supports, strict=True)
-    segmenter.set_support(images, masks)
-    done, empty, doubtful, unreadable = 0, list[str](), list[str](), list[str]()
-    with Bars(console) as bars:
-        for found in segmenter.write_all(photographs, out, lambda error: unreadable.append(str(error)), presence):
-            done += 1
-            if not found.labels.any():
-                empty.append(found.photograph.name)
-            elif found.presence is not None and found.presence[0] < segmenter.present_above:
-                doubtful.append(found.photograph.name)
-            bars.update("Segmenting", done + len(unreadable), len(photographs))
-    if empty:
-        click.echo(f"Nothing was found in {', '.join(empty)}")
-    if doubtful:
-        click.echo(f"Perhaps it is not there, for what was found is little like the examples: {', '.join(doubtful)}")
-    if done:
-        click.echo(f"Masks and overlays of {done} photographs: {out}")
-    if unreadable:
-        raise BadInput(f"passed over: {'; '.join(unreadable)}")
+    for file in (*images, *masks):
+        if not file.is_file():
+            raise BadInput(f"{file} is a pipe, socket or device: save it as a picture")
+    listing = list_photographs(queries, recursive, out, masks)
+    name_outputs(listing, out, (*images, *masks))
+    if not listing.photographs:
+        report_passed_over(listing)
+        reasons = "; ".join(listing.failures[:NAMED]) or "there are none that can be read"
+        raise BadInput(f"no photographs to segment in {', '.join(map(str, queries))}: {reasons}")
+    console = Console(stderr=True)
+    with locked(out, "written"):
+        with waiting(console, "Loading PyTorch"):
+            from srpnet.segmenter import Segmenter
+
+            segmenter = Segmenter(checkpoint, size=size, **flags)
+        segmenter.set_support(images, masks)
+        report_examples(segmenter)
+        run = Run(segmenter, listing, out, FoundTable(out, segmenter.fingerprint, segmenter.present_above))
+        if skip_existing:
+            run.skip_existing()
+        with Bars(console) as bars:
+            stopped = run.segment(presence, bars)
+    report(run)
+    if stopped:
+        done = f"{len(run.rows)} of {counted(len(listing.photographs))} done"
+        click.echo(f"Stopped: {done}; the same command with --skip-existing goes on", err=True)
+        sys.exit(130)
+    if failures := listing.failures + run.unreadable:
+        more = f"; and {len(failures) - NAMED} more" if len(failures) > NAMED else ""
+        raise BadInput(f"passed over: {'; '.join(failures[:NAMED])}{more}")
 
 
-def find_photographs(queries: tuple[Path, ...]) -> list[Path]:
-    """The photographs named, and those in the folders named, in order.
+@dataclass
+class Run:
+    """Photographs on their way to masks."""
 
-    Raises:
-        BadInput: if a folder holds none, or two photographs would be written under one name.
+    segmenter: "Segmenter"
+    listing: Listing
+    out: Path
+    table: FoundTable
+    rows: dict[Photograph, Row] = field(default_factory=dict)
+    """What was found, also in photographs whose mask was there already."""
+    existing: int = 0
+    """How many masks were there already."""
+    remade: int = 0
+    """How many were there too, but damaged, or made of another photograph, by other examples or another network."""
+    unreadable: list[str] = field(default_factory=list)
+
+    @property
+    def left(self) -> int:
+        """How many photographs are not done."""
+        return len(self.listing.photographs) - len(self.rows) - len(self.unreadable)
+
+    def skip_existing(self) -> None:
+        """Take the rows of the photographs that have a mask by the same examples."""
+        for photograph in self.listing.photographs:
+            if not mask_path(self.out, photograph.name).is_file():
+                continue
+            row = self.table.row_of(photograph.path, mask_path(Path(), photograph.name))
+            if row is None:
+                self.remade += 1
+            else:
+                self.rows[photograph] = row
+        self.existing = len(self.rows)
+
+    def segment(self, presence: bool, bars: Bars) -> bool:
+        """Segment the others; whether it was stopped before the last. The table is written however it ends."""
+        from srpnet.interrupts import stop_requested
+
+        todo = {photograph.path: photograph for photograph in self.listing.photographs if photograph not in self.rows}
+        saved = time.monotonic()
+        try:
+            with stop_requested() as stop:
+                for segmented in self.segmenter.write_all(
+                    todo,
+                    self.out,
+                    lambda error: self.unreadable.append(str(error)),
+                    presence,
+                    name=lambda path: todo[path].name,
+                    stop=stop,
+                ):
+                    photograph = todo[segmented.photograph]
+                    mask = mask_path(Path(), photograph.name)
+                    self.rows[photograph] = self.table.add(photograph.path, mask, segmented.labels, segmented.presence)
+                    bars.update("Segmenting", len(todo) - self.left, len(todo))
+                    if time.monotonic() > saved + SAVED:
+                        self.table.write()
+                        saved = time.monotonic()
+        except KeyboardInterrupt:  # the second, or where signals are not heard
+            return True
+        finally:
+            if self.rows:
+                self.table.write()
+        return self.left > 0
+
+
+def report_examples(segmenter: "Segmenter") -> None:
+    """A line for each example, and what is doubtful about it."""
+    for check in segmenter.support_checks:
+        restored = "is too small for the network to see"
+        if not math.isnan(check.least):
+            restored = f"your example restores {100 * check.least:.0f} % of its mask"
+        click.echo(for_terminal(f"{check.name}: mask: {check.mask}; {restored}"))
+        for doubt in check.doubts:
+            click.echo(for_terminal(f"Warning: {doubt}"), err=True)
+
+
+def report(run: Run) -> None:
+    """What was found, what is doubtful, what was passed over."""
+    for doubt, sentence in ((NOTHING, "Nothing was found in {}"), (ABSENT, "May not show the object: {}")):
+        if labels := [photograph.label for photograph, row in run.rows.items() if row["doubt"] == doubt]:
+            click.echo(sentence.format(listed(labels)))
+    if run.rows:
+        remarks = [f"already there: {run.existing}"] if run.existing else []
+        remarks += [f"made again, being damaged or of other examples: {run.remade}"] if run.remade else []
+        behind = f" ({'; '.join(remarks)})" if remarks else ""
+        click.echo(for_terminal(f"Masks and overlays of {counted(len(run.rows))}: {run.out}{behind}"))
+    report_passed_over(run.listing)
+    more = run.listing.failures + run.unreadable
+    for failure in more if len(more) > NAMED else []:
+        click.echo(for_terminal(f"Passed over: {failure}"), err=True)
+
+
+def report_passed_over(listing: Listing) -> None:
+    """A line for each reason."""
+    by_reason: dict[str, list[str]] = {}
+    for item in listing.passed_over:
+        by_reason.setdefault(item.reason, []).append(item.label)
+    for reason, labels in by_reason.items():
+        click.echo(f"Passed over: {listed(labels)} ({reason})")
+
+
+def listed(labels: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(labels) - NAMED} more" if len(labels) > NAMED else ""
+    return for_terminal(", ".join(labels[:NAMED]) + more)
+
+
+def counted(number: int) -> str:
+    """A number of photographs.
+
+    >>> counted(1), counted(2)
+    ('1 photograph', '2 photographs')
     """
-    found: list[Path] = []
-    for query in queries:
-        if not query.is_dir():
-            found.append(query)
-            continue
-        inside = sorted(file for file in query.iterdir() if file.suffix.lower() in PHOTOGRAPHS)
-        inside = [file for file in inside if not file.stem.endswith(("-mask", "-overlay"))]
-        if not inside:
-            raise BadInput(f"{query} holds no photographs ({', '.join(sorted(PHOTOGRAPHS))})")
-        found += inside
-    stems: dict[str, Path] = {}
-    for file in found:
-        if file.stem in stems:
-            raise BadInput(f"{stems[file.stem]} and {file} would be written under one name: rename one of them")
-        stems[file.stem] = file
-    return found
+    return f"{number} photograph" if number == 1 else f"{number} photographs"

@@ -1,7 +1,7 @@
 """The commands as a person types them, on the stickers, with a backbone of random weights and tiny pictures."""
 
 import json
-from dataclasses import is_dataclass, replace
+from dataclasses import is_dataclass
 from enum import Enum
 from pathlib import Path
 
@@ -13,7 +13,6 @@ from PIL import Image
 from cli.main import COMMANDS, main
 from episodes import InputError
 from srpnet import EvalSettings, QueryInference, TrainSettings
-from srpnet.settings import TRAINING_FREE
 from tests.cli.commands import TINY, refused, srpnet
 
 RECIPES = Path(__file__).parents[2] / "configs"
@@ -63,6 +62,7 @@ def test_train_then_eval_then_predict(tmp_path: Path) -> None:
     found = srpnet(*words, "--out", "found")
     assert found.exit_code == 0, found.output
     assert sorted(file.name for file in Path("found").iterdir()) == [
+        "found.csv",
         "one-mask.png",
         "one-overlay.jpg",
         "two-mask.png",
@@ -232,87 +232,9 @@ def test_a_bad_config_file_is_named(text: str, named: str) -> None:
     assert named in message
 
 
-def test_predict_passes_over_masks_and_says_where_nothing_was_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    Path("photos").mkdir()
-    Image.new("RGB", (40, 40), "red").save("photos/one.png")
-    mask = Image.new("L", (40, 40))
-    mask.paste(255, (5, 5, 20, 20))
-    mask.save("photos/one-mask.png")
-    for name in ("one-overlay.jpg", "one-overlay.png"):
-        Image.new("RGB", (40, 40)).save(f"photos/{name}")
-    monkeypatch.setattr("srpnet.segmenter.Segmenter._labels", lambda *_: np.zeros((40, 40), np.uint8))
-    words = ("predict", "--support", "photos/one.png", "photos/one-mask.png", "photos", *TINY)
-    result = srpnet(*words, "--out", "found")
-    assert result.exit_code == 0, result.output
-    assert "Nothing was found in one.png" in result.output
-    assert sorted(file.name for file in Path("found").iterdir()) == ["one-mask.png", "one-overlay.jpg"]
-    assert "overwritten" in refused(srpnet(*words, "--out", "./photos"))
-
-
-def test_predict_names_photographs_in_which_the_object_is_perhaps_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("one", "two"):
-        Image.new("RGB", (40, 40), "red").save(f"{name}.png")
-    mask = Image.new("L", (40, 40))
-    mask.paste(255, (5, 5, 20, 20))
-    mask.save("mask.png")
-    scores = iter([0.5, 0.1])  # and no third: with --no-presence none is asked for
-    monkeypatch.setattr("srpnet.segmenter.Segmenter._labels", lambda *_: np.ones((40, 40), np.uint8))
-    monkeypatch.setattr("srpnet.segmenter.Segmenter._presence", lambda *_: np.array([next(scores)]))
-    settings = replace(TRAINING_FREE, present_above=0.3)
-    monkeypatch.setattr("srpnet.checkpoints.TRAINING_FREE", settings)
-    words = (
-        "predict",
-        "--support",
-        "one.png",
-        "mask.png",
-        "one.png",
-        "two.png",
-        "--checkpoint",
-        "training-free",
-        *TINY,
-    )
-    result = srpnet(*words, "--out", "found")
-    assert result.exit_code == 0, result.output
-    assert "Perhaps it is not there, for what was found is little like the examples: two.png" in result.output
-    assert "Perhaps" not in srpnet(*words, "--no-presence", "--out", "again").output
-    assert len(list(Path("again").iterdir())) == 4
-
-
 def test_a_mistyped_folder_is_not_looked_for_on_the_internet() -> None:
     Path("runs").mkdir()
     assert "there is no checkpoint runs/dmo" in refused(srpnet("eval", "--checkpoint", "runs/dmo"))
-
-
-def test_predict_refuses_photographs_of_one_name() -> None:
-    for folder in ("a", "b"):
-        Path(folder).mkdir()
-        Image.new("RGB", (40, 40)).save(f"{folder}/same.jpg")
-    words = ("predict", "--support", "a/same.jpg", "a/same.jpg", "a", "b", "--out", "found")
-    assert "one name" in refused(srpnet(*words))
-
-
-def test_predict_checks_every_photograph_before_the_first_is_written() -> None:
-    Image.new("RGB", (40, 40), "white").save("good.png")
-    Path("zebra.jpg").write_bytes(b"not a picture")
-    words = ("predict", "--support", "good.png", "good.png", "good.png", "zebra.jpg", "--out", "found", *TINY)
-    assert "zebra.jpg" in refused(srpnet(*words))
-    assert not Path("found").exists()
-
-
-def test_predict_passes_over_a_damaged_photograph_and_says_which() -> None:
-    for name in ("a", "b", "c"):
-        Image.effect_noise((40, 40), 50).save(f"{name}.png")
-    Path("b.png").write_bytes(Path("b.png").read_bytes()[:500])  # its head is whole
-    result = srpnet("predict", "--support", "a.png", "a.png", "a.png", "b.png", "c.png", "--out", "found", *TINY)
-    assert "passed over: b.png cannot be read" in refused(result)
-    assert "Masks and overlays of 2 photographs" in result.output
-    assert sorted({file.name[0] for file in Path("found").iterdir()}) == ["a", "c"]
-
-
-def test_predict_refuses_an_empty_folder() -> None:
-    Path("empty").mkdir()
-    Image.new("RGB", (40, 40), "white").save("good.png")
-    assert "no photographs" in refused(srpnet("predict", "--support", "good.png", "good.png", "empty", "--out", "o"))
 
 
 @pytest.mark.parametrize("fold", ["one", "1.5", ""])
