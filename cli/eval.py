@@ -27,7 +27,7 @@ from cli.progress import Bars, waiting
 
 IN_MANIFEST = {
     *("fold", "folds", "fold_order", "classes"),
-    *("protocol", "episodes", "seeds", "way", "shot", "query_count", "seed"),
+    *("protocol", "drawing", "episodes", "seeds", "way", "shot", "query_count", "seed"),
 }
 """What a manifest fixes."""
 

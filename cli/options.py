@@ -152,6 +152,12 @@ plan_options = together(
         show_default=True,
         help="Whose rules for drawing and scoring; several with commas between, or all. See `srpnet protocols`.",
     ),
+    click.option(
+        "--drawing",
+        type=click.Choice(["random", "pairs", "list", "images", "image-list", "hsnet-seed0"]),
+        help="How episodes are drawn. hsnet-seed0: HSNet's own 1000 of PASCAL-5i, name by name, from its pair lists.  "
+        "[default: the protocol's]",
+    ),
     click.option("--episodes", type=int, help="How many for each seed.  [default: the protocol's]"),
     click.option("--seeds", type=int, help="How many runs, each with the next seed.  [default: the protocol's]"),
     click.option("--classes", default="", help="Only these novel classes, with commas between."),

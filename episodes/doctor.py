@@ -142,7 +142,7 @@ def _pairs(source: Source, kind: str, folder: Path) -> tuple[list[Finding], list
     for split in get_args(Split):
         for fold in range(4):
             try:
-                pairs = pairs_from_lists(source, folder, split, [fold], allow_missing=True)
+                pairs = pairs_from_lists(source, folder, split, [fold], "leave out")
             except InputError as error:
                 findings.append(Finding("error", str(error)))
                 continue

@@ -131,7 +131,7 @@ def evaluate(
         raise ValueError("several processes must be told the names of the classes")
     if shelf is not None and shelf.prepare != _preparation(method):
         raise ValueError("the shelf holds what another method prepared: make one with shelf_for")
-    queries, supports = (Score(names or {}, rules.vanished, rules.absent) for _ in range(2))
+    queries, supports = (rules.score(names or {}) for _ in range(2))
     records: list[Record] = []
     restores = isinstance(method, RestoresSupports)
     done, paused, start = 0, 0.0, time.perf_counter()

@@ -1,7 +1,7 @@
 """How sure a score is: intervals by the bootstrap over photographs."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -131,7 +131,7 @@ def intervals(replicates: Floats | None, names: Sequence[str]) -> dict[str, Inte
 
 def _counts(row: Record, names: Mapping[int, str], rules: Protocol) -> list[list[int]]:
     """TP, FP, FN of every class, of the foreground and of the background, by the protocol's rules."""
-    score = Score(names, rules.vanished, rules.absent)
+    score = rules.score(names)
     score.add(row.spec.classes, row.matrix)
     parts = [*(score.classes.get(label, Counts()) for label in names), score.foreground, score.background]
     return [[part.tp, part.fp, part.fn] for part in parts]
@@ -141,7 +141,7 @@ def _score(table: Floats, names: Mapping[int, str], rules: Protocol) -> Score:
     """The other way: a score of such counts."""
     *classes, foreground, background = (Counts(*map(int, counts)) for counts in table.tolist())
     by_label = dict(zip(names, classes, strict=True))
-    return Score(names, rules.vanished, rules.absent, by_label, foreground, background)
+    return replace(rules.score(names), classes=by_label, foreground=foreground, background=background)
 
 
 def _places(ids: Sequence[str]) -> NDArray[np.int64]:

@@ -104,8 +104,7 @@ class Loader:
         if self.augmentation is not None and draws is not None:
             image, labels = self.augmentation(image, labels, draws)
         placement = self.geometry.place(*labels.shape)
-        scaled = placement.image(V.to_dtype(image, torch.float32, scale=True))
-        return Photograph(id, scaled, placement.labels(labels), placement.valid(), placement, labels)
+        return Photograph(id, placement.image(image), placement.labels(labels), placement.valid(), placement, labels)
 
     def build(self, spec: EpisodeSpec) -> Episode:
         """The episode of a spec. Photographs are loaded when asked for; nothing is read here."""

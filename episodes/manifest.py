@@ -1,7 +1,7 @@
 """Episodes in a file: a header line that says where they come from, then one `EpisodeSpec` a line (JSON Lines)."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -38,6 +38,7 @@ class Header:
         seeds: How many runs, each with the seed after the one before; the episodes of all stand one run after another.
         episodes: How many of each run.
         pairs: The rule that chose (image, class) pairs, how many, and the hashes that fix them.
+        replacement: Whether supports were drawn with replacement; only written where they were.
     """
 
     manifest: int
@@ -56,10 +57,12 @@ class Header:
     seeds: int
     episodes: int
     pairs: Mapping[str, Any]
+    replacement: bool = False
 
     def __post_init__(self) -> None:
         check_type(self, str, "source", "protocol", "split", "drawing", "fold_order")
         check_type(self, Mapping, "classes", "pairs")
+        check_type(self, bool, "replacement")
         check_whole(self, 1, 1000, "folds", "way", "shot", "queries", "seeds")
         check_whole(self, 1, MOST_EPISODES, "episodes")
         check_whole(self, -LARGEST_SEED, LARGEST_SEED, "seed")
@@ -84,18 +87,22 @@ class Header:
             return f"{others[0]} supports of a class, where the header says shot {self.shot}"
         if len(spec.queries) != self.queries:
             return f"{len(spec.queries)} queries, where the header says {self.queries}"
+        if not self.repeats and any(len(set(ids)) < len(ids) for ids in spec.supports):
+            return "the same support twice, where the header says without replacement"
         return None
 
     @classmethod
-    def of(cls, task: Task, data: DataSettings, sampler: Sampler, rules: Protocol) -> "Header":
-        """The header of what a sampler draws of a task by a protocol."""
+    def of(
+        cls, task: Task, data: DataSettings, sampler: Sampler, rules: Protocol, classes: Collection[int]
+    ) -> "Header":
+        """The header of what a sampler draws of a task by a protocol, of these classes."""
         return cls(
             manifest=SCHEMA,
             source=data.data.partition(":")[0],
             fold=data.fold,
             folds=data.folds,
             fold_order=data.fold_order,
-            classes={str(label): name for label, name in task.names(sampler.classes).items()},
+            classes={str(label): name for label, name in task.names(classes).items()},
             protocol=rules.name,
             split=rules.split,
             drawing=rules.drawing,
@@ -106,7 +113,20 @@ class Header:
             seeds=rules.seeds,
             episodes=rules.episodes,
             pairs=Pools(sampler.supports, sampler.queries).record(),
+            replacement=sampler.replacement,
         )
+
+    @property
+    def repeats(self) -> bool:
+        """Whether an episode may hold a support twice."""
+        return self.replacement or self.drawing == "hsnet-seed0"
+
+    def line(self) -> str:
+        """The header as one line of JSON: the same bytes on every machine."""
+        fields = asdict(self)
+        if not self.replacement:  # as before there was this field
+            del fields["replacement"]
+        return json.dumps(fields, ensure_ascii=False)
 
     def difference(self, other: "Header") -> str | None:
         """What differs in another header, in words; None if nothing that episodes depend on does."""
@@ -139,7 +159,7 @@ class Manifest:
 
     def write(self, file: Path) -> None:
         """Write atomically: the same bytes on every machine."""
-        lines = [json.dumps(asdict(self.header), ensure_ascii=False), *(spec.line() for spec in self.specs)]
+        lines = [self.header.line(), *(spec.line() for spec in self.specs)]
         write_text(file, "".join(f"{line}\n" for line in lines))
 
     @classmethod

@@ -13,6 +13,7 @@ from episodes.world import World
 
 Vanished = Literal["count", "skip"]
 Absent = Literal["zero", "nan", "skip"]
+Foreground = Literal["any", "sum"]
 
 
 def confusion(prediction: Tensor, truth: Tensor, ways: int) -> Tensor:
@@ -92,6 +93,8 @@ class Score:
             became 255, or were cropped away): `count` them, or `skip` them as PANet does.
         absent: The IoU of a class that no episode drew: `zero` (PFENet, HSNet), `nan` (PANet, and so is the mean),
             or `skip` it in the mean (SSP).
+        foreground_of: The foreground of the FB-IoU: `any` way is as good as another, or the counts of all ways are
+            summed, so that a way taken for another is an error (`sum`, PANet). The same for one way.
     """
 
     names: Mapping[int, str]
@@ -100,15 +103,19 @@ class Score:
     classes: dict[int, Counts] = field(default_factory=dict)
     foreground: Counts = field(default_factory=Counts)
     background: Counts = field(default_factory=Counts)
+    foreground_of: Foreground = "any"
 
     def add(self, classes: Sequence[int], matrix: Tensor) -> None:
         """Add the confusion counts (N+1, N+1) of one query of an episode with these N classes of the source."""
         for way, label in enumerate(classes):
             self.classes.setdefault(label, Counts()).add(matrix, way + 1, self.vanished)
+            if self.foreground_of == "sum":
+                self.foreground.add(matrix, way + 1, self.vanished)
         binary = torch.stack([matrix[0], matrix[1:].sum(0)])
         binary = torch.stack([binary[:, 0], binary[:, 1:].sum(1)], dim=1)
         self.background.add(binary, 0, self.vanished)
-        self.foreground.add(binary, 1, self.vanished)
+        if self.foreground_of == "any":
+            self.foreground.add(binary, 1, self.vanished)
 
     def sum(self, world: World) -> None:
         """Add what the other processes counted. All must know the same names, and have met no class beyond them."""
@@ -133,5 +140,5 @@ class Score:
 
     @property
     def fb_iou(self) -> float:
-        """FB-IoU: the mean of foreground IoU and background IoU, all tested classes being one foreground."""
+        """FB-IoU: the mean of foreground IoU and background IoU."""
         return (self.foreground.iou + self.background.iou) / 2

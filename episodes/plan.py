@@ -2,11 +2,13 @@
 
 import itertools
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from torch import Tensor
 
@@ -15,15 +17,17 @@ from episodes.episode import Episode, EpisodeSpec
 from episodes.errors import InputError
 from episodes.evaluation import Evaluation, Method, evaluate, shelf_for
 from episodes.geometry import Geometry
+from episodes.hsnet_episodes import PUBLISHED
 from episodes.loading import Loader
 from episodes.manifest import Header, Manifest
 from episodes.metrics import Counts
 from episodes.negatives import Negatives
 from episodes.protocols import Protocol, pair_rule, protocols
 from episodes.records import Records
-from episodes.sampler import Sampler
+from episodes.sampler import Drawing, Sampler
 from episodes.shelf import Shelf
 from episodes.sources.base import OnProgress, silent
+from episodes.sources.pairs import ANY_SIZE
 from episodes.task import DataSettings, Task
 from episodes.weak import Annotation, check
 from episodes.world import ALONE, World
@@ -44,9 +48,10 @@ class PlanSettings:
 
     Attributes:
         data: Source and fold.
-        protocol: Names of `PROTOCOLS` with commas between, or `all`; the next four change single choices of them.
+        protocol: Names of `PROTOCOLS` with commas between, or `all`; the next five change single choices of them.
         episodes: How many for each seed, up to a million, instead of the protocol's number.
         seeds: How many runs, up to 1000, instead of the protocol's number.
+        drawing: How they are drawn, instead of the protocol's way, see `Sampler`.
         size: Side of the square, instead of the protocol's.
         original_size: Compare label maps at the photographs' own sizes.
         classes: Novel classes to test, by name; none means all of the fold.
@@ -65,6 +70,7 @@ class PlanSettings:
     protocol: str = "hsnet"
     episodes: int | None = None
     seeds: int | None = None
+    drawing: Drawing | None = None
     size: int | None = None
     original_size: bool = False
     classes: tuple[str, ...] = ()
@@ -96,12 +102,15 @@ class PlanSettings:
         rules = protocol.on(self.data.data)
         if self.size is not None:
             rules = rules.resized(self.size)
-        pixels = None if self.data.pairs is not None else self.data.least_pixels
+        pixels = rules.min_pixels if self.data.min_pixels is None else self.data.min_pixels
+        listed = self.data.pairs is not None
         return replace(
             rules.counting(rules.episodes if self.episodes is None else self.episodes),
             seeds=rules.seeds if self.seeds is None else self.seeds,
             score_at="original" if self.original_size else rules.score_at,
-            lists=rules.lists if self.data.every_pair else pair_rule(pixels),
+            lists=rules.lists if self.data.every_pair else pair_rule(None if listed else pixels, rules.any_size),
+            min_pixels=1 if self.data.every_pair else pixels,
+            drawing=self.drawing or rules.drawing,
         )
 
     def with_manifest(self, header: Header) -> Self:
@@ -113,6 +122,7 @@ class PlanSettings:
             protocol=header.protocol,
             episodes=header.episodes,
             seeds=header.seeds,
+            drawing=header.drawing,
             classes=tuple(header.classes.values()),
             way=header.way,
             shot=header.shot,
@@ -154,7 +164,9 @@ class Plan:
         protocol: The entry of `PROTOCOLS`.
         rules: The same with what the settings change.
         samplers: One for each seed.
+        classes: The labels that are tested; others are not scored even where a sampler draws them (`hsnet-seed0`).
         manifest: Episodes to take instead of those that the samplers would draw.
+        partial: Leave out the episodes that need a photograph that is not there.
     """
 
     task: Task
@@ -162,12 +174,14 @@ class Plan:
     protocol: Protocol
     rules: Protocol
     samplers: Sequence[Sampler]
+    classes: tuple[int, ...]
     manifest: Manifest | None = None
+    partial: bool = False
 
     @property
     def names(self) -> dict[int, str]:
         """Label -> name of the classes that are tested."""
-        return self.task.names(self.samplers[0].classes)
+        return self.task.names(self.classes)
 
     @property
     def ordinary(self) -> int:
@@ -181,24 +195,64 @@ class Plan:
 
     @property
     def count(self) -> int:
-        """Episodes of all runs, the negative ones too."""
-        return self.ordinary + self.negative * self.rules.seeds
+        """Episodes of all runs that are scored, the negative ones too."""
+        return self.ordinary - len(self.left_out) + self.negative * self.rules.seeds
 
     @property
     def header(self) -> Header:
         """What its manifest begins with."""
-        return Header.of(self.task, self.settings.data, self.samplers[0], self.rules)
+        return Header.of(self.task, self.settings.data, self.samplers[0], self.rules, self.classes)
+
+    @cached_property
+    def left_out(self) -> dict[int, tuple[str, ...]]:
+        """Index of each episode that is left out as photographs are not there -> which ones; see `partial`."""
+        if not self.partial:
+            return {}
+        there = {id: self.task.source.has(id) for _, specs in self._all() for spec in specs for id in spec.slots}
+        missing = {
+            spec.index: tuple(dict.fromkeys(id for id in spec.slots if not there[id]))
+            for _, specs in self._all()
+            for spec in specs
+        }
+        return {index: ids for index, ids in missing.items() if ids}
+
+    @property
+    def left_out_record(self) -> dict[str, Any]:
+        """What a result says about `left_out`: how many episodes of how many, and the photographs they lack."""
+        ids = sorted({id for ids in self.left_out.values() for id in ids})
+        return {"episodes": len(self.left_out), "of": self.ordinary, "photographs": ids}
+
+    @property
+    def departures(self) -> list[str]:
+        """In what its episodes are not the protocol's, in words, beside what `episodes.protocols.departures` says."""
+        found = []
+        if self.left_out:
+            count, example = len(self.left_out), next(iter(self.left_out.values()))[0]
+            found.append(f"{count} of {self.ordinary} episodes left out: their photographs are absent, as {example}")
+        listed = PUBLISHED.get(self.settings.data.fold) == self.header.pairs["sha256"]
+        if self.rules.drawing == "hsnet-seed0" and not listed:
+            found.append("drawing: HSNet's stream over another pair list than its own")
+        return found
 
     def runs(self) -> Iterator[tuple[int, Iterator[EpisodeSpec]]]:
         """Seed and episodes of each run. The index goes on from one run to the next, so that each has its own."""
+        for seed, specs in self._all():
+            yield seed, (spec for spec in specs if spec.index not in self.left_out)
+
+    def _all(self) -> Iterator[tuple[int, Iterator[EpisodeSpec]]]:
+        """The runs with the episodes that are left out."""
         if self.manifest is not None:
             for seed, specs in self.manifest.runs():
                 yield seed, iter(specs)
             return
-        count = self.rules.episodes
         for run, sampler in enumerate(self.samplers):
-            drawn = map(sampler.spec, range(count))
-            yield sampler.seed, (replace(spec, index=run * count + spec.index) for spec in drawn)
+            yield sampler.seed, self._drawn(sampler, run * self.rules.episodes)
+
+    def _drawn(self, sampler: Sampler, first: int) -> Iterator[EpisodeSpec]:
+        """The episodes of one run, whose indices begin at `first`: of the tested classes alone."""
+        specs = (spec for spec in map(sampler.spec, itertools.count()) if set(spec.classes) <= set(self.classes))
+        for index, spec in enumerate(itertools.islice(specs, self.rules.episodes), start=first):
+            yield replace(spec, index=index)
 
     def negatives(self) -> Iterator[tuple[int, Iterator[EpisodeSpec]]]:
         """Seed and negative episodes of each run, made of some that are evenly spread over its ordinary ones.
@@ -208,14 +262,14 @@ class Plan:
         if not self.negative:
             return
         maker, numbers = Negatives(self.task.source, self.rules.split), itertools.count(self.ordinary)
-        places = {place * self.rules.episodes // self.negative for place in range(self.negative)}
-        for seed, specs in self.runs():
-            chosen = (spec for place, spec in enumerate(specs) if place in places)
+        for seed, run in self.runs():
+            specs = list(run)
+            chosen = [specs[number * len(specs) // self.negative] for number in range(self.negative) if specs]
             yield seed, (maker.of(spec, seed, number) for spec, number in zip(chosen, numbers, strict=False))
 
     def export(self) -> Manifest:
-        """Its episodes, to be written to a file."""
-        return Manifest(self.header, [spec for _, specs in self.runs() for spec in specs])
+        """Its episodes, to be written to a file: also those that would be left out here."""
+        return Manifest(self.header, [spec for _, specs in self._all() for spec in specs])
 
     def loader(self) -> Loader:
         """Builds its episodes, by the protocol's rules."""
@@ -286,26 +340,57 @@ def plans(settings: PlanSettings, on_progress: OnProgress = silent, task: Task |
     return {protocol.name: _plan(task, settings, protocol, manifest) for protocol in chosen}
 
 
+def as_drawn(protocol: Protocol, header: Header) -> Protocol:
+    """A protocol with the rules that a manifest was drawn by: another version of this program may have written it."""
+    rules = protocol if header.shot == 1 else replace(protocol, replacement=header.replacement)
+    if match := re.fullmatch(rf"min_pixels=(\d+)({ANY_SIZE})?", str(header.pairs.get("rule"))):
+        rules = replace(rules, min_pixels=int(match[1]), any_size=match[2] is not None)
+    return rules
+
+
 def _plan(task: Task, settings: PlanSettings, protocol: Protocol, manifest: Manifest | None) -> Plan:
     novel = task.base if settings.data.fold == "all" else task.novel
-    classes = task.labels(settings.classes, novel, "novel class") if settings.classes else novel
-    rules = settings.rules(protocol)
+    classes = task.labels(settings.classes, novel, "novel class") if settings.classes else tuple(sorted(novel))
+    rules = settings.rules(protocol if manifest is None else as_drawn(protocol, manifest.header))
+    own = rules.drawing == "hsnet-seed0"
+    if own:
+        _check_hsnet(settings, rules)
+    # Episodes that somebody else drew, from names alone, are scored as far as their photographs are here.
+    whole = own or (manifest is not None and not manifest.header.pairs.get("missing"))
     first = task.novel_sampler(
-        classes,
+        novel if own else classes,
         rules.split,
+        min_pixels=rules.min_pixels,
+        any_size=rules.any_size,
+        keep_missing=whole,
         drawing=rules.drawing,
+        replacement=rules.replacement and settings.shot > 1 and not own,
         way=settings.way,
         shot=settings.shot,
         query_count=settings.query_count,
         seed=settings.seed,
     )
+    if own and manifest is None:
+        drawn = map(first.spec, range(rules.episodes))
+        rules = rules.counting(sum(spec.classes[0] in classes for spec in drawn))
     samplers = [replace(first, seed=settings.seed + run) for run in range(rules.seeds)]
-    plan = Plan(task, settings, protocol, rules, samplers, manifest)
+    plan = Plan(task, settings, protocol, rules, samplers, classes, manifest, whole and settings.data.allow_missing)
     if manifest is not None and (difference := plan.header.difference(manifest.header)):
         raise InputError(f"{settings.manifest} is of other episodes: here is {difference}")
     if manifest is not None:
         _check_pairs(manifest, first, plan.names, settings.manifest)
+    if plan.partial and len(plan.left_out) == plan.ordinary:
+        example = next(iter(plan.left_out.values()))[0]
+        raise InputError(f"every episode needs a photograph that is not there, as {example}: complete the folder")
     return plan
+
+
+def _check_hsnet(settings: PlanSettings, rules: Protocol) -> None:
+    """`InputError` unless HSNet's own episodes can be drawn."""
+    if settings.data.pairs is None or settings.data.data.partition(":")[0] != "pascal":
+        raise InputError("hsnet-seed0 draws from HSNet's pair lists of PASCAL-5i: give --data pascal and their --pairs")
+    if rules.seeds != 1:
+        raise InputError(f"hsnet-seed0 is one run, not {rules.seeds}: use --protocol hsnet, or --seeds 1")
 
 
 def _check_pairs(manifest: Manifest, sampler: Sampler, names: Mapping[int, str], file: str | None) -> None:

@@ -76,7 +76,7 @@ class Records:
         """Seed -> the score of that run."""
         scores: dict[int, Score] = {}
         for row in self.rows:
-            score = scores.setdefault(row.seed, Score(names, rules.vanished, rules.absent))
+            score = scores.setdefault(row.seed, rules.score(names))
             score.add(row.spec.classes, row.matrix)
         return scores
 

@@ -8,9 +8,10 @@ from typing import Literal, get_args
 from episodes.draws import Draws
 from episodes.episode import EpisodeSpec
 from episodes.errors import InputError
+from episodes.hsnet_episodes import HsnetEpisodes
 from episodes.sources.pairs import Pair, Pairs
 
-Drawing = Literal["random", "pairs", "list", "images", "image-list"]
+Drawing = Literal["random", "pairs", "list", "images", "image-list", "hsnet-seed0"]
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,15 @@ class Sampler:
             that a class comes as often as it has images; way 0 is the pair's class and the other ways are drawn.
             `list` takes the query pairs in order, again from the start after the last (HSNet), and is otherwise as
             `pairs`. `images` draws a query image, all alike, then one of its classes (SSP); `image-list` takes the
-            images in order, again from the start after the last, and draws one of the classes (PFENet).
+            images in order, again from the start after the last, and draws one of the classes (PFENet). `hsnet-seed0`
+            draws HSNet's own episodes, see `HsnetEpisodes`; the role makes no difference there.
         way, shot, query_count: N, K and Q.
-        seed: Any integer.
+        seed: Any integer; 0 for `hsnet-seed0`.
+        replacement: Draw the supports of a way with replacement, so that one may come twice.
 
     Raises:
-        InputError: if there are fewer classes than ways, or a class has too few images for its supports and queries.
+        InputError: if there are fewer classes than ways, or a class has too few images for its supports and queries, or
+            `hsnet-seed0` is asked for what HSNet does not have.
     """
 
     supports: Pairs
@@ -43,23 +47,39 @@ class Sampler:
     shot: int = 1
     query_count: int = 1
     seed: int = 0
+    replacement: bool = False
 
     def __post_init__(self) -> None:
         if self.drawing not in get_args(Drawing):
             raise InputError(f"drawing {self.drawing!r} does not exist: it is one of {', '.join(get_args(Drawing))}")
         if min(self.way, self.shot, self.query_count) < 1:
             raise InputError("way, shot and queries must each be at least 1")
+        if self.drawing == "hsnet-seed0" and (self.way, self.query_count, self.seed) != (1, 1, 0):
+            raise InputError(
+                "hsnet-seed0 has 1 way, 1 query and seed 0, not "
+                f"{self.way}, {self.query_count} and {self.seed}: leave them out, or choose another drawing"
+            )
         if len(self.classes) < self.way:
             raise InputError(f"{self.way}-way episodes need {self.way} classes: here are {len(self.classes)}")
         for label in self.classes:
             pools = (self.supports, self.queries)
-            if reason := shortage(self.names[label - 1], label, *pools, self.shot, self.query_count):
+            if reason := shortage(self.names[label - 1], label, *pools, self._distinct, self.query_count):
                 raise InputError(reason)
 
     @cached_property
     def classes(self) -> tuple[int, ...]:
         """Classes that episodes are made of, in ascending order."""
         return tuple(sorted({label for _, label in (*self.supports.items, *self.queries.items)}))
+
+    @property
+    def _repeats(self) -> bool:
+        """Whether an episode may hold a support twice."""
+        return self.shot > 1 and (self.replacement or self.drawing == "hsnet-seed0")
+
+    @property
+    def _distinct(self) -> int:
+        """How many different supports a way needs."""
+        return 1 if self._repeats else self.shot
 
     @cached_property
     def _shown(self) -> Mapping[str, tuple[int, ...]]:
@@ -72,10 +92,18 @@ class Sampler:
     @cached_property
     def _key(self) -> tuple[str | int, ...]:
         pools = (self.supports.sha256, self.queries.sha256)
-        return (*pools, self.role, self.drawing, self.way, self.shot, self.query_count, self.seed)
+        rule = (*pools, self.role, self.drawing, self.way, self.shot, self.query_count, self.seed)
+        return (*rule, "replacement") if self._repeats else rule
+
+    @cached_property
+    def _hsnet(self) -> HsnetEpisodes:
+        return HsnetEpisodes(self.queries.items, self.supports.by_class, self.shot)
 
     def spec(self, index: int) -> EpisodeSpec:
         """The names of episode `index` (0-based); takes microseconds and needs no other episode."""
+        if self.drawing == "hsnet-seed0":
+            (query, label), drawn = self._hsnet[index]
+            return EpisodeSpec(index, (label,), (drawn,), (query,))
         draws = Draws("episode", *self._key, index)
         if self.drawing == "random":
             classes, queries = draws.sample(self.classes, self.way), []
@@ -86,10 +114,14 @@ class Sampler:
         while len(queries) < self.query_count:
             label = draws.choice(classes) if self.drawing == "random" else classes[0]
             queries += different(draws, self.queries.by_class[label], 1, set(queries))
-        supports = [
-            tuple(different(draws, self.supports.by_class[label], self.shot, set(queries))) for label in classes
-        ]
+        supports = [self._supports(label, set(queries), draws) for label in classes]
         return EpisodeSpec(index, tuple(classes), tuple(supports), tuple(queries))
+
+    def _supports(self, label: int, taken: Set[str], draws: Draws) -> tuple[str, ...]:
+        pool = self.supports.by_class[label]
+        if self._repeats:
+            return tuple(different(draws, pool, 1, taken)[0] for _ in range(self.shot))
+        return tuple(different(draws, pool, self.shot, taken))
 
     def _first(self, index: int, draws: Draws) -> Pair:
         """The first query and the class of way 0, where the query comes before the class."""

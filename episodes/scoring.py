@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from episodes.episode import Episode
 from episodes.evaluation import Method, shelf_for
 from episodes.files import write_json
 from episodes.gallery import chosen, draw, ranked
@@ -82,7 +81,7 @@ def score(
             settings = asdict(plan.settings) | {"data": data.data, "source": asdict(data), "protocol": name}
             settings |= {"episodes": plan.rules.episodes, "size": plan.rules.geometry.size}
             settings |= {"command": output.command, **(used or {})}
-            departed = departures(plan.protocol, plan.rules, data.data, data.fold_order)
+            departed = [*departures(plan.protocol, plan.rules, data.data, data.fold_order), *plan.departures]
             if lost := outcome.never_drawn:
                 departed.append(
                     f"no episode drew {', '.join(lost[:5])}{f' and {len(lost) - 5} more' if lost[5:] else ''}"
@@ -91,6 +90,8 @@ def score(
                 departed.append(f"supports: {plan.settings.support}, not mask")
             pairs = plan.header.pairs
             contents[name] = result(outcome, plan.rules, settings, pairs, about, departed, resampling, present_above)
+            if plan.partial:
+                contents[name]["left_out"] = plan.left_out_record
             with world.together():
                 if output.folder is not None and world.first:
                     folder = output.folder / name if len(plans) > 1 else output.folder
@@ -104,7 +105,7 @@ def score(
     return {name: contents[name] for name in plans}
 
 
-@dataclass(frozen=True)
+@dataclass
 class Told:
     """Tells somebody after each episode how far the work is."""
 
@@ -113,7 +114,8 @@ class Told:
     every: int
     world: World
     on_episode: Callable[[int, int], None]
+    done: int = 0
 
-    def __call__(self, episode: Episode, *_: object) -> None:
-        done = min(episode.spec.index + self.world.size, self.count)  # the other processes have come as far
-        self.on_episode(self.before + done, self.every)
+    def __call__(self, *_: object) -> None:
+        self.done = min(self.done + self.world.size, self.count)  # the other processes have come as far
+        self.on_episode(self.before + self.done, self.every)

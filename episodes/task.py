@@ -12,7 +12,7 @@ from episodes.folds import Fold, Order, folds, novel_and_base
 from episodes.sampler import Sampler, shortage
 from episodes.sources import open_source
 from episodes.sources.base import Divided, OnProgress, Source, Split, silent
-from episodes.sources.pairs import Pairs, pairs_from_areas, pairs_from_lists
+from episodes.sources.pairs import Absent, Pairs, pairs_from_areas, pairs_from_lists
 
 NovelPixels = Literal["background", "ignore", "drop"]
 
@@ -125,22 +125,43 @@ class Task:
                 raise InputError(f"{name!r} is no {what} of fold {self.settings.fold}: there are {', '.join(known)}")
         return tuple(sorted({known[name] for name in names}))
 
-    def pools(self, split: Split, classes: Collection[int]) -> Pools:
-        """The pairs of these classes in a split, by the pair lists or by the `min_pixels` rule."""
+    def pools(
+        self,
+        split: Split,
+        classes: Collection[int],
+        min_pixels: int | None = None,
+        any_size: bool = False,
+        keep_missing: bool = False,
+    ) -> Pools:
+        """The pairs of these classes in a split.
+
+        Args:
+            split, classes: Of the source.
+            keep_missing: Keep listed pairs whose photograph is not there, if the settings allow that some are missing.
+            min_pixels, any_size: Where there are no pair lists, see `pairs_from_areas`; by default those of the
+                settings. `any_size` is of queries alone.
+        """
         settings, source = self.settings, self.source
         if settings.pairs is not None:
             dealt = folds(len(source.classes), order=settings.fold_order)
             touched = [fold for fold, own in enumerate(dealt) if set(own) & set(classes)]
             lists = Path(settings.pairs).expanduser()
-            pairs = pairs_from_lists(source, lists, split, touched, settings.allow_missing, settings.fold_order)
+            absent: Absent = "error" if not settings.allow_missing else "keep" if keep_missing else "leave out"
+            pairs = pairs_from_lists(source, lists, split, touched, absent, settings.fold_order)
             return Pools(pairs.of(classes), pairs.of(classes))
-        queries = pairs_from_areas(source, split, "query", classes, settings.least_pixels)
-        if source.ids(split, "support") == source.ids(split, "query"):
+        least = settings.least_pixels if min_pixels is None else min_pixels
+        queries = pairs_from_areas(source, split, "query", classes, least, any_size)
+        if not any_size and source.ids(split, "support") == source.ids(split, "query"):
             return Pools(queries, queries)
-        return Pools(pairs_from_areas(source, split, "support", classes, settings.least_pixels), queries)
+        return Pools(pairs_from_areas(source, split, "support", classes, least), queries)
 
     def novel_sampler(self, classes: Collection[int], split: Split = "val", **episodes: Any) -> Sampler:
-        """Episodes of novel classes from one split; `episodes` are fields of `Sampler`.
+        """Episodes of novel classes from one split.
+
+        Args:
+            classes: Labels.
+            split: Whose photographs.
+            episodes: Fields of `Sampler`; `min_pixels`, `any_size` and `keep_missing` as in `pools`.
 
         Raises:
             InputError: if a class has too few images.
@@ -152,11 +173,21 @@ class Task:
         return self._sampler("base", classes, "val", **episodes)
 
     def _sampler(
-        self, role: Literal["base", "novel"], classes: Collection[int], split: Split, **episodes: Any
+        self,
+        role: Literal["base", "novel"],
+        classes: Collection[int],
+        split: Split,
+        *,
+        min_pixels: int | None = None,
+        any_size: bool = False,
+        keep_missing: bool = False,
+        **episodes: Any,
     ) -> Sampler:
-        pools = self.pools(split, classes)
+        pools = self.pools(split, classes, min_pixels, any_size, keep_missing)
         # A class without any pair is unknown to the sampler, and would be scored as if nobody had found it.
-        if short := self._short(pools, classes, episodes.get("shot", 1), episodes.get("query_count", 1)):
+        repeats = episodes.get("replacement", False) or episodes.get("drawing") == "hsnet-seed0"
+        distinct = 1 if repeats else episodes.get("shot", 1)
+        if short := self._short(pools, classes, distinct, episodes.get("query_count", 1)):
             enough = [name for name in self.names(classes).values() if name not in short]
             mend = f" (with enough: --classes {','.join(enough)})" if enough else ""
             raise InputError(next(iter(short.values())) + mend)

@@ -74,23 +74,33 @@ def pixel_weights(size: tuple[int, int], stride: int, placement: Placement, orig
         original: Pixels of the photograph itself, as `Placement.restore` makes them, instead of those of the network's
             input.
     """
-    rows, columns = (
-        _side_weights(cells, stride, *lengths) if original else _side_weights(cells, stride, lengths[0])
-        for cells, lengths in zip(
-            size, zip(placement.outer, placement.inner, placement.original, strict=True), strict=True
+    sides = zip(size, placement.outer, placement.inner, placement.original, strict=True)
+    if not original:
+        rows, columns = (_side_weights(cells, stride, outer) for cells, outer, _, _ in sides)
+    elif placement.aligned:
+        square = max(placement.original)
+        rows, columns = (
+            _resized_weights(cells, stride, outer, outer, square, True)[:own] for cells, outer, _, own in sides
         )
-    )
+    else:
+        rows, columns = (
+            _resized_weights(cells, stride, outer, inner, own, False) for cells, outer, inner, own in sides
+        )
     return rows, columns
 
 
 @lru_cache(maxsize=32)
-def _side_weights(cells: int, stride: int, outer: int, inner: int | None = None, original: int | None = None) -> Tensor:
-    """`linear_weights` of the input's pixels; with the other lengths, cropped to `inner` and resized to `original`."""
-    weights = linear_weights(outer, cells, stride, torch.zeros(0, dtype=torch.float64))
-    if inner is None or original is None:
-        return weights
+def _side_weights(cells: int, stride: int, outer: int) -> Tensor:
+    """`linear_weights` of the input's pixels."""
+    return linear_weights(outer, cells, stride, torch.zeros(0, dtype=torch.float64))
+
+
+@lru_cache(maxsize=32)
+def _resized_weights(cells: int, stride: int, outer: int, inner: int, size: int, align_corners: bool) -> Tensor:
+    """The weights of the input's pixels, cropped to `inner` and resized to `size`."""
     # Resizing is linear too: what it makes of each column of the weights are the weights of the resized pixels.
-    return F.interpolate(weights[:inner].T[None], original, mode="linear", align_corners=False)[0].T
+    weights = _side_weights(cells, stride, outer)[:inner].T[None]
+    return F.interpolate(weights, size, mode="linear", align_corners=align_corners)[0].T
 
 
 def linear_weights(pixels: int, cells: int, stride: int, like: Tensor) -> Tensor:

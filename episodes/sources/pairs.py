@@ -14,6 +14,9 @@ from episodes.sources.index import fingerprint
 
 Pair = tuple[str, int]
 LINE = "<image id>__<class, two digits>"
+ANY_SIZE = ", queries of any size"
+"""End of the rule of such query pairs."""
+Absent = Literal["error", "leave out", "keep"]
 
 
 @dataclass(frozen=True)
@@ -66,10 +69,13 @@ def pairs_from_areas(
     role: Literal["support", "query"],
     classes: Collection[int],
     min_pixels: int = 2048,
+    any_size: bool = False,
 ) -> Pairs:
     """The pairs whose class covers at least `min_pixels` pixels at the photograph's own size.
 
-    2048 = 2 * 32 * 32 is PFENet's rule. Order: the source's ids, then the class number.
+    2048 = 2 * 32 * 32 is PFENet's rule. With `any_size`, a photograph that has such a pair makes one with each of its
+    classes, however small: so do PFENet and SSP choose the class of a query. Order: the source's ids, then the class
+    number.
 
     Raises:
         InputError: `min_pixels` below 1, a class that the source does not have, or a photograph that is not there.
@@ -78,18 +84,17 @@ def pairs_from_areas(
         raise InputError(f"min_pixels is {min_pixels}: a pair needs at least 1 pixel of its class")
     if unknown := set(classes) - set(range(1, len(source.classes) + 1)):
         raise InputError(f"class {min(unknown)} does not exist: {source.name} has 1..{len(source.classes)}")
-    items = tuple(
-        (id, label)
-        for id in source.ids(split, role)
-        for label, pixels in sorted(source.classes_in(id).items())
-        if label in classes and pixels >= min_pixels
-    )
+    items: list[Pair] = []
+    for id in source.ids(split, role):
+        areas = {label: pixels for label, pixels in sorted(source.classes_in(id).items()) if label in classes}
+        large = [label for label, pixels in areas.items() if pixels >= min_pixels]
+        items += [(id, label) for label in (areas if any_size and large else large)]
     for id in dict(items):
         if not source.has(id):
             raise InputError(
                 f"{source.name} lists {id}, but its photograph is not there: complete the folder or the list"
             )
-    return Pairs(items, rule=f"min_pixels={min_pixels}")
+    return Pairs(tuple(items), rule=f"min_pixels={min_pixels}{ANY_SIZE if any_size else ''}")
 
 
 def pairs_from_lists(
@@ -97,7 +102,7 @@ def pairs_from_lists(
     folder: Path,
     split: Split,
     folds: Sequence[int],
-    allow_missing: bool = False,
+    absent: Absent = "error",
     order: Order = "contiguous",
 ) -> Pairs:
     """The pairs of the files `{split}_fold{f}.txt` in fold order, lines `<image id>__<class, two digits>`.
@@ -110,7 +115,8 @@ def pairs_from_lists(
         folder: Holds the files.
         split: Start of the file names, `train` or `val`.
         folds: Of four, 0..3.
-        allow_missing: Leave out, and count, the pairs whose photograph is not there.
+        absent: What becomes of pairs whose photograph is not there: an `error`; `leave out`, and count them in
+            `missing`; or `keep` them, as if they were there.
         order: How classes are dealt into folds.
 
     Raises:
@@ -129,9 +135,9 @@ def pairs_from_lists(
     there = {id: source.has(id) for id, _ in listed}
     items = tuple(pair for pair in listed if there[pair[0]])
     missing = tuple(pair for pair in listed if not there[pair[0]])
-    if missing and not (allow_missing and items):
+    if missing and (absent == "error" or not items):
         first = next(id for id in there if not there[id])
-        mend = "check the folder" if allow_missing else "complete it, or leave them out with --allow-missing"
+        mend = "check the folder" if absent != "error" else "complete it, or leave them out with --allow-missing"
         raise InputError(
             f"{source.name} lacks the photograph or mask of {len(missing)} of {len(listed)} listed pairs, "
             f"{first} for one: {mend}"
@@ -142,7 +148,8 @@ def pairs_from_lists(
                 f"{listed[id, label]} lists {id} with class {label}, of which its mask has no pixel: "
                 "list and masks do not belong together"
             )
-    return Pairs(items, "pair list: " + " + ".join(path.name for path in paths.values()), missing)
+    rule = "pair list: " + " + ".join(path.name for path in paths.values())
+    return Pairs(tuple(listed), rule) if absent == "keep" else Pairs(items, rule, missing)
 
 
 def _read_list(path: Path, fold: int, own: Collection[int]) -> list[tuple[int, Pair]]:

@@ -6,14 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from episodes.errors import InputError
 from episodes.manifest import Header, Manifest
 from episodes.pictures import draw_manifest
 from episodes.plan import Plan, PlanSettings, plans
-from episodes.protocols import PROTOCOLS
-from episodes.task import DataSettings, Task
-from tests.episodes.fakes import Fake, label_map
+from episodes.protocols import PROTOCOLS, departures
+from episodes.scoring import score
+from episodes.task import DataSettings, Pools, Task
+from tests.episodes.fakes import Fake, label_map, painted
 from tests.episodes.scored import perfect
 
 GOLDEN = Path(__file__).parent / "golden.jsonl"
@@ -262,3 +264,107 @@ def test_pictures_of_a_manifest_of_other_classes(tmp_path: Path) -> None:
         other = replace(manifest, header=replace(manifest.header, classes=classes))
         with pytest.raises(InputError, match=r"the manifest calls class .* 'unicorn', and fake"):
             draw_manifest(other, task.source, 1, tmp_path)
+
+
+def test_a_support_may_come_twice_where_the_header_says_so(lists: DataSettings, tmp_path: Path) -> None:
+    plan = planned(of_lists(lists, shot=2, episodes=20))
+    assert plan.header.replacement
+    plan.export().write(tmp_path / "m.jsonl")
+    text = (tmp_path / "m.jsonl").read_text()
+    assert '"replacement": true}\n' in text
+    assert any(len(set(spec.supports[0])) == 1 for spec in Manifest.read(tmp_path / "m.jsonl").specs)
+    (tmp_path / "m.jsonl").write_text(text.replace(', "replacement": true', ""))
+    with pytest.raises(InputError, match=r"line \d+: .*the same support twice, where the header says without"):
+        Manifest.read(tmp_path / "m.jsonl")
+
+
+def test_a_manifest_of_before_means_what_it_meant(lists: DataSettings, tmp_path: Path) -> None:
+    """Drawn without replacement, which `hsnet` did not do then: scored as it stands, and the result says so."""
+    old = plans(of_lists(lists, shot=2, protocol="ssp", drawing="list", seeds=1, classes=("aeroplane",)))[
+        "ssp"
+    ].export()
+    replace(old, header=replace(old.header, protocol="hsnet")).write(tmp_path / "m.jsonl")
+    assert "replacement" not in (tmp_path / "m.jsonl").read_text()
+    plan = planned(of_lists(lists, manifest=str(tmp_path / "m.jsonl"), episodes=None, classes=()))
+    assert [spec for _, specs in plan.runs() for spec in specs] == list(old.specs)
+    assert not plan.rules.replacement
+    assert "supports: all different, not with replacement" in departures(
+        plan.protocol, plan.rules, "pascal", "contiguous"
+    )
+
+
+@pytest.mark.parametrize("rule", ["min_pixels=2048", "min_pixels=2048, queries of any size"])
+def test_the_pair_rule_of_a_manifest_is_its_header_s(tmp_path: Path, rule: str) -> None:
+    """`pfenet` drew the class of a query from those of 2048 pixels once."""
+    maps = {f"v{place}": label_map({1: 3000 + place, 2: 50}, 60, 60) for place in range(4)}
+    maps |= {f"vb{place}": label_map({2: 3000 + place}, 60, 60) for place in range(4)}
+    settings = PlanSettings(DataSettings("fake"), "pfenet", episodes=30, classes=("ant", "bee"))
+    task = Task(settings.data, source=Fake(maps))
+    drawn = plans(settings, task=task)["pfenet"].export()
+    assert drawn.header.pairs["rule"] == "min_pixels=2048, queries of any size"
+    assert (2,) in {spec.classes for spec in drawn.specs if len(spec.queries[0]) == 2}
+    if rule == "min_pixels=2048":
+        sampler = task.novel_sampler((1, 2), drawing="image-list", min_pixels=2048)
+        header = replace(drawn.header, pairs=Pools(sampler.supports, sampler.queries).record())
+        drawn = Manifest(header, [sampler.spec(index) for index in range(30)])
+    drawn.write(tmp_path / "m.jsonl")
+    asked = replace(settings, manifest=str(tmp_path / "m.jsonl"), episodes=None, classes=())
+    plan = plans(asked, task=task)["pfenet"]
+    assert plan.export() == drawn
+    found = departures(plan.protocol, plan.rules, "fake", "contiguous")
+    assert ("pairs: 2048 pixels, not 2048 pixels, queries of any size" in found) == (rule == "min_pixels=2048")
+
+
+def partial(lists: DataSettings, tmp_path: Path, absent: str) -> DataSettings:
+    """A VOC folder with all photographs of the lists but one."""
+    root = tmp_path / "VOC"
+    for name in ("JPEGImages", "SegmentationClassAug", "ImageSets/Segmentation"):
+        (root / name).mkdir(parents=True)
+    for number, id in enumerate(LISTED):
+        if id != absent:
+            labels = label_map({1 if number < 3 else 2: 300})
+            Image.fromarray(painted(labels)).save(root / f"JPEGImages/{id}.jpg")
+            Image.fromarray(labels).save(root / f"SegmentationClassAug/{id}.png")
+    for split in ("trainaug", "val"):
+        (root / f"ImageSets/Segmentation/{split}.txt").write_text("\n".join(LISTED))
+    return replace(lists, data=f"pascal:{root}", allow_missing=True)
+
+
+def test_what_was_drawn_from_names_is_scored_as_far_as_photographs_are_there(
+    lists: DataSettings, tmp_path: Path
+) -> None:
+    drawn = planned(of_lists(lists, episodes=10)).export()
+    drawn.write(tmp_path / "m.jsonl")
+    data = partial(lists, tmp_path, "2008_000073")
+    plan = planned(PlanSettings(data, manifest=str(tmp_path / "m.jsonl")))
+    lacking = [spec.index for spec in drawn.specs if "2008_000073" in spec.slots]
+    assert 0 < len(lacking) < 10
+    assert list(plan.left_out) == lacking
+    content = score({"hsnet": plan}, perfect, {})["hsnet"]
+    assert content["episodes"] == plan.count == 10 - len(lacking)
+    assert content["left_out"] == {"episodes": len(lacking), "of": 10, "photographs": ["2008_000073"]}
+    said = f"{len(lacking)} of 10 episodes left out: their photographs are absent, as 2008_000073"
+    assert said in content["departures"]
+    assert content["miou"] == 1
+    with pytest.raises(InputError, match="lacks the photograph or mask of 1 of 5 listed pairs"):
+        plans(PlanSettings(replace(data, allow_missing=False), manifest=str(tmp_path / "m.jsonl")))
+
+
+def test_what_was_drawn_from_a_part_is_scored_on_that_part(lists: DataSettings, tmp_path: Path) -> None:
+    data = partial(lists, tmp_path, "2007_000042")
+    plan = planned(of_lists(data, episodes=6))
+    assert plan.header.pairs["missing"] == 1
+    plan.export().write(tmp_path / "m.jsonl")
+    again = planned(PlanSettings(data, manifest=str(tmp_path / "m.jsonl")))
+    assert again.export() == plan.export()
+    content = score({"hsnet": again}, perfect, {})["hsnet"]
+    assert (content["episodes"], content["pairs"]["missing"]) == (6, 1)
+    assert "left_out" not in content
+
+
+def test_nothing_can_be_scored(lists: DataSettings, tmp_path: Path) -> None:
+    drawn = planned(of_lists(lists, episodes=1)).export()
+    drawn.write(tmp_path / "m.jsonl")
+    data = partial(lists, tmp_path, drawn.specs[0].queries[0])
+    with pytest.raises(InputError, match="every episode needs a photograph that is not there, as 2007_000042"):
+        planned(PlanSettings(data, manifest=str(tmp_path / "m.jsonl")))

@@ -109,14 +109,14 @@ def test_missing_photographs_are_an_error_or_counted(tmp_path: Path) -> None:
     write(tmp_path, val_fold0="gone__01\nb__02\ngone__03\n")
     with pytest.raises(InputError, match=r"2 of 3 listed pairs, gone for one: .*--allow-missing"):
         pairs_from_lists(Table(), tmp_path, "val", [0])
-    pairs = pairs_from_lists(Table(), tmp_path, "val", [0], allow_missing=True)
+    pairs = pairs_from_lists(Table(), tmp_path, "val", [0], "leave out")
     assert (pairs.items, len(pairs.missing)) == ((("b", 2),), 2)
 
 
 def test_all_photographs_missing_is_an_error_in_any_case(tmp_path: Path) -> None:
     write(tmp_path, val_fold0="gone__01\n")
     with pytest.raises(InputError, match=r"1 of 1 listed pairs, gone for one: check the folder"):
-        pairs_from_lists(Table(), tmp_path, "val", [0], allow_missing=True)
+        pairs_from_lists(Table(), tmp_path, "val", [0], "leave out")
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from episodes.errors import InputError
 from episodes.sampler import Drawing, Sampler
 from episodes.sources.pairs import Pair, Pairs
 
+OURS = [drawing for drawing in get_args(Drawing) if drawing != "hsnet-seed0"]
 NAMES = ("ant", "bee", "cat", "dog")
 TINY = Pairs(
     (("a", 1), ("b", 1), ("c", 1), ("c", 2), ("d", 2), ("e", 2), ("a", 3), ("e", 3), ("f", 3)),
@@ -68,7 +69,7 @@ def test_a_random_episode_step_by_step() -> None:
         assert drawn.spec(index) == EpisodeSpec(index, (label,), ((support,),), (query,))
 
 
-@pytest.mark.parametrize("drawing", get_args(Drawing))
+@pytest.mark.parametrize("drawing", OURS)
 @pytest.mark.parametrize(("way", "shot", "query_count"), [(1, 1, 1), (1, 2, 1), (2, 1, 2), (3, 1, 1), (3, 2, 1)])
 def test_what_every_episode_keeps(drawing: str, way: int, shot: int, query_count: int) -> None:
     # In TINY each class has 3 images, and 2 + 1 and 1 + 2 use all of them.
@@ -84,7 +85,7 @@ def test_what_every_episode_keeps(drawing: str, way: int, shot: int, query_count
             assert any((query, label) in TINY.items for label in spec.classes)
 
 
-@pytest.mark.parametrize("drawing", get_args(Drawing))
+@pytest.mark.parametrize("drawing", OURS)
 def test_an_episode_needs_no_other(drawing: str) -> None:
     forward = specs(sampler(drawing=drawing, way=2), 9)
     backward = sampler(drawing=drawing, way=2)
@@ -200,7 +201,7 @@ def test_classes_ascend() -> None:
     assert sampler(pairs_of(*each_with(3, "ab"), *each_with(1, "cd"))).classes == (1, 3)
 
 
-@pytest.mark.parametrize("drawing", get_args(Drawing))
+@pytest.mark.parametrize("drawing", OURS)
 @pytest.mark.parametrize(("way", "shot", "query_count"), [(1, 1, 1), (1, 5, 1), (1, 1, 4), (2, 2, 3)])
 def test_just_enough_images(drawing: str, way: int, shot: int, query_count: int) -> None:
     ids = "abcdefgh"[: shot + query_count]
@@ -253,6 +254,32 @@ def test_no_pairs_at_all() -> None:
 def test_nothing_to_draw(field: str, value: int) -> None:
     with pytest.raises(InputError, match="must each be at least 1"):
         sampler(**{field: value})
+
+
+def test_with_replacement_a_support_may_come_twice_and_one_image_is_enough() -> None:
+    drawn = specs(sampler(shot=2, replacement=True), 200)
+    repeated = sum(len(set(spec.supports[0])) == 1 for spec in drawn)
+    assert repeated == pytest.approx(100, abs=30)  # of two images beside the query
+    assert not any(set(spec.queries) & set(spec.supports[0]) for spec in drawn)
+    few = pairs_of(*each_with(1, "ab"), *each_with(2, "ab"))
+    assert {spec.supports[0] for spec in specs(sampler(few, shot=3, replacement=True))} == {("a",) * 3, ("b",) * 3}
+
+
+def test_a_support_with_replacement_step_by_step() -> None:
+    drawn = sampler(seed=3, shot=2, replacement=True)
+    for index in range(30):
+        draws = Draws("episode", TINY.sha256, TINY.sha256, "novel", "random", 1, 2, 1, 3, "replacement", index)
+        (label,) = draws.sample([1, 2, 3], 1)
+        assert draws.choice([label]) == label
+        query, supports = draws.choice(TINY.by_class[label]), []
+        while len(supports) < 2:
+            if (support := draws.choice(TINY.by_class[label])) != query:
+                supports.append(support)
+        assert drawn.spec(index) == EpisodeSpec(index, (label,), (tuple(supports),), (query,))
+
+
+def test_of_one_support_replacement_changes_nothing() -> None:
+    assert specs(sampler(replacement=True)) == specs(sampler())
 
 
 def test_a_pair_listed_twice_is_one_image() -> None:

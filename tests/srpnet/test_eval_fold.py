@@ -157,7 +157,7 @@ def test_other_episodes_are_scored_too(checkpoint: str, evaluation: EvalSettings
         ({"size": 0}, "size 0 is too small: at least 32"),
         ({"classes": ("cat",)}, "'cat' is no novel class of fold 0"),
         ({"checkpoint": "nowhere"}, "there is no checkpoint nowhere"),
-        ({"shot": 4}, "class aeroplane has 4 support images and needs 5"),
+        ({"shot": 4, "protocol": "bam"}, "class aeroplane has 4 support images and needs 5"),
     ],
 )
 def test_wrong_evaluation_settings_are_refused(

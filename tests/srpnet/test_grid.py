@@ -271,7 +271,7 @@ def test_half_precision_has_the_weights_of_full_precision() -> None:
 
 
 @pytest.mark.parametrize("classes", [2, 3, 6])
-@pytest.mark.parametrize("resize", ["stretch", "letterbox", "longest"])
+@pytest.mark.parametrize("resize", ["stretch", "letterbox", "letterbox-8", "longest"])
 @pytest.mark.parametrize("original", [False, True])
 def test_label_maps_equal_argmax_of_everything_upsampled(
     noise: Callable[..., Tensor], classes: int, resize: Any, original: bool

@@ -36,7 +36,7 @@ def test_it_offers_what_the_evaluator_can_use(method: SRPNetMethod) -> None:
     assert not method.network.training
 
 
-@pytest.mark.parametrize("resize", ["stretch", "letterbox", "longest"])
+@pytest.mark.parametrize("resize", ["stretch", "letterbox", "letterbox-8", "longest"])
 @pytest.mark.parametrize(("score_at", "size"), [("input", None), ("original", (48, 64))])
 @pytest.mark.parametrize("way", [1, 2])
 def test_label_maps_have_the_size_of_the_truth(
@@ -148,7 +148,7 @@ def test_an_evaluation_encodes_each_photograph_once(
     assert 0 < evaluation.supports.miou <= 1
 
 
-@pytest.mark.parametrize("resize", ["stretch", "letterbox", "longest"])
+@pytest.mark.parametrize("resize", ["stretch", "letterbox", "letterbox-8", "longest"])
 @pytest.mark.parametrize("score_at", ["input", "original"])
 @pytest.mark.parametrize(("way", "shot"), [(1, 1), (1, 3), (3, 2)])
 def test_both_engines_count_the_same(
