@@ -12,7 +12,7 @@ from PIL import Image
 from cli.options import BadInput
 from episodes.errors import InputError
 from episodes.files import check_folder
-from srpnet.output_names import check_outputs, is_output, mask_path, output_names
+from srpnet.output_names import alike, check_outputs, is_output, mask_path, output_names, overlay_path
 from srpnet.reading import check_photograph
 
 RECOGNISED_ONLY = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
@@ -113,7 +113,7 @@ def name_outputs(listing: Listing, out: Path, supports: Iterable[Path]) -> None:
         [(photograph.folder, photograph.path.relative_to(photograph.folder)) for photograph in listing.photographs]
     )
     inputs = {file.parent.resolve() for file in (*supports, *(photograph.path for photograph in listing.photographs))}
-    named = []
+    folders, named = {alike(str(folder)) for name in names for folder in Path(name).parents}, list[Photograph]()
     for photograph, name in zip(listing.photographs, names, strict=True):
         folder = mask_path(out, name).parent
         if folder.resolve() in inputs:
@@ -121,6 +121,8 @@ def name_outputs(listing: Listing, out: Path, supports: Iterable[Path]) -> None:
                 f"{folder} holds your own photographs or masks, which could be overwritten: name another --out"
             )
         try:
+            if {alike(str(path(Path(), name))) for path in (mask_path, overlay_path)} & folders:
+                raise InputError("a folder is called like its mask or overlay: rename the folder")
             check_outputs(out, name)
         except InputError as error:
             listing.failures.append(f"{photograph.path}: {error}")

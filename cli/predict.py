@@ -109,9 +109,11 @@ def predict(
         run = Run(segmenter, listing, out, FoundTable(out, segmenter.fingerprint, segmenter.present_above))
         if skip_existing:
             run.skip_existing()
-        with Bars(console) as bars:
-            stopped = run.segment(presence, bars)
-    report(run)
+        try:
+            with Bars(console, "Segmenting") as bars:
+                stopped = run.segment(presence, bars)
+        finally:  # a full disk ends it, too
+            report(run)
     if stopped:
         done = f"{len(run.rows)} of {counted(len(listing.photographs))} done"
         click.echo(f"Stopped: {done}; the same command with --skip-existing goes on", err=True)

@@ -75,14 +75,16 @@ class FoundTable:
     def row_of(self, photograph: Path, mask: Path) -> Row | None:
         """The row of a mask that is there already, made of this photograph by these examples; None if there is none.
 
-        A mask without a row, as of a run that was killed, counts if it can be read.
+        A mask without a row, as of a run that was killed, counts if it can be read and has the photograph's size.
         """
         row = self.rows.get(_cell(mask.as_posix()))
         if row is not None:
             same = Path(row["photograph"]).name == photograph.name and row["examples"] in ("", self.examples)
             return row if same else None
         try:
-            with Image.open(self.path.parent / mask) as image:
+            with Image.open(self.path.parent / mask) as image, Image.open(photograph) as pictured:
+                if sorted(image.size) != sorted(pictured.size):  # one may lie on its side
+                    return None
                 values = np.asarray(image)
         except (OSError, SyntaxError, ValueError):
             return None

@@ -20,7 +20,7 @@ from srpnet.ahead import ahead
 from srpnet.checkpoints import load_network
 from srpnet.example_checks import SupportCheck, border_share, restoration
 from srpnet.network import SRPNet
-from srpnet.output_names import alike
+from srpnet.output_names import alike, mask_path, overlay_path
 from srpnet.outputs import write_outputs
 from srpnet.presence import Recogniser, examples
 from srpnet.reading import Picture, described, read_mask, read_photograph
@@ -50,11 +50,12 @@ class Segmented(NamedTuple):
 
 
 class _Support(NamedTuple):
-    """What was shown: images of one size (3, H, W), their label maps, and which way each shows."""
+    """What was shown: images of one size (3, H, W), their label maps, which way each shows, and the files of all."""
 
     images: list[Tensor]
     labels_SHW: Tensor
     membership_SN: Tensor
+    files: set[Path]
 
 
 class Segmenter:
@@ -128,7 +129,8 @@ class Segmenter:
         shrunk = [_shrink(photograph, place) for photograph, place in zip(photographs, places, strict=True)]
         features = torch.cat([self._encode(each) for each in shrunk])
         self._prototypes = self.network.prototypes(features, labels_SHW, membership_SN, names)
-        self._support, self._examples = _Support(shrunk, labels_SHW, membership_SN), None
+        files = {Path(picture).resolve() for picture in (*images, *masks) if isinstance(picture, str | Path)}
+        self._support, self._examples = _Support(shrunk, labels_SHW, membership_SN, files), None
         restored_SN = restoration(self.network, features, labels_SHW, self._prototypes).cpu().numpy()
         self._support_checks = tuple(
             SupportCheck(name, described(labels), restored_N, border_share(labels))
@@ -229,7 +231,8 @@ class Segmenter:
                 written.
 
         Raises:
-            InputError: see `write` and `presence`; also if two photographs would be written under one name.
+            InputError: see `write` and `presence`; also if two photographs would be written under one name, or one over
+                an example.
         """
 
         def read(path: Path) -> tuple[Path, _Placed | InputError]:
@@ -245,6 +248,9 @@ class Segmenter:
                     return
                 if (other := written.setdefault(alike(name(path)), path)) != path:
                     raise InputError(f"{other} and {path} would be written under one name: rename one of them")
+                for output in (mask_path(folder, name(path)), overlay_path(folder, name(path))):
+                    if self._support is not None and output.resolve() in self._support.files:
+                        raise InputError(f"{output} is an example, and would be overwritten: name another folder")
                 if not isinstance(placed, InputError):
                     logits = self._logits(placed)
                     shown = self._presence(placed, logits) if presence and self.present_above is not None else None

@@ -53,7 +53,11 @@ def predict(tmp_path: Path) -> Callable[..., Result]:
 
 def masks(folder: str = "found") -> list[str]:
     """The masks below a folder, by their names without the ending."""
-    return sorted(str(file.relative_to(folder)).removesuffix("-mask.png") for file in Path(folder).rglob("*-mask.png"))
+    return sorted(
+        str(file.relative_to(folder)).removesuffix("-mask.png")
+        for file in Path(folder).rglob("*-mask.png")
+        if file.is_file()
+    )
 
 
 def table(folder: str = "found") -> list[dict[str, str]]:
@@ -240,6 +244,13 @@ def test_what_stands_in_the_way_of_an_output_is_named(
     assert "z" in masks()
 
 
+def test_a_folder_called_like_a_mask_is_told_before_the_first_photograph(predict: Callable[..., Result]) -> None:
+    draw("photos/a.jpg", "photos/a-mask.png/b.jpg")
+    message = refused(predict("photos", "--recursive"))
+    assert "passed over: photos/a.jpg: a folder is called like its mask or overlay" in message
+    assert masks() == ["a-mask.png/b"]
+
+
 def test_names_cannot_act_on_the_terminal_or_in_a_spreadsheet(predict: Callable[..., Result]) -> None:
     names = ["=1+2.png", "-x.png", "a\x1b[31m.png", os.fsdecode(b"l\xe9.png"), 'a,"b\n.png']
     Path("photos").mkdir()
@@ -291,13 +302,14 @@ def test_skip_existing_goes_on_where_it_was_stopped(predict: Callable[..., Resul
 
 
 def test_skip_existing_counts_a_mask_without_a_row_and_remakes_a_damaged_one(predict: Callable[..., Result]) -> None:
-    draw("photos/a.jpg", "photos/b.jpg")
+    draw("photos/a.jpg", "photos/b.jpg", "photos/c.jpg")
     assert predict("photos").exit_code == 0
     areas = {row["photograph"]: row["area"] for row in table()}
     Path("found/found.csv").unlink()  # as after a kill
     Path("found/b-mask.png").write_bytes(b"")
+    Image.new("L", (40, 41)).save("found/c-mask.png")
     result = predict("photos", "--skip-existing")
-    assert "2 photographs: found (already there: 1; made again, being damaged or of other examples: 1)" in result.stdout
+    assert "3 photographs: found (already there: 1; made again, being damaged or of other examples: 2)" in result.stdout
     assert {row["photograph"]: row["area"] for row in table()} == areas
 
 

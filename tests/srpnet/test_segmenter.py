@@ -282,6 +282,16 @@ def test_two_photographs_are_never_written_under_one_name(shown: Segmenter, fold
     assert len(list(shown.write_all([folder[0], folder[0]], tmp_path / "again"))) == 2
 
 
+def test_an_example_is_never_overwritten(segmenter: Segmenter, tmp_path: Path) -> None:
+    for name, pixels in (("cup.png", PHOTOGRAPH), ("cup-mask.png", MASK * 255)):
+        Image.fromarray(pixels).save(tmp_path / name)
+    before = (tmp_path / "cup-mask.png").read_bytes()
+    segmenter.set_support([tmp_path / "cup.png"], [str(tmp_path / "cup-mask.png")])
+    with pytest.raises(InputError, match=r"cup-mask\.png is an example, and would be overwritten"):
+        segmenter.write(tmp_path / "cup.png", tmp_path)
+    assert (tmp_path / "cup-mask.png").read_bytes() == before
+
+
 def test_it_can_be_stopped_between_two_photographs(shown: Segmenter, folder: list[Path], tmp_path: Path) -> None:
     asked: list[int] = []
 
