@@ -192,7 +192,7 @@ def test_shipped_configs_hold_known_settings() -> None:
         (("eval", "--episodes", "0"), "0 episodes"),
         (("eval", "--pictures", "2"), "--out"),
         (("eval", "--checkpoint", "nowhere"), "nowhere"),
-        (("eval", "--shot", "500"), "500"),
+        (("eval", "--protocol", "ssp", "--shot", "500"), "500"),
         (("eval", "--shot", "0"), "shot"),
         (("train", "--lr", "nan"), "lr"),
         (("train", "--checkpointing"), "--train all"),
