@@ -1,11 +1,13 @@
 """The `srpnet` command."""
 
 import importlib
+import warnings
 from typing import Any
 
 import click
 
 from cli.options import BadInput
+from episodes.names import for_terminal
 
 COMMANDS = {
     "train": "Train SRPNet on the base classes of a fold.",
@@ -39,6 +41,7 @@ class Commands(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> Any:
+        warnings.formatwarning = _one_line
         try:
             return super().invoke(ctx)
         except ValueError as error:
@@ -47,6 +50,10 @@ class Commands(click.Group):
             if not isinstance(error, InputError):
                 raise
             raise BadInput(str(error)) from None
+
+
+def _one_line(message: Warning | str, *_: object, **__: object) -> str:
+    return f"Warning: {for_terminal(str(message))}\n"
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

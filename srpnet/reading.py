@@ -1,55 +1,63 @@
-"""Read a person's photographs and masks from paths, PIL images or arrays."""
+"""Read a person's photographs and masks from paths, Pillow images, arrays or tensors."""
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+import torch
+from numpy.typing import NDArray
+from PIL import Image
 
-from episodes.errors import InputError
+from episodes.errors import InputError, warn
+from episodes.sources import opening
 from episodes.sources.base import IGNORE, Array
+from episodes.sources.depth import Values, as_rgb
+from episodes.sources.opening import Opened, check_picture, read_image, readable
+from srpnet.masks import label_map, object_map
+from srpnet.raster import Raster
 
-Picture = str | Path | Image.Image | Array
+Picture = str | Path | Image.Image | NDArray[Any] | torch.Tensor
+
+SAMPLE = (64, 64)
+"""The pixels of a photograph that are looked at to tell whether it is nearly constant."""
+
+NEARLY_CONSTANT = 3
+"""A photograph whose channels all vary by fewer steps of 255 shows nothing."""
 
 
 def read_photograph(picture: Picture) -> Image.Image:
-    """A picture in RGB, turned upright as its EXIF data say.
+    """A photograph in RGB, turned upright as its EXIF data say.
+
+    Deeper than eight bits, it is scaled by the values in use: see `episodes.sources.depth`. An array or tensor is grey
+    (H, W), or has colours (H, W, 3) or (3, H, W), of any number type. A nearly constant one gets a warning.
 
     Raises:
         InputError: if it is no readable picture.
     """
-    image = _open(picture, "photograph")
-    if image.mode.startswith("I"):  # 16-bit grey, which `convert` would cut off at 255
-        image = Image.fromarray((np.asarray(image) / 257).clip(0, 255).astype(np.uint8))
-    return image if image.mode == "RGB" else image.convert("RGB")
+    name = _name(picture, "photograph")
+    with readable(name):
+        photograph = as_rgb(_opened(picture, "photograph").pixels, name)
+    sample = np.asarray(photograph.resize(SAMPLE, Image.Resampling.NEAREST)).reshape(-1, 3)
+    if min(photograph.size) > 1 and np.ptp(sample, axis=0).max() < NEARLY_CONSTANT:
+        colour = tuple(sample[0].tolist())
+        warn(f"{name} is nearly of one colour, RGB {colour}: is it the right photograph?")
+    return photograph
 
 
 def read_mask(picture: Picture, classes: int = 1) -> Array:
     """A label map uint8 (H, W): 0 background, 1..N classes, 255 counts neither way.
 
-    With one class the object is what is painted bright: values above half of the largest, so that 0/1 and 0/255 masks
-    and soft or compressed edges all work; a label map of 0, 1 and 255 is taken as it is. A picture with transparency (a
-    cut-out) is the object where it is opaque. In a palette picture (as in PASCAL VOC) every index is an object, but 255
-    beside others counts neither way. With more classes the values, or the palette indices, are the labels.
+    With one class, what is painted is the object: `srpnet.masks` tells how. With more, the values, or the palette
+    indices, are the labels.
 
     Raises:
-        InputError: if it is no readable picture, or holds labels above N.
+        InputError: if it is no readable picture, or not plainly a mask; the values in it are listed.
     """
-    image = _open(picture, "mask")
-    cut_out = image.mode in ("RGBA", "LA", "PA") and bool((np.asarray(image.getchannel("A")) < 255).any())
-    channel = image.getchannel("A") if cut_out else image if image.mode == "P" else image.convert("L")
-    values = np.array(channel)
-    if classes > 1:
-        if strange := sorted(set(np.unique(values).tolist()) - {*range(classes + 1), IGNORE}):
-            raise InputError(
-                f"{_name(picture, 'mask')} holds the label {strange[0]}: {classes} classes are 0..{classes}"
-            )
-        return values
-    if image.mode == "P":
-        neither = (values == IGNORE) & bool(((values > 0) & (values < IGNORE)).any())
-        return np.where(neither, IGNORE, values > 0).astype(np.uint8)
-    if set(np.unique(values).tolist()) == {0, 1, IGNORE}:
-        return values
-    return (values > values.max() / 2).astype(np.uint8)
+    name = _name(picture, "mask")
+    with readable(name):
+        raster = Raster.of(_opened(picture, "mask"))
+    return object_map(raster, name) if classes == 1 else label_map(raster, classes, name)
 
 
 def described(labels: Array) -> str:
@@ -80,34 +88,59 @@ def check_photograph(path: Path) -> None:
         InputError: if it is no picture.
     """
     try:
-        with Image.open(path):
-            pass
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise _unreadable(path, error) from None
+        check_picture(path)
+    except FileNotFoundError as error:
+        raise InputError(f"{path} cannot be read as a picture ({error})") from None
 
 
-def _unreadable(path: str | Path, error: Exception) -> InputError:
-    return InputError(f"{path} cannot be read as a picture ({error})")
+def paired(
+    images: Picture | Iterable[Picture], masks: Picture | Iterable[Picture]
+) -> tuple[list[Picture], list[Picture]]:
+    """Photographs and masks in lists, whether several are given, one alone, or a stack of arrays."""
+    photographs = _listed(images, 3)
+    return photographs, _listed(masks, 3 if len(photographs) == 1 else 2)
 
 
-def _open(picture: Picture, what: str) -> Image.Image:
-    if isinstance(picture, np.ndarray):
-        shapes = ((2,), (3, 3), (3, 4))
-        if picture.dtype not in (np.uint8, np.bool_) or (picture.ndim, *picture.shape[2:]) not in shapes:
-            raise InputError(f"a {what} array must be uint8 (H, W) or (H, W, 3), not {picture.dtype} {picture.shape}")
-        return Image.fromarray(picture.astype(np.uint8))
-    try:
-        if isinstance(picture, Image.Image):
-            return ImageOps.exif_transpose(picture)  # which reads it, if nobody has yet
-        with Image.open(picture) as image:
-            image.load()
-            ImageOps.exif_transpose(image, in_place=True)  # of a large photograph every copy counts
-            return image
-    except FileNotFoundError:
-        raise InputError(f"there is no {what} {picture}") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"{_name(picture, what)} cannot be read as a picture ({error})") from None
+def _listed(pictures: Picture | Iterable[Picture], most_axes: int) -> list[Picture]:
+    """`most_axes`: of an array that is one picture."""
+    if isinstance(pictures, np.ndarray | torch.Tensor):
+        return [pictures] if pictures.ndim <= most_axes else [*pictures]
+    if isinstance(pictures, str | Path | Image.Image) or not isinstance(pictures, Iterable):
+        return [pictures]
+    return [*pictures]
 
 
 def _name(picture: Picture, what: str) -> str:
     return str(picture) if isinstance(picture, str | Path) else f"a {what}"
+
+
+def _opened(picture: Picture, what: str) -> Opened:
+    if isinstance(picture, str | Path):
+        try:
+            return opening.open_picture(Path(picture), upright=True)
+        except FileNotFoundError:
+            raise InputError(f"there is no {what} {picture}") from None
+    if isinstance(picture, Image.Image):
+        return read_image(picture, upright=True)
+    expected = (
+        f"a {what} must be a path, a Pillow image, or an array or tensor of numbers (H, W), (H, W, 3) or (3, H, W)"
+    )
+    if isinstance(picture, torch.Tensor):
+        values = picture.detach().cpu()
+        values = values.float() if values.dtype == torch.bfloat16 else values
+        return Opened(_channels_last(values.numpy(), (0, 2), expected))
+    if isinstance(picture, np.ndarray):
+        return Opened(_channels_last(picture, (2, 0), expected))
+    raise InputError(f"{expected}, not {type(picture).__name__}")
+
+
+def _channels_last(values: Values, axes: tuple[int, ...], expected: str) -> Values:
+    """(H, W) or (H, W, C), where the channels lie on the first of these axes that has 1, 3 or 4 entries."""
+    numbers = np.issubdtype(values.dtype, np.integer) or np.issubdtype(values.dtype, np.floating)
+    if values.size and (numbers or values.dtype == np.bool_):
+        if values.ndim == 2:
+            return values
+        for axis in axes if values.ndim == 3 else ():
+            if values.shape[axis] in (1, 3, 4):
+                return np.moveaxis(values, axis, 2)
+    raise InputError(f"{expected}, not {values.dtype} {values.shape}")

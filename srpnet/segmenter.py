@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
@@ -23,7 +23,7 @@ from srpnet.network import SRPNet
 from srpnet.output_names import alike, mask_path, overlay_path
 from srpnet.outputs import write_outputs
 from srpnet.presence import Recogniser, examples
-from srpnet.reading import Picture, described, read_mask, read_photograph
+from srpnet.reading import Picture, described, paired, read_mask, read_photograph
 from srpnet.runtime import DeviceName, Precision, runtime
 
 
@@ -93,19 +93,24 @@ class Segmenter:
         self._classes = 1
 
     @torch.inference_mode()
-    def set_support(self, images: Sequence[Picture], masks: Sequence[Picture], classes: int = 1) -> None:
+    def set_support(
+        self, images: Picture | Iterable[Picture], masks: Picture | Iterable[Picture], classes: int = 1
+    ) -> None:
         """Show the examples. Replaces what was shown before; kept as it was if this call fails.
 
         Args:
-            images: Photographs: paths, PIL images, or uint8 RGB arrays (H, W, 3).
-            masks: For each a mask of the same size: a path, a PIL image, or an array (H, W) of uint8 or bool.
-            classes: 1: what is painted is the object. N: the values 1..N are classes, 0 is background, and 255 counts
-                neither way. A photograph may show several.
+            images: Photographs, or one: paths, Pillow images, or arrays or tensors of any number type, (H, W),
+                (H, W, 3) or (3, H, W), in 0..255, 0..1 or of 16 bits.
+            masks: For each a mask of the same size: a path, a Pillow image, or an array or tensor, (H, W) or
+                (1, H, W).
+            classes: 1: what is painted is the object (`srpnet.masks`). N: the values 1..N are classes, 0 is background,
+                and 255 counts neither way. A photograph may show several.
 
         Raises:
             InputError: if there is no example, or a mask is missing, empty, of another size than its photograph,
                 or all of them leave no background.
         """
+        images, masks = paired(images, masks)
         if not images or len(images) != len(masks):
             raise InputError(
                 f"give one mask for each support photograph: here are {len(images)} and {len(masks)} masks"
@@ -118,7 +123,10 @@ class Segmenter:
                 sizes = [f"{width} x {height}" for width, height in (size, photograph.size)]
                 raise InputError(f"the mask of {name} is {sizes[0]} pixels, the photograph {sizes[1]}: they must agree")
             if not ((labels > 0) & (labels <= classes)).any():
-                raise InputError(f"the mask of {name} is empty: paint the object white on black")
+                mend = (
+                    "paint the object white on black" if classes == 1 else f"it holds none of the labels 1..{classes}"
+                )
+                raise InputError(f"the mask of {name} is empty: {mend}")
         if not any((labels == 0).any() for labels in label_maps):
             raise InputError("the masks leave no background: show at least one photograph with something else in it")
         geometry = Geometry(self.size, "letterbox")

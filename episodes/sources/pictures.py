@@ -6,7 +6,9 @@ import numpy as np
 from PIL import Image
 
 from episodes.errors import InputError
+from episodes.sources import opening
 from episodes.sources.base import Array, Labels
+from episodes.sources.depth import Values, as_rgb
 
 
 def read_photograph(path: Path) -> Array:
@@ -15,7 +17,7 @@ def read_photograph(path: Path) -> Array:
     Raises:
         InputError: The file is missing, truncated or no picture.
     """
-    return np.array(open_picture(path).convert("RGB"))
+    return np.array(as_rgb(_opened(path), str(path)))
 
 
 def check_sizes(photograph: Array, labels: Labels, place: Path) -> None:
@@ -32,13 +34,16 @@ def open_picture(path: Path) -> Image.Image:
     """A picture with its pixels, in its own mode.
 
     Raises:
-        InputError: The file is missing, truncated or no picture.
+        InputError: The file is missing, truncated or no picture, or has colours of more than eight bits.
     """
+    pixels = _opened(path)
+    if not isinstance(pixels, Image.Image):
+        raise InputError(f"{path} has colours of {pixels.dtype}: save it with eight bits")
+    return pixels
+
+
+def _opened(path: Path) -> Image.Image | Values:
     try:
-        with Image.open(path) as image:
-            image.load()
-            return image
+        return opening.open_picture(path).pixels
     except FileNotFoundError:
         raise InputError(f"{path} is not there: every id needs its photograph and its mask") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path} cannot be read as a picture ({error}): replace the file") from None

@@ -1,6 +1,7 @@
 """The commands as a person types them, on the stickers, with a backbone of random weights and tiny pictures."""
 
 import json
+import warnings
 from dataclasses import is_dataclass
 from enum import Enum
 from pathlib import Path
@@ -263,3 +264,9 @@ def test_a_recipe_has_settings_that_exist(recipe: Path, tmp_path: Path) -> None:
     """It is read up to the data, which are not there."""
     result = srpnet("train", "--config", str(recipe), "--data", "pascal:nowhere", "--out", str(tmp_path / "run"))
     assert "nowhere" in refused(result)
+
+
+def test_a_warning_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)  # which the command replaces
+    srpnet("weights", "--list")
+    assert warnings.formatwarning(UserWarning("odd\x1b[31m"), UserWarning, "file.py", 1) == "Warning: odd\\x1b[31m\n"

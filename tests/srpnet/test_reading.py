@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from episodes.errors import InputError
@@ -97,6 +98,37 @@ def test_a_photograph_is_turned_upright(tmp_path: Path) -> None:
         assert np.array_equal(read_photograph(picture), photograph)
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        lambda pixels: pixels.astype(np.int64),
+        lambda pixels: pixels / 255,
+        lambda pixels: pixels.astype(np.float32),
+        lambda pixels: pixels.astype(np.uint16) * 257,
+        lambda pixels: np.moveaxis(pixels, 2, 0),
+        torch.from_numpy,
+        lambda pixels: torch.from_numpy(pixels).permute(2, 0, 1) / 255,
+        lambda pixels: torch.from_numpy(pixels).bfloat16(),
+    ],
+    ids=["int64", "0..1", "float32", "uint16", "(3, H, W)", "tensor", "tensor (3, H, W)", "bfloat16"],
+)
+def test_arrays_and_tensors_of_any_type_are_photographs(given: Callable[[Array], Any]) -> None:
+    photograph, _ = scene()
+    assert np.array_equal(read_photograph(given(photograph)), photograph)
+
+
+@pytest.mark.parametrize("spread", [0, 2])
+def test_a_nearly_constant_photograph_gets_a_warning(spread: int) -> None:
+    noise = np.random.default_rng(0).integers(100, 101 + spread, (24, 32, 3), dtype=np.uint8)
+    with pytest.warns(UserWarning, match=r"a photograph is nearly of one colour, RGB \(10\d, 10\d, 10\d\)") as warned:
+        read_photograph(noise)
+    assert warned[0].filename == __file__
+
+
+def test_a_faint_photograph_gets_none() -> None:
+    read_photograph(np.random.default_rng(0).integers(100, 110, (24, 32, 3), dtype=np.uint8))
+
+
 # ------------------------------------------------------------------------------------------------------- masks
 
 
@@ -131,7 +163,7 @@ def test_soft_edges_are_cut_at_half() -> None:
         ([0, 255, 255, 0], [0, 1, 1, 0]),
         ([0, 1, 1, 0], [0, 1, 1, 0]),
         ([1, 255, 1, 1], [0, 1, 0, 0]),
-        ([0, 1, 2, 255], [0, 0, 0, 1]),
+        ([0, 1, 2, 255], [0, 1, 1, 255]),
     ],
 )
 @pytest.mark.parametrize("kind", ["array", "image", "path"])
@@ -219,21 +251,25 @@ READERS = pytest.mark.parametrize(("read", "what"), [(read_photograph, "photogra
 
 @READERS
 @pytest.mark.parametrize(
-    "array",
+    "picture",
     [
-        np.zeros((4, 4)),
-        np.zeros((4, 4), dtype=np.int64),
-        np.zeros((4, 4, 3), dtype=np.float32),
         np.zeros(4, dtype=np.uint8),
-        np.zeros((4, 4, 1), dtype=np.uint8),
-        np.zeros((3, 4, 4), dtype=np.uint8)[:, :, :2],
+        np.zeros((5, 4, 2), dtype=np.uint8),
         np.zeros((1, 4, 4, 3), dtype=np.uint8),
+        np.zeros((0, 4), dtype=np.uint8),
+        np.zeros((4, 4), dtype=complex),
+        np.zeros((4, 4), dtype=object),
+        torch.zeros(4),
+        torch.zeros(2, 5, 6),
+        b"photo.jpg",
+        [[0, 1]],
+        None,
     ],
-    ids=lambda array: f"{array.dtype} {array.shape}",
+    ids=lambda picture: f"{getattr(picture, 'dtype', picture)} {tuple(getattr(picture, 'shape', ()))}",
 )
-def test_other_arrays_are_refused(read: Any, what: str, array: Any) -> None:
-    with pytest.raises(InputError, match=f"a {what} array must be uint8"):
-        read(array)
+def test_anything_else_is_refused_with_what_is_taken(read: Any, what: str, picture: Any) -> None:
+    with pytest.raises(InputError, match=f"a {what} must be a path, a Pillow image, or an array or tensor .*, not "):
+        read(picture)
 
 
 @READERS

@@ -141,6 +141,40 @@ def test_a_turned_photograph_goes_with_an_upright_mask(segmenter: Segmenter, tmp
 PHOTOGRAPH, MASK = scene()
 
 
+def saved(tmp_path: Path) -> tuple[str, str]:
+    """The photograph and its mask as paths."""
+    paths = str(tmp_path / "photograph.png"), str(tmp_path / "mask.png")
+    for path, pixels in zip(paths, (PHOTOGRAPH, MASK * 255), strict=True):
+        Image.fromarray(pixels).save(path)
+    return paths
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        saved,
+        lambda _: (PHOTOGRAPH, MASK),
+        lambda _: (torch.from_numpy(PHOTOGRAPH).permute(2, 0, 1) / 255, torch.from_numpy(MASK)[None]),
+        lambda _: (PHOTOGRAPH[None], MASK[None]),
+        lambda _: ([PHOTOGRAPH], MASK),
+        lambda _: (iter([PHOTOGRAPH]), iter([MASK.astype(float)])),
+    ],
+    ids=["path strings", "arrays", "tensors", "stacks", "a list and an array", "iterators"],
+)
+def test_one_example_alone(segmenter: Segmenter, given: Callable[[Path], Any], tmp_path: Path) -> None:
+    segmenter.set_support([PHOTOGRAPH], [MASK])
+    expected = segmenter.probabilities(PHOTOGRAPH)
+    segmenter.set_support(*given(tmp_path))
+    assert segmenter.probabilities(PHOTOGRAPH) == pytest.approx(expected, abs=1e-5)
+
+
+def test_stacks_are_several_examples(segmenter: Segmenter) -> None:
+    segmenter.set_support([PHOTOGRAPH, PHOTOGRAPH[::-1]], [MASK, MASK[::-1]])
+    expected = segmenter.probabilities(PHOTOGRAPH)
+    segmenter.set_support(np.stack([PHOTOGRAPH, PHOTOGRAPH[::-1]]), np.stack([MASK, MASK[::-1]]))
+    assert np.array_equal(segmenter.probabilities(PHOTOGRAPH), expected)
+
+
 @pytest.mark.parametrize(
     ("images", "masks", "classes", "complaint"),
     [
@@ -153,7 +187,8 @@ PHOTOGRAPH, MASK = scene()
         ([PHOTOGRAPH], [MASK * 3], 2, "holds the label 3: 2 classes are 0..2"),
         ([PHOTOGRAPH], [MASK * 0 + 1], 1, "the masks leave no background"),
         ([PHOTOGRAPH], [MASK], 2, "no pixel of way 2 is left in the support mask of support 1:"),
-        ([PHOTOGRAPH.astype(float)], [MASK], 1, "a photograph array must be uint8"),
+        ([PHOTOGRAPH.astype(complex)], [MASK], 1, "a photograph must be a path, .* not complex128"),
+        ([PHOTOGRAPH], [PHOTOGRAPH], 1, "a mask is not plainly a mask, for it holds 3059 colours"),
         (["no.jpg"], [MASK], 1, "there is no photograph no.jpg"),
         ([PHOTOGRAPH], ["no.png"], 1, "there is no mask no.png"),
     ],

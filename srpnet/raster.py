@@ -1,0 +1,182 @@
+"""The pixels of a mask, in their simplest form: grey values, palette indices or colours."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from episodes.sources.base import Array
+from episodes.sources.depth import Values
+from episodes.sources.opening import Opened
+
+FEW = 64
+"""Distinct values, or colours, of a label map at most."""
+NEAR = 32
+"""How far compression and smoothing may move a value from what was painted, in steps of 255."""
+SOME = 16
+"""Colours that were painted at most, if compression or smoothing added others."""
+
+
+class Raster(NamedTuple):
+    """The pixels of a mask.
+
+    Attributes:
+        values: Grey values or palette indices (H, W), or colours (H, W, 3); of any depth.
+        palette: (256, 3), where the values are its indices.
+        alpha: (H, W), if there is any.
+        lossy: Whether its format may have changed the values.
+    """
+
+    values: Values
+    palette: Array | None = None
+    alpha: Values | None = None
+    lossy: bool = False
+
+    @property
+    def is_grey(self) -> bool:
+        """Whether the values are greys, and neither indices nor colours."""
+        return self.values.ndim == 2 and self.palette is None
+
+    @staticmethod
+    def of(opened: Opened) -> "Raster":
+        """The raster of a picture of any mode."""
+        image, lossy, grey_levels = opened
+        if not isinstance(image, Image.Image):
+            return _of_array(image)
+        if image.mode in ("P", "PA"):
+            return _of_palette(image, lossy)
+        if image.mode not in ("1", "L", "LA", "RGB", "RGBA") and not image.mode.startswith(("I", "F")):
+            image = image.convert("RGB")  # CMYK and the like
+        values = np.asarray(image)
+        if image.mode == "1":
+            values = values.astype(np.uint8) * np.uint8(255)
+        if grey_levels < 256:  # Pillow spread them
+            values = values // np.uint8(255 // (grey_levels - 1))
+        raster = _of_array(values)._replace(lossy=lossy)
+        clear = image.info.get("transparency")
+        if clear is None or image.mode not in ("1", "L", "RGB"):
+            return raster
+        opaque = values != np.array(clear)
+        return raster._replace(alpha=(opaque.any(axis=2) if opaque.ndim == 3 else opaque).astype(np.uint8))
+
+
+def simplest(raster: Raster) -> Raster:
+    """Colours for indices where the colours decide, greys for equal channels, small numbers for large ones."""
+    values, palette = raster.values, raster.palette
+    if palette is not None and _colours_decide(values, palette):
+        values, palette = palette[values], None
+    if values.ndim == 3 and (values == values[..., :1]).all():
+        values = values[..., 0]
+    if values.dtype == np.bool_:
+        values = values.astype(np.uint8)
+    if np.issubdtype(values.dtype, np.floating):
+        values = values.astype(np.result_type(values, np.float32))
+        if (np.abs(values) < 2**31).all() and (values == np.rint(values)).all():
+            values = values.astype(np.int64)
+    if values.dtype.kind == "u" and values.dtype.itemsize == 2 and not (values % 257).any():  # saved from eight bits
+        values = (values // 257).astype(np.uint8)
+    return raster._replace(values=values, palette=palette)
+
+
+def painted_colours(raster: Raster) -> tuple[NDArray[np.int64], NDArray[np.intp]] | None:
+    """The colours painted, (N, 3) in 0..255, and the index of the nearest at each pixel, (H, W); None if many.
+
+    Few colours were all painted. Of more, as compression and smoothing make them, those were that fill areas, if the
+    pixels of all others are fewer than those of the objects.
+    """
+    values = raster.values
+    if values.dtype != np.uint8:
+        values = np.rint(values * (255 / values.max())).clip(0, 255).astype(np.uint8)
+    red, green, blue = np.moveaxis(values.astype(np.uint32), 2, 0)
+    packed = red << 16 | green << 8 | blue
+    even, areas = np.unique(packed[interior(packed)], return_counts=True)
+    if not raster.lossy:
+        colours, index = np.unique(packed, return_inverse=True)
+        if len(colours) <= SOME or len(colours) <= min(FEW, 2 * len(even)):
+            return _unpacked(colours), index.reshape(packed.shape)
+    large = areas > max(8, packed.size // 1000)
+    apart = _far_apart(_unpacked(even[large][np.argsort(-areas[large])]))
+    if not 0 < len(apart) <= SOME:
+        return None
+    nearest, distance = np.zeros(packed.shape, dtype=np.intp), np.full(packed.shape, 256, dtype=np.int16)
+    for number, colour in enumerate(apart.astype(np.int16)):
+        away = np.abs(values.astype(np.int16) - colour).max(axis=2)
+        nearest[away < distance] = number
+        np.minimum(distance, away, out=distance)
+    far = int((distance > NEAR).sum())
+    objects = packed.size - far - int(np.bincount(nearest[distance <= NEAR]).max())
+    return (apart, nearest) if far <= max(16, min(objects, packed.size // 8)) else None
+
+
+def interior(values: Values) -> NDArray[np.bool_]:
+    """(H, W): the pixels that equal all of their eight neighbours."""
+    inside = np.zeros(values.shape, dtype=bool)
+    across = (values[:, 1:-1] == values[:, :-2]) & (values[:, 1:-1] == values[:, 2:])
+    middle = values[1:-1, 1:-1]
+    upright = (middle == values[:-2, 1:-1]) & (middle == values[2:, 1:-1])
+    inside[1:-1, 1:-1] = across[1:-1] & across[:-2] & across[2:] & upright
+    return inside
+
+
+def border(values: Values) -> Values:
+    """The outermost pixels of (H, W), in a row."""
+    outermost = np.ones(values.shape, dtype=bool)
+    outermost[1:-1, 1:-1] = False
+    return values[outermost]
+
+
+def listed(raster: Raster) -> str:
+    """What a mask holds, for a person: "the values 1, 2, 3"."""
+    if raster.values.ndim == 3:
+        colours = np.unique(raster.values.reshape(-1, raster.values.shape[2]), axis=0)
+        return _enumerated("colours", [str(tuple(colour)) for colour in colours.tolist()])
+    what = "values" if raster.palette is None else "palette indices"
+    return _enumerated(what, [f"{value:g}" for value in np.unique(raster.values).tolist()])
+
+
+def _enumerated(what: str, names: list[str]) -> str:
+    if len(names) <= 8:
+        return f"the {what} {', '.join(names)}" if len(names) > 1 else f"only {names[0]}"
+    return f"{len(names)} {what} ({', '.join(names[:3])}, ... {names[-1]})"
+
+
+def _of_array(values: Values) -> Raster:
+    """Grey values or colours, with alpha last or without."""
+    channels = values.shape[2] if values.ndim == 3 else 0
+    alpha = values[..., -1] if channels in (2, 4) else None
+    colours = values if alpha is None else values[..., :-1]
+    return Raster(colours[..., 0] if channels in (1, 2) else colours, None, alpha)
+
+
+def _of_palette(image: Image.Image, lossy: bool) -> Raster:
+    has_alpha = image.mode == "PA" or "transparency" in image.info
+    alpha = np.asarray(image.convert("RGBA"))[..., 3] if has_alpha else None
+    values = np.asarray(image)
+    colours = np.array(image.getpalette("RGB") or [], dtype=np.uint8).reshape(-1, 3)
+    greys = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
+    palette = np.concatenate([colours, greys[len(colours) :]])
+    return Raster(values[..., 0] if image.mode == "PA" else values, palette, alpha, lossy)
+
+
+def _colours_decide(values: Values, palette: Array) -> bool:
+    """Whether the colours in use are all greys, too many for labels, or have their black elsewhere than at index 0."""
+    used = np.unique(values)
+    colours = palette[used]
+    if len(used) > FEW or (colours == colours[:, :1]).all():
+        return True
+    first_is_background = not palette[0].any() or border(values == 0).mean() > 0.5
+    return not first_is_background and not colours.any(axis=1).all()
+
+
+def _unpacked(colours: NDArray[np.uint32]) -> NDArray[np.int64]:
+    return np.stack([colours >> 16, colours >> 8 & 255, colours & 255], axis=1).astype(np.int64)
+
+
+def _far_apart(colours: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Those of the colours (N, 3) that are not near an earlier one."""
+    kept: list[NDArray[np.int64]] = []
+    for colour in colours:
+        if all(np.abs(colour - other).max() > NEAR for other in kept):
+            kept.append(colour)
+    return np.array(kept, dtype=np.int64).reshape(-1, 3)
