@@ -1,14 +1,16 @@
 """Open a picture file at its full depth, whatever wrote it."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from episodes.errors import InputError
 from episodes.sources.depth import Values
@@ -46,7 +48,7 @@ class Opened(NamedTuple):
 
 
 def open_picture(path: Path | str, upright: bool = False) -> Opened:
-    """Read a file's first picture; `upright` turns it as its EXIF data say.
+    """Read a file's first picture; `upright` turns it as its EXIF data say (which Pillow does with every TIFF).
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -58,8 +60,7 @@ def open_picture(path: Path | str, upright: bool = False) -> Opened:
         except UnidentifiedImageError:
             if not _is_tiff(path):
                 raise
-            values, orientation = _read_tiff(path)  # of kinds that Pillow does not know
-            return Opened(_turned(values, orientation) if upright else values)
+            return Opened(_read_tiff(path))  # of kinds that Pillow does not know
         with image:
             return read_image(image, upright, in_place=True)
 
@@ -98,9 +99,12 @@ def read_image(image: Image.Image, upright: bool = False, in_place: bool = False
         OSError, SyntaxError, ValueError, InputError: The file is damaged, or takes a library that is not there.
     """
     raw, path = _raw_mode(image), getattr(image, "filename", "")
-    if (reader := _DEEP_READERS.get(image.format or "")) and path and _has_deep_colours(image, raw):
-        values, orientation = reader(path)
-        return Opened(_turned(values, orientation) if upright else values)
+    bits = image.tag_v2.get(ExifTags.Base.BitsPerSample, (8,)) if isinstance(image, TiffImageFile) else (8,)
+    if path and len(bits) > 1 and max(bits) > 8 and ";16" not in raw:  # planes, which Pillow reads as noise
+        return Opened(_read_tiff(path))
+    if path and ";16" in raw and image.mode in ("RGB", "RGBA"):
+        values = _sixteen_bits(image, path, raw)
+        return Opened(_turned(values, image.getexif().get(ExifTags.Base.Orientation, 1)) if upright else values)
     lossy = image.format in LOSSY
     image.load()
     if upright and in_place:  # of a large photograph every copy counts
@@ -126,22 +130,25 @@ def _head(path: Path | str) -> Image.Image:
     return Image.open(path)
 
 
-def _read_png(path: Path | str) -> tuple[Values, int]:
-    """Colours of 16 bits (H, W, C), and their EXIF orientation."""
-    import torch
-    from torchvision.io import ImageReadMode, decode_png
-
-    encoded = torch.frombuffer(bytearray(Path(path).read_bytes()), dtype=torch.uint8)
-    try:
-        values = decode_png(encoded, ImageReadMode.UNCHANGED).permute(1, 2, 0).numpy()
-    except RuntimeError as error:
-        raise _unreadable(path, error) from None
-    with Image.open(path) as image:
-        return values, image.getexif().get(ExifTags.Base.Orientation, 1)
+def _sixteen_bits(image: Image.Image, path: str, raw: str) -> Values:
+    """Colours of 16 bits (H, W, C), of which Pillow reads the high bytes, or, taking them for swapped, the low ones."""
+    with Image.open(path) as swapped:
+        if raw == "LA;16B":  # both bytes of both, as if they were four channels
+            swapped.tile = [_with_raw_mode(tile, "RGBA") for tile in swapped.tile]
+            return np.ascontiguousarray(swapped).view(">u2")
+        native = {"little": "L", "big": "B"}[sys.byteorder]
+        other = {"L": "B", "B": "L"}[native if raw[-1] == "N" else raw[-1]]
+        swapped.tile = [_with_raw_mode(tile, raw[:-1] + other) for tile in swapped.tile]
+        return np.asarray(image).astype(np.uint16) << 8 | np.asarray(swapped)
 
 
-def _read_tiff(path: Path | str) -> tuple[Values, int]:
-    """The first page of any depth, (H, W) or (H, W, C), and its EXIF orientation."""
+def _with_raw_mode(tile: Any, raw: str) -> Any:
+    arguments = raw if isinstance(tile[3], str) else (raw, *tile[3][1:])
+    return tile._replace(args=arguments)
+
+
+def _read_tiff(path: Path | str) -> Values:
+    """The first page of any depth, (H, W) or (H, W, C), upright, as Pillow turns every TIFF."""
     tifffile = _library("tifffile", "tiff", path)
     try:
         with tifffile.TiffFile(path) as file:
@@ -155,18 +162,7 @@ def _read_tiff(path: Path | str) -> tuple[Values, int]:
         raise _unreadable(path, error) from None
     if axes not in ("YX", "YXS", "SYX"):
         raise InputError(f"{path} has the axes {axes}: save one picture, in grey or RGB")
-    return (np.moveaxis(values, 0, 2) if axes == "SYX" else values), int(orientation)
-
-
-_DEEP_READERS = {"PNG": _read_png, "TIFF": _read_tiff}
-
-
-def _has_deep_colours(image: Image.Image, raw: str) -> bool:
-    """Whether Pillow would keep eight bits a colour of more. Planes of 16 bits it even reads as noise."""
-    if image.format == "TIFF":
-        bits = getattr(image, "tag_v2", {}).get(ExifTags.Base.BitsPerSample, ())
-        return bool(raw) and len(bits) > 1 and max(bits) > 8
-    return ";16" in raw and image.mode in ("RGB", "RGBA")
+    return _turned(np.moveaxis(values, 0, 2) if axes == "SYX" else values, orientation)
 
 
 def _raw_mode(image: Image.Image) -> str:

@@ -49,7 +49,7 @@ def values_of(opened: Opened) -> Any:
     return np.asarray(opened.pixels)
 
 
-@pytest.mark.parametrize(("channels", "colour_type"), [(3, 2), (4, 6)])
+@pytest.mark.parametrize(("channels", "colour_type"), [(2, 4), (3, 2), (4, 6)])
 def test_png_colours_of_16_bits_keep_them(channels: int, colour_type: int, tmp_path: Path) -> None:
     path = write_png(tmp_path / "deep.png", TWELVE[..., :channels], 16, colour_type)
     assert np.array_equal(values_of(open_picture(path)), TWELVE[..., :channels])
@@ -61,11 +61,12 @@ def test_png_colours_of_16_bits_keep_them(channels: int, colour_type: int, tmp_p
     [
         {"photometric": "rgb"},
         {"photometric": "rgb", "compression": "zlib"},
+        {"photometric": "rgb", "compression": "lzw", "predictor": True},
         {"photometric": "rgb", "planarconfig": "separate"},
         {"photometric": "rgb", "byteorder": ">"},
         {"photometric": "rgb", "bigtiff": True},
     ],
-    ids=["plain", "deflate", "planes", "big-endian", "BigTIFF"],
+    ids=["plain", "deflate", "LZW", "planes", "big-endian", "BigTIFF"],
 )
 def test_tiff_colours_of_16_bits_keep_them(options: dict[str, Any], tmp_path: Path) -> None:
     """Pillow keeps eight of them, and reads planes as noise."""
@@ -88,11 +89,23 @@ def test_deep_colours_are_turned_as_pillow_turns(orientation: int, tmp_path: Pat
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
     Image.fromarray(EIGHT[..., :3]).save(tmp_path / "eight.png", exif=exif)
-    tags = [(ORIENTATION, "H", 1, orientation, True)]
-    deep = write_tiff(tmp_path / "deep.tif", TWELVE[..., :3], photometric="rgb", extratags=tags)
-    eight = values_of(open_picture(tmp_path / "eight.png", upright=True))
-    assert np.array_equal(values_of(open_picture(deep, upright=True)), eight.astype(np.uint16) * 16 + 15)
-    assert np.array_equal(values_of(open_picture(deep)), TWELVE[..., :3])
+    expected = values_of(open_picture(tmp_path / "eight.png", upright=True))
+    options = {"photometric": "rgb", "extratags": [(ORIENTATION, "H", 1, orientation, True)]}
+    deep = write_tiff(tmp_path / "deep.tif", TWELVE[..., :3], **options)
+    assert np.array_equal(values_of(open_picture(deep, upright=True)), expected.astype(np.uint16) * 16 + 15)
+    floats = write_tiff(tmp_path / "floats.tif", EIGHT[..., :3].astype(np.float32), **options)
+    assert np.array_equal(values_of(open_picture(floats, upright=True)), expected)
+
+
+def test_deep_png_colours_are_turned(tmp_path: Path) -> None:
+    path = write_png(tmp_path / "deep.png", TWELVE[..., :3], 16, 2)
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    whole, data = path.read_bytes(), exif.tobytes()[6:]
+    chunk = struct.pack(">I", len(data)) + b"eXIf" + data + struct.pack(">I", zlib.crc32(b"eXIf" + data))
+    path.write_bytes(whole[:33] + chunk + whole[33:])
+    assert np.array_equal(values_of(open_picture(path, upright=True)), np.rot90(TWELVE[..., :3], -1))
+    assert np.array_equal(values_of(open_picture(path)), TWELVE[..., :3])
 
 
 @pytest.mark.parametrize("bits", [2, 4])
@@ -129,7 +142,9 @@ def missing(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
 
 def test_a_missing_tifffile_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = [
-        write_tiff(tmp_path / "deep.tif", TWELVE[..., :3], photometric="rgb"),
+        write_tiff(
+            tmp_path / "deep.tif", np.moveaxis(TWELVE[..., :3], 2, 0), photometric="rgb", planarconfig="separate"
+        ),
         write_tiff(tmp_path / "float.tif", EIGHT[..., :3].astype(np.float32), photometric="rgb"),
     ]
     missing(monkeypatch, "tifffile")
