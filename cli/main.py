@@ -24,7 +24,7 @@ COMMANDS = {
 
 
 class Commands(click.Group):
-    """Imports a command when it is called, and turns bad input into one line and exit code 2."""
+    """Imports a command when it is called, and turns bad input into one line and exit code 2, and warnings into one."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -41,7 +41,7 @@ class Commands(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> Any:
-        warnings.formatwarning = _one_line
+        before, warnings.formatwarning = warnings.formatwarning, _one_line
         try:
             return super().invoke(ctx)
         except ValueError as error:
@@ -50,6 +50,8 @@ class Commands(click.Group):
             if not isinstance(error, InputError):
                 raise
             raise BadInput(str(error)) from None
+        finally:
+            warnings.formatwarning = before
 
 
 def _one_line(message: Warning | str, *_: object, **__: object) -> str:

@@ -1,11 +1,11 @@
 """Read a person's photographs and masks from paths, Pillow images, arrays or tensors."""
 
+import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard, Union
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -17,7 +17,10 @@ from episodes.sources.opening import Opened, check_picture, read_image, readable
 from srpnet.masks import label_map, object_map
 from srpnet.raster import Raster
 
-Picture = str | Path | Image.Image | NDArray[Any] | torch.Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Picture = Union[str, Path, Image.Image, NDArray[Any], "Tensor"]
 
 SAMPLE = (64, 64)
 """The pixels of a photograph that are looked at to tell whether it is nearly constant."""
@@ -103,7 +106,7 @@ def paired(
 
 def _listed(pictures: Picture | Iterable[Picture], most_axes: int) -> list[Picture]:
     """`most_axes`: of an array that is one picture."""
-    if isinstance(pictures, np.ndarray | torch.Tensor):
+    if isinstance(pictures, np.ndarray) or _is_tensor(pictures):
         return [pictures] if pictures.ndim <= most_axes else [*pictures]
     if isinstance(pictures, str | Path | Image.Image) or not isinstance(pictures, Iterable):
         return [pictures]
@@ -112,6 +115,12 @@ def _listed(pictures: Picture | Iterable[Picture], most_axes: int) -> list[Pictu
 
 def _name(picture: Picture, what: str) -> str:
     return str(picture) if isinstance(picture, str | Path) else f"a {what}"
+
+
+def _is_tensor(picture: object) -> "TypeGuard[Tensor]":
+    """Without importing PyTorch, which takes seconds: whoever has a tensor has done so."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(picture, torch.Tensor)
 
 
 def _opened(picture: Picture, what: str) -> Opened:
@@ -125,9 +134,9 @@ def _opened(picture: Picture, what: str) -> Opened:
     expected = (
         f"a {what} must be a path, a Pillow image, or an array or tensor of numbers (H, W), (H, W, 3) or (3, H, W)"
     )
-    if isinstance(picture, torch.Tensor):
+    if _is_tensor(picture):
         values = picture.detach().cpu()
-        values = values.float() if values.dtype == torch.bfloat16 else values
+        values = values.float() if values.is_floating_point() else values  # NumPy knows no bfloat16
         return Opened(_channels_last(values.numpy(), (0, 2), expected))
     if isinstance(picture, np.ndarray):
         return Opened(_channels_last(picture, (2, 0), expected))

@@ -267,6 +267,14 @@ def test_a_recipe_has_settings_that_exist(recipe: Path, tmp_path: Path) -> None:
 
 
 def test_a_warning_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)  # which the command replaces
-    srpnet("weights", "--list")
-    assert warnings.formatwarning(UserWarning("odd\x1b[31m"), UserWarning, "file.py", 1) == "Warning: odd\\x1b[31m\n"
+    @click.command()
+    def odd() -> None:
+        warnings.warn("odd \x1b[31m", stacklevel=1)
+
+    monkeypatch.setattr("cli.models.command", odd)
+    before = warnings.formatwarning
+    with warnings.catch_warnings():  # pytest's own would swallow it
+        warnings.simplefilter("always")
+        warnings.showwarning = lambda *given: click.echo(warnings.formatwarning(*given[:4]), nl=False)
+        assert srpnet("models").output == "Warning: odd \\x1b[31m\n"
+    assert warnings.formatwarning is before
