@@ -34,7 +34,8 @@ def command(first: Path, second: Path, resample_supports: bool) -> None:
     table = Table("", *(Column(name, justify="right") for name in ("A", "B", "B - A", "95 % interval")))
     for row in rows:
         spread = "-" if row.interval is None else " to ".join(f"{100 * end:+.1f}" for end in row.interval)
-        cells = percent(row.first), percent(row.second), percent(row.difference, sign="+"), spread
+        figures = [percent(figure) if row.drawn else "not drawn" for figure in (row.first, row.second)]
+        cells = *figures, percent(row.difference, sign="+"), spread
         table.add_row(cell(row.name), *cells, style="bold" if row.sure else "", end_section=row is rows[1])
     say(console, f"A: {first}")
     say(console, f"B: {second}")

@@ -157,7 +157,8 @@ def print_result(result: dict[str, Any], console: Console) -> None:
     say(console, f"{title}, protocol {rules['name']}")
     table = Table("novel class", *(Column(name, justify="right") for name in ("IoU", "95 % interval")))
     for name, iou in result["per_class"].items():
-        table.add_row(cell(name), percent(iou), ends(spread["per_class"][name]))
+        shown = "not drawn" if name in result["not_drawn"] else percent(iou)
+        table.add_row(cell(name), shown, ends(spread["per_class"][name]))
     table.add_section()
     table.add_row("mIoU", percent(result["miou"]), ends(spread["miou"]), style="bold")
     table.add_row("FB-IoU", percent(result["fb_iou"]), ends(spread["fb_iou"]))

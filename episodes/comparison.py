@@ -3,10 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from episodes.errors import InputError
-from episodes.intervals import FIGURES, Interval, Resampling, figures, intervals
+from episodes.intervals import FIGURES, Interval, Resampling, intervals, mean_figures
 from episodes.records import difference
 from episodes.runs import Run
 
@@ -19,12 +17,14 @@ class Difference:
         name: `mIoU`, `FB-IoU` or a class.
         first, second: The figure of each run, its mean over the seeds.
         interval: The middle 95 % of second - first over the replicates; None if there are too few photographs.
+        drawn: False for a class that no episode drew.
     """
 
     name: str
     first: float
     second: float
     interval: Interval | None
+    drawn: bool = True
 
     @property
     def difference(self) -> float:
@@ -58,9 +58,13 @@ def compare(first: Path, second: Path, resampling: Resampling | None = None) -> 
         raise InputError(f"{first} and {second} tested other classes: compare runs of the same --classes and --fold")
     if found := difference(*rows):
         raise InputError(f"{first} and {second} scored other episodes ({found}): use the same seed, shots and lists")
-    figures_of = [[figures(score) for score in run.records.role("query").scores(names, rules).values()] for run in runs]
-    own, other = (np.mean(each, axis=0).tolist() for each in figures_of)
+    first_figures, second_figures = (
+        mean_figures(list(run.records.role("query").scores(names, rules).values())) for run in runs
+    )
     named = [*FIGURES, *names.values()]
     replicates = (resampling or Resampling()).figures(rows, names, rules)
     spread = intervals(None if replicates is None else replicates[:, 1] - replicates[:, 0], named)
-    return [Difference(name, one, two, spread[name]) for name, one, two in zip(named, own, other, strict=True)]
+    return [
+        Difference(name, one, two, spread[name], name not in runs[0].not_drawn)
+        for name, one, two in zip(named, first_figures, second_figures, strict=True)
+    ]

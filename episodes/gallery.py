@@ -1,14 +1,16 @@
 """Pictures of a scored run: from its best episode to its worst, and of the worst alone."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from math import nan
 from pathlib import Path
 from statistics import fmean
 from typing import NamedTuple
 
 from episodes.episode import EpisodeSpec
+from episodes.errors import InputError
 from episodes.evaluation import Method, answered
-from episodes.files import atomic_write
+from episodes.files import atomic_write, clear_parts
 from episodes.loading import Loader
 from episodes.metrics import Score
 from episodes.names import for_path
@@ -17,6 +19,9 @@ from episodes.records import Records
 from episodes.results import STICKERS_NOTE
 from episodes.shelf import Shelf
 from episodes.task import Task
+
+FOLDERS = ("pictures", "worst")
+"""Where pictures go."""
 
 
 class Ranked(NamedTuple):
@@ -61,10 +66,9 @@ def draw(
     Raises:
         InputError: if a picture cannot be written.
     """
+    clear_pictures(folder)
     note = STICKERS_NOTE if task.source.name == "stickers" else ""
     for name, episodes in drawn.items():
-        for old in (folder / name).glob(f"{3 * '[0-9]'}-{6 * '[0-9]'}-*.png"):
-            old.unlink()
         built = [loader.build(each.spec) for each in episodes]
         answers = answered(method, built, shelf)
         for place, (each, (episode, answer)) in enumerate(zip(episodes, answers, strict=True), start=1):
@@ -73,3 +77,25 @@ def draw(
             with atomic_write(folder / name / file) as temporary:
                 predictions = [prediction.cpu() for prediction in answer.queries]
                 panel(episode, predictions, names, each.ious, note).save(temporary, "PNG")
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """The files that `draw` wrote there, in order."""
+    return sorted(file for file in folder.glob(f"{3 * '[0-9]'}-{6 * '[0-9]'}-*.png") if file.is_file())
+
+
+def clear_pictures(folder: Path) -> None:
+    """Remove the pictures of an earlier run, and their folders if nothing else is there.
+
+    Raises:
+        InputError: if that cannot be.
+    """
+    for name in FOLDERS:
+        clear_parts(folder / name)
+        try:
+            for file in pictures_in(folder / name):
+                file.unlink()
+        except OSError as error:
+            raise InputError(f"{folder / name} cannot be cleared ({error}): name another folder") from None
+        with suppress(OSError):  # it is not there, or somebody else's files are in it
+            (folder / name).rmdir()

@@ -1,5 +1,6 @@
 """How sure a score is: intervals by the bootstrap over photographs."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -86,7 +87,7 @@ class Resampling:
                     kept &= (summed.any(2) | ~classes).all(1)
             for place in np.flatnonzero(kept):
                 scores = [[_score(summed[place], names, rules) for summed in own] for own in sums]
-                found.append([np.mean([figures(score) for score in own], axis=0).tolist() for own in scores])
+                found.append([mean_figures(own) for own in scores])
                 if len(found) == self.replicates:
                     return np.array(found)
             if tries * AT_A_TIME > PATIENCE * max(len(found), AT_A_TIME):
@@ -115,6 +116,23 @@ FIGURES = ("mIoU", "FB-IoU")
 def figures(score: Score) -> list[float]:
     """mIoU, FB-IoU, then the IoU of each class."""
     return [score.miou, score.fb_iou, *score.per_class.values()]
+
+
+def mean_figures(scores: Sequence[Score]) -> list[float]:
+    """The mean of each figure over the runs. A class counts in those runs in which something of it was counted."""
+    table = [figures(score) for score in scores]
+    headline = [sum(column) / len(table) for column in list(zip(*table, strict=True))[: len(FIGURES)]]
+    return headline + [mean_of_known(column) for column in list(zip(*table, strict=True))[len(FIGURES) :]]
+
+
+def mean_of_known(values: Sequence[float]) -> float:
+    """The mean of those that are not NaN; NaN if none is.
+
+    >>> mean_of_known([0.5, math.nan, 0.25]), mean_of_known([math.nan])
+    (0.375, nan)
+    """
+    known = [value for value in values if not math.isnan(value)]
+    return sum(known) / len(known) if known else math.nan
 
 
 def intervals(replicates: Floats | None, names: Sequence[str]) -> dict[str, Interval | None]:

@@ -91,10 +91,11 @@ class Score:
         names: Label of the source -> class name, for every class that is tested.
         vanished: What to do with the false positives of a class whose pixels are nowhere in the query's truth (all
             became 255, or were cropped away): `count` them, or `skip` them as PANet does.
-        absent: The IoU of a class that no episode drew: `zero` (PFENet, HSNet), `nan` (PANet, and so is the mean),
-            or `skip` it in the mean (SSP).
+        absent: What a class of which nothing was counted, as no episode drew it, is to the mean: an IoU of `zero`
+            (PFENet, HSNet), `nan` (PANet, and so is the mean), or nothing (`skip`, SSP). Its own IoU is NaN.
         foreground_of: The foreground of the FB-IoU: `any` way is as good as another, or the counts of all ways are
             summed, so that a way taken for another is an error (`sum`, PANet). The same for one way.
+        asked: Labels of the classes that episodes drew.
     """
 
     names: Mapping[int, str]
@@ -104,9 +105,11 @@ class Score:
     foreground: Counts = field(default_factory=Counts)
     background: Counts = field(default_factory=Counts)
     foreground_of: Foreground = "any"
+    asked: set[int] = field(default_factory=set)
 
     def add(self, classes: Sequence[int], matrix: Tensor) -> None:
         """Add the confusion counts (N+1, N+1) of one query of an episode with these N classes of the source."""
+        self.asked.update(classes)
         for way, label in enumerate(classes):
             self.classes.setdefault(label, Counts()).add(matrix, way + 1, self.vanished)
             if self.foreground_of == "sum":
@@ -123,19 +126,22 @@ class Score:
         total = world.sum(torch.tensor([[part.tp, part.fp, part.fn] for part in parts]))
         for part, counts in zip(parts, total.tolist(), strict=True):
             part.tp, part.fp, part.fn = counts
+        drawn = world.sum(torch.tensor([int(label in self.asked) for label in self.names]))
+        self.asked.update(label for label, count in zip(self.names, drawn.tolist(), strict=True) if count)
 
     @property
     def per_class(self) -> dict[str, float]:
-        """Class name -> IoU; NaN for a class of which nothing was counted, or 0 if `absent` is `zero`."""
-        ious = {name: self.classes.get(label, Counts()).iou for label, name in self.names.items()}
-        return {name: 0.0 if self.absent == "zero" and math.isnan(iou) else iou for name, iou in ious.items()}
+        """Class name -> IoU; NaN for a class of which nothing was counted."""
+        return {name: self.classes.get(label, Counts()).iou for label, name in self.names.items()}
 
     @property
     def miou(self) -> float:
-        """The mean of the class IoUs."""
+        """The mean of the class IoUs; see `absent` for those of which nothing was counted."""
         ious = list(self.per_class.values())
         if self.absent == "skip":
             ious = [iou for iou in ious if not math.isnan(iou)]
+        if self.absent == "zero":
+            ious = [0.0 if math.isnan(iou) else iou for iou in ious]
         return sum(ious) / len(ious) if ious else math.nan
 
     @property

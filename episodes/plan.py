@@ -20,7 +20,6 @@ from episodes.geometry import Geometry
 from episodes.hsnet_episodes import PUBLISHED
 from episodes.loading import Loader
 from episodes.manifest import Header, Manifest
-from episodes.metrics import Counts
 from episodes.negatives import Negatives
 from episodes.protocols import Protocol, pair_rule, protocols
 from episodes.records import Records
@@ -148,9 +147,7 @@ class Outcome:
     @property
     def never_drawn(self) -> list[str]:
         """Names of the tested classes that no episode of any run drew, see `absent` of `Score`."""
-        drawn = {
-            label for run in self.runs.values() for label, counts in run.queries.classes.items() if counts != Counts()
-        }
+        drawn = frozenset[int]().union(*(run.queries.asked for run in self.runs.values()))
         return [name for label, name in next(iter(self.runs.values())).queries.names.items() if label not in drawn]
 
 

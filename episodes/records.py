@@ -4,13 +4,14 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
-from zipfile import BadZipFile
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from episodes.arrays import Kind, read_arrays
 from episodes.episode import EpisodeSpec
 from episodes.errors import InputError
 from episodes.files import atomic_write
@@ -21,6 +22,18 @@ COUNTS = "counts.npz"
 """The file beside `result.json`."""
 NEGATIVES = "negatives.npz"
 """The same of the episodes whose queries do not show the class."""
+
+KINDS = {
+    "episodes": Kind("U", 1),
+    "seed": Kind("i", 1),
+    "episode": Kind("i", 1),
+    "slot": Kind("i", 1),
+    "matrix": Kind("i", 3),
+    "presence": Kind("f", 2),
+}
+"""What is in both; see `Records.write`."""
+MOST_PIXELS = 1 << 40
+"""No photograph has more, and sums of so many do not overflow."""
 
 Role = Literal["query", "support"]
 
@@ -114,23 +127,55 @@ class Records:
         Raises:
             InputError: if the file is not there, or is not such a file.
         """
+        arrays = read_arrays(file, KINDS)
         try:
-            with np.load(file, allow_pickle=False) as arrays:
-                specs = [EpisodeSpec.of_line(str(line)) for line in arrays["episodes"]]
-                columns = [arrays[name].tolist() for name in ("seed", "episode", "slot")]
-                matrices = torch.from_numpy(arrays["matrix"])
-                # Runs before there was presence have none.
-                columns.append(arrays["presence"].tolist() if "presence" in arrays else [[]] * len(matrices))
-            rows = []
-            for seed, episode, slot, presence, matrix in zip(*columns, matrices, strict=True):
-                ways = len(specs[episode].classes) + 1
-                said = tuple(score for score in presence if not math.isnan(score))
-                rows.append(Record(specs[episode], slot, matrix[:ways, :ways], seed, said))
-            return cls(tuple(rows))
-        except FileNotFoundError:
-            raise InputError(f"there is no {file}: name a folder that `srpnet eval --out` wrote") from None
-        except (OSError, EOFError, BadZipFile, ValueError, KeyError, IndexError, TypeError) as error:
-            raise InputError(f"{file} cannot be read ({error}): run `srpnet eval` again") from None
+            return cls.of(_rows(arrays))
+        except (KeyError, ValueError) as error:
+            reason = f"no {error.args[0]}" if isinstance(error, KeyError) else error
+            raise InputError(f"{file} cannot be read ({reason}): run `srpnet eval` again") from None
+
+
+def _rows(arrays: Mapping[str, NDArray[Any]]) -> list[Record]:
+    """The records of such arrays.
+
+    Raises:
+        KeyError, ValueError: if an array is missing, or they are not as `Records.write` makes them.
+    """
+    specs = [EpisodeSpec.of_line(str(line)) for line in arrays["episodes"]]
+    seeds, episodes, slots = (arrays[name].astype(np.int64) for name in ("seed", "episode", "slot"))
+    matrices = arrays["matrix"].astype(np.int64)
+    count, size = len(seeds), matrices.shape[-1]
+    # Runs before there was presence have none.
+    presence = arrays.get("presence", np.full((count, size - 1), np.nan))
+    shapes = [array.shape for array in (episodes, slots, matrices, presence)]
+    if not count or shapes != [(count,), (count,), (count, size, size), (count, size - 1)]:
+        raise ValueError(f"{count} seeds are not for arrays of {shapes}")
+    if len(set(specs)) != len(specs):
+        raise ValueError("an episode is there twice")
+    if not 0 <= episodes.min() <= episodes.max() < len(specs):
+        raise ValueError("a label map is of an episode that is not there")
+    if not 0 <= matrices.min() <= matrices.max() <= MOST_PIXELS:
+        raise ValueError(f"a count is not in 0..{MOST_PIXELS}")
+    ways = np.array([len(spec.classes) for spec in specs])[episodes]
+    beyond = np.arange(size) > ways[:, None]
+    if ways.max() >= size or matrices[beyond[:, :, None] | beyond[:, None, :]].any():
+        raise ValueError("a matrix is not of the ways of its episode")
+    if (np.isnan(presence) < beyond[:, 1:]).any() or np.isinf(presence).any():
+        raise ValueError("a presence score is not a number for a way")
+    rows = []
+    for place, (seed, episode, slot) in enumerate(np.stack([seeds, episodes, slots], axis=1).tolist()):
+        said = tuple(presence[place, : ways[place]].tolist())
+        if any(map(math.isnan, said)):
+            if not all(map(math.isnan, said)):
+                raise ValueError("a presence score is missing")
+            said = ()
+        if not 0 <= slot < len(specs[episode].slots):
+            raise ValueError(f"episode {specs[episode].index} has no slot {slot}")
+        matrix = torch.from_numpy(matrices[place, : ways[place] + 1, : ways[place] + 1])
+        rows.append(Record(specs[episode], slot, matrix, seed, said))
+    if len({(row.seed, row.spec, row.slot) for row in rows}) != len(rows):
+        raise ValueError("a label map is there twice")
+    return rows
 
 
 def difference(own: Sequence[Record], other: Sequence[Record]) -> str | None:

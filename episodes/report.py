@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -17,7 +18,8 @@ from PIL import Image
 from episodes.comparison import Difference, compare
 from episodes.errors import InputError
 from episodes.files import write_text
-from episodes.gallery import ranked
+from episodes.gallery import pictures_in, ranked
+from episodes.intervals import mean_of_known
 from episodes.names import for_terminal, from_path
 from episodes.runs import Run
 
@@ -27,12 +29,13 @@ BINS = 20
 
 @dataclass(frozen=True)
 class Bar:
-    """A class: IoU of its queries with the interval, and of its supports, as fractions or None."""
+    """A class: IoU of its queries with the interval, and of its supports, as fractions or None, and if it was drawn."""
 
     name: str
     iou: float | None
     interval: Sequence[float] | None
     support: float | None
+    drawn: bool = True
 
 
 @dataclass(frozen=True)
@@ -70,9 +73,10 @@ class Page:
         supports = run.records.role("support").scores(run.names, run.rules).values()
         bars = []
         for label, iou in content["per_class"].items():
-            restored = [score.per_class[label] for score in supports]
-            support = float(np.mean(restored)) if restored else None
-            bars.append(Bar(label, iou, content["intervals"]["per_class"][label], support))
+            support = mean_of_known([score.per_class[label] for score in supports])
+            interval = content["intervals"]["per_class"][label]
+            bars.append(Bar(label, iou, interval, None if math.isnan(support) else support))
+        bars = [Bar(bar.name, None, None, None, drawn=False) if bar.name in run.not_drawn else bar for bar in bars]
         ious = [each.iou for each in ranked(run.records)]
         counts, _ = np.histogram(ious, BINS, (0, 1))
         pictures = {folder: _pictures(run.folder / folder) for folder in ("pictures", "worst")}
@@ -127,11 +131,14 @@ def _names(folders: Sequence[Path]) -> list[str]:
 def _pictures(folder: Path) -> list[Picture]:
     """The pictures in a folder by name, as WebP, which takes a tenth of PNG's room."""
     found = []
-    for file in sorted(folder.glob("*.png")):
+    for file in pictures_in(folder):
         place, index, classes = file.stem.split("-", 2)
         stream = io.BytesIO()
-        with Image.open(file) as image:
-            image.convert("RGB").save(stream, "WEBP", quality=80)
+        try:
+            with Image.open(file) as image:
+                image.convert("RGB").save(stream, "WEBP", quality=80)
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            raise InputError(f"{file} cannot be read as a picture ({error}): remove it") from None
         data = base64.b64encode(stream.getvalue()).decode()
         caption = f"{int(place)}. episode {int(index)}, {from_path(classes)}"
         found.append(Picture(caption, f"data:image/webp;base64,{data}"))

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from episodes.intervals import LEVEL, Resampling, intervals
+from episodes.intervals import LEVEL, Resampling, intervals, mean_of_known
 from episodes.metrics import Score
 from episodes.plan import Outcome
 from episodes.protocols import Protocol
@@ -33,8 +33,10 @@ def result(
 ) -> dict[str, Any]:
     """The content of `result.json`, schema 1. IoUs are fractions in [0, 1], or null if nothing was counted.
 
+    So is the IoU of a class that no episode drew, see `not_drawn`, though the mIoU counts it by the protocol's rule.
+
     Args:
-        outcome: From `Plan.evaluate`. Figures are means over its runs.
+        outcome: From `Plan.evaluate`. Figures are means over its runs; that of a class, over those that counted it.
         rules: What they were scored by.
         settings: The settings of the command.
         pairs: The rule that chose (image, class) pairs, and its hash.
@@ -51,7 +53,10 @@ def result(
         "schema": SCHEMA,
         "miou": _mean(score.miou for score in queries),
         "fb_iou": _mean(score.fb_iou for score in queries),
-        "per_class": {name: _mean(score.per_class[name] for score in queries) for name in queries[0].per_class},
+        "per_class": {
+            name: _number(mean_of_known([score.per_class[name] for score in queries])) for name in queries[0].per_class
+        },
+        "not_drawn": outcome.never_drawn,
         "support_miou": _mean(score.miou for score in supports),
         "support_fb_iou": _mean(score.fb_iou for score in supports),
         "classes": {str(label): name for label, name in queries[0].names.items()},

@@ -1,18 +1,19 @@
 """Score a method by the plans of one protocol or several, and write what was found: `srpnet eval` for any method."""
 
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from episodes.evaluation import Method, shelf_for
-from episodes.files import write_json
 from episodes.gallery import chosen, draw, ranked
 from episodes.intervals import Resampling
+from episodes.metrics import Absent
 from episodes.plan import Plan
 from episodes.protocols import departures
-from episodes.records import COUNTS, NEGATIVES
 from episodes.results import result
+from episodes.runs import write_run
 from episodes.world import ALONE, World
 
 
@@ -69,11 +70,17 @@ def score(
         Protocol -> the content of `result.json`.
 
     Raises:
-        InputError: if a photograph cannot be loaded, or a file cannot be written.
+        InputError: if a photograph cannot be loaded, a file cannot be written, or another process uses the folder.
     """
     contents: dict[str, dict[str, Any]] = {}
     every = sum(plan.count for plan in plans.values())
-    with shelf_for(method, cache_bytes) as shelf:
+    folders: dict[str, Path] = {}
+    if output.folder is not None:
+        folders = {name: output.folder / name if len(plans) > 1 else output.folder for name in plans}
+    with ExitStack() as held:
+        for folder in folders.values():
+            held.enter_context(world.locked(folder, "written"))
+        shelf = held.enter_context(shelf_for(method, cache_bytes))
         for name, plan in sorted(plans.items(), key=lambda item: str(item[1].rules.geometry)):
             told = Told(sum(plans[done].count for done in contents), plan.count, every, world, on_episode)
             outcome = plan.evaluate(method, shelf=shelf, world=world, on_episode=told)
@@ -83,9 +90,8 @@ def score(
             settings |= {"command": output.command, **(used or {})}
             departed = [*departures(plan.protocol, plan.rules, data.data, data.fold_order), *plan.departures]
             if lost := outcome.never_drawn:
-                departed.append(
-                    f"no episode drew {', '.join(lost[:5])}{f' and {len(lost) - 5} more' if lost[5:] else ''}"
-                )
+                names = f"{', '.join(lost[:5])}{f' and {len(lost) - 5} more' if lost[5:] else ''}"
+                departed.append(f"no episode drew {names}, {TO_THE_MEAN[plan.rules.absent]}")
             if plan.settings.support != "mask":
                 departed.append(f"supports: {plan.settings.support}, not mask")
             pairs = plan.header.pairs
@@ -93,16 +99,20 @@ def score(
             if plan.partial:
                 contents[name]["left_out"] = plan.left_out_record
             with world.together():
-                if output.folder is not None and world.first:
-                    folder = output.folder / name if len(plans) > 1 else output.folder
-                    outcome.records.write(folder / COUNTS)
-                    (folder / NEGATIVES).unlink(missing_ok=True)  # of an earlier run
-                    if plan.negative:
-                        outcome.negatives.write(folder / NEGATIVES)
-                    write_json(folder / "result.json", contents[name])
+                if world.first and name in folders:
+                    folder = folders[name]
+                    contents[name] = write_run(folder, outcome, contents[name])
                     drawn = chosen(ranked(outcome.records), output.pictures, output.worst)
                     draw(folder, plan.task, plan.loader(), method, shelf, drawn)
     return {name: contents[name] for name in plans}
+
+
+TO_THE_MEAN: Mapping[Absent, str] = {
+    "zero": "each of which counts as 0 in the mIoU",
+    "nan": "so that there is no mIoU",
+    "skip": "which the mIoU leaves out",
+}
+"""What classes that nobody drew are to the mIoU, see `Score`."""
 
 
 @dataclass

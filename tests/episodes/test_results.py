@@ -20,6 +20,7 @@ KEYS = [
     "miou",
     "fb_iou",
     "per_class",
+    "not_drawn",
     "support_miou",
     "support_fb_iou",
     "classes",
@@ -54,8 +55,9 @@ def test_schema_1() -> None:
     found = content(score(), score("skip"), data="pascal:VOC", seed=3)
     assert list(found) == KEYS
     assert found["schema"] == 1
-    assert found["per_class"] == {"ant": 0.6, "bee": 0}
-    assert found["miou"] == 0.3
+    assert found["per_class"] == {"ant": 0.6, "bee": None}
+    assert found["not_drawn"] == ["bee"]
+    assert found["miou"] == 0.3  # where bee counts as 0
     assert found["fb_iou"] == (3 / 5 + 5 / 7) / 2
     assert (found["support_miou"], found["support_fb_iou"]) == (0.6, (3 / 5 + 5 / 7) / 2)
     assert (found["episodes"], found["seconds"]) == (1, 1.235)
