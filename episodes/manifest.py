@@ -20,6 +20,8 @@ from episodes.task import DataSettings, Pools, Task
 
 SCHEMA = 1
 MOST_EPISODES = 10_000_000
+LONGEST_RULE = 1000
+"""Characters of what describes the pairs."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,10 @@ class Header:
         check_whole(self, 1, 1000, "folds", "way", "shot", "queries", "seeds")
         check_whole(self, 1, MOST_EPISODES, "episodes")
         check_whole(self, -LARGEST_SEED, LARGEST_SEED, "seed")
+        check_type(self, bool, "replacement")
+        for name, value in self.pairs.items():
+            if type(value) is not int and not (isinstance(value, str) and len(value) <= LONGEST_RULE):
+                raise InputError(f"pairs must be described by whole numbers and text, not {name}: {shown(value)}")
         if self.fold != "all":
             check_whole(self, 0, 1000, "fold")
         for label, name in self.classes.items():

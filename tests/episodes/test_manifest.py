@@ -225,6 +225,9 @@ def test_photographs_show_their_classes_by_the_pair_list(
         ("classes", {"one": "aeroplane"}, "classes must be numbers with names, not 'one': 'aeroplane'"),
         ("classes", {"1": None}, "classes must be numbers with names"),
         ("pairs", [], "pairs must be a Mapping"),
+        ("pairs", {"rule": f"min_pixels={'9' * 5000}"}, "pairs must be described by whole numbers and text, not rule"),
+        ("pairs", {"queries": 1.5}, "pairs must be described by whole numbers and text, not queries: 1.5"),
+        ("replacement", "no", "replacement must be true or false, not 'no'"),
         ("more", 1, "unexpected keyword argument 'more'"),
     ],
 )
