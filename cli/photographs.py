@@ -78,7 +78,7 @@ def list_photographs(queries: Sequence[Path], recursive: bool, out: Path, masks:
         if not os.path.lexists(query):
             raise BadInput(f"there is no photograph or folder {query}")
     listing, suffixes, seen = Listing(), picture_suffixes(), set[Path]()
-    skipped = {out.resolve(): "the output folder", **{mask.resolve(): "the mask of an example" for mask in masks}}
+    skipped = {_real(out): "the output folder", **{mask.resolve(): "the mask of an example" for mask in masks}}
     for query in queries:
         if query.is_dir():
             items = list(_in_folder(query, recursive, skipped, suffixes, alone=len(queries) == 1))
@@ -108,6 +108,8 @@ def name_outputs(listing: Listing, out: Path, supports: Iterable[Path]) -> None:
     Raises:
         BadInput: if outputs would go to a folder that holds photographs or masks, or something stands in their way.
     """
+    if out.is_symlink() and not out.exists():
+        raise BadInput(f"{out} is a link to nothing: name another --out")
     check_folder(out)
     names = output_names(
         [(photograph.folder, photograph.path.relative_to(photograph.folder)) for photograph in listing.photographs]
@@ -162,7 +164,7 @@ def _in_folder(
             label = str(path.relative_to(folder) if alone else path)
             if path.name.startswith("."):
                 yield PassedOver(label, "hidden")
-            elif reason := skipped.get(path.resolve()):
+            elif reason := skipped.get(_real(path)):
                 yield PassedOver(label, reason)
             elif not path.is_dir():
                 yield _file(Photograph(path, folder, label), suffixes)
@@ -180,7 +182,8 @@ def _file(photograph: Photograph, suffixes: Collection[str] | None = None) -> It
     path, label = photograph.path, photograph.label
     expected = suffixes is None or path.suffix.lower() in suffixes
     try:
-        regular = stat.S_ISREG(path.stat().st_mode)
+        status = path.stat()
+        regular = stat.S_ISREG(status.st_mode)
         if not regular and suffixes is not None:
             return PassedOver(label, "a pipe, socket or device")
         if not regular:
@@ -189,6 +192,8 @@ def _file(photograph: Photograph, suffixes: Collection[str] | None = None) -> It
             return PassedOver(label, "a mask or an overlay")
         if not expected:
             return photograph if _is_picture(path) else PassedOver(label, "not a picture")
+        if status.st_size == 0:
+            return InputError(f"{path} cannot be read as a picture (the file is empty)")
         check_photograph(path)
     except OSError as error:
         return (
@@ -197,6 +202,14 @@ def _file(photograph: Photograph, suffixes: Collection[str] | None = None) -> It
     except InputError as error:
         return error
     return photograph
+
+
+def _real(path: Path) -> Path:
+    """Where links lead; those that lead in a circle lead nowhere."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):  # the second before Python 3.13
+        return path.absolute()
 
 
 def _is_picture(path: Path) -> bool:

@@ -101,16 +101,21 @@ def test_pipes_and_sockets_are_never_opened(predict: Callable[..., Result]) -> N
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(b"", "cannot be read"), (b"not a picture", "cannot be read"), (None, "cannot be read (No such file")],
-    ids=["empty", "unreadable head", "broken link"],
+    [
+        (b"", "the file is empty"),
+        (b"not a picture", "cannot be read as a picture"),
+        ("nowhere.jpg", "cannot be read (No such file"),
+        ("b.jpg", "cannot be read (Too many levels of symbolic links)"),
+    ],
+    ids=["empty", "unreadable head", "broken link", "circle of links"],
 )
 @pytest.mark.parametrize("named", [True, False])
 def test_the_rest_goes_on_where_a_photograph_cannot_be_read(
-    predict: Callable[..., Result], content: bytes | None, reason: str, named: bool
+    predict: Callable[..., Result], content: bytes | str, reason: str, named: bool
 ) -> None:
     draw("photos/a.jpg", "photos/z.jpg")
-    if content is None:
-        Path("photos/b.jpg").symlink_to("nowhere.jpg")
+    if isinstance(content, str):
+        Path("photos/b.jpg").symlink_to(content)
     else:
         Path("photos/b.jpg").write_bytes(content)
     result = predict(*(("photos/a.jpg", "photos/b.jpg", "photos/z.jpg") if named else ("photos",)))
@@ -173,6 +178,14 @@ def test_a_mistyped_name_is_refused_before_anything_is_done(predict: Callable[..
     draw("a.png")
     assert "there is no photograph or folder b.png" in refused(predict("a.png", "b.png"))
     assert not Path("found").exists()
+
+
+def test_an_output_folder_that_is_a_broken_link(predict: Callable[..., Result]) -> None:
+    draw("a.png")
+    for target in ("nowhere", "found"):
+        Path("found").symlink_to(target)
+        assert "found is a link to nothing" in refused(predict("a.png"))
+        Path("found").unlink()
 
 
 def test_masks_of_the_examples_are_passed_over_and_a_photograph_that_is_named_twice_is_one(
