@@ -1,6 +1,9 @@
 """The `srpnet` command."""
 
+import errno
 import importlib
+import io
+import sys
 import warnings
 from typing import Any
 
@@ -41,6 +44,9 @@ class Commands(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> Any:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):  # a name of a file may hold bytes that are no text
+                stream.reconfigure(errors="backslashreplace")
         before, warnings.formatwarning = warnings.formatwarning, _one_line
         try:
             return super().invoke(ctx)
@@ -50,12 +56,27 @@ class Commands(click.Group):
             if not isinstance(error, InputError):
                 raise
             raise BadInput(str(error)) from None
+        except OSError as error:
+            if error.errno is None or error.errno == errno.EPIPE:  # whoever reads has had enough, which click knows
+                raise
+            where = "" if error.filename is None else f"{error.filename}: "
+            raise BadInput(f"{where}{error.strerror}") from None
+        except (MemoryError, RuntimeError) as error:
+            if not _no_memory(error):
+                raise
+            raise BadInput("there is not enough memory: choose smaller numbers, above all --size and --batch") from None
         finally:
             warnings.formatwarning = before
 
 
 def _one_line(message: Warning | str, *_: object, **__: object) -> str:
     return f"Warning: {for_terminal(str(message))}\n"
+
+
+def _no_memory(error: Exception) -> bool:
+    """Whether memory ran out, of the machine or of a GPU; PyTorch says so in words alone."""
+    said = ("can't allocate memory", "out of memory")
+    return isinstance(error, MemoryError) or any(words in str(error) for words in said)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -6,7 +6,9 @@ import json
 import os
 import re
 import secrets
+import stat
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -29,10 +31,51 @@ _guard = threading.Lock()
 
 
 def cache_folder() -> Path:
-    """`$SRPNET_CACHE`, or else `srpnet` in `$XDG_CACHE_HOME` or `~/.cache`. Safe to delete at any time."""
+    """`$SRPNET_CACHE`, or else `srpnet` in `$XDG_CACHE_HOME` or `~/.cache`. Safe to delete at any time.
+
+    Without a home it is `srpnet-UID` in the temporary folder, for that user alone.
+
+    Raises:
+        InputError: if there is none, or a folder of somebody else lies there.
+    """
     if own := os.environ.get("SRPNET_CACHE"):
-        return Path(own).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "srpnet"
+        return expanded(own)
+    if shared := os.environ.get("XDG_CACHE_HOME"):
+        return expanded(shared) / "srpnet"
+    try:
+        return Path.home() / ".cache" / "srpnet"
+    except RuntimeError:
+        return _without_home()
+
+
+def _without_home() -> Path:
+    """A cache for a user without a home, as in containers that run under any number: private, in the temporary folder.
+
+    Its name can be foreseen, so that somebody else may have put a folder there: that is not taken.
+    """
+    mend = "set SRPNET_CACHE to a folder of your own"
+    try:
+        folder = Path(tempfile.gettempdir()) / f"srpnet-{os.getuid()}"
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+        status = folder.lstat()
+    except OSError as error:
+        raise InputError(f"there is no home folder, and no room for a cache ({error}): {mend}") from None
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
+        raise InputError(f"there is no home folder, and {folder} is not yours alone: {mend}")
+    return folder
+
+
+def expanded(path: Path | str) -> Path:
+    """A path in which `~` is the home folder.
+
+    Raises:
+        InputError: if it is not known where that is.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise InputError(f"{path}: it is not known where that home folder is: write the path in full") from None
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from torch import Tensor
 from episodes.episode import Episode
 from episodes.errors import InputError
 from episodes.files import check_folder
+from episodes.inputs import check_regular
 from episodes.plan import PlanSettings, plans
 from episodes.scoring import Output, score
 from episodes.sources.base import IGNORE, OnProgress, silent
@@ -83,6 +84,7 @@ def score_predictions(
 
 
 def _read(file: Path, size: tuple[int, int], ways: int) -> Tensor:
+    check_regular(file)
     try:
         with Image.open(file) as image:
             if image.mode not in ("L", "P"):

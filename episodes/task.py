@@ -2,12 +2,12 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
 from episodes.checks import check_choice, check_type, check_whole, shown
 from episodes.draws import Draws
 from episodes.errors import InputError
+from episodes.files import expanded
 from episodes.folds import Fold, Order, folds, novel_and_base
 from episodes.sampler import Sampler, shortage
 from episodes.sources import open_source
@@ -145,7 +145,7 @@ class Task:
         if settings.pairs is not None:
             dealt = folds(len(source.classes), order=settings.fold_order)
             touched = [fold for fold, own in enumerate(dealt) if set(own) & set(classes)]
-            lists = Path(settings.pairs).expanduser()
+            lists = expanded(settings.pairs)
             absent: Absent = "error" if not settings.allow_missing else "keep" if keep_missing else "leave out"
             pairs = pairs_from_lists(source, lists, split, touched, absent, settings.fold_order)
             return Pools(pairs.of(classes), pairs.of(classes))

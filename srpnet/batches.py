@@ -1,6 +1,6 @@
 """Episodes as tensors, loaded in other processes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 import torch
@@ -101,12 +101,12 @@ class EpisodeDataset(Dataset[EpisodeTensors | InputError]):
             return error
 
 
-def shares(steps: Iterable[int], batch: int, world: World) -> list[list[int]]:
-    """For each step, the episodes of this process: its part of episodes step * batch .. (step + 1) * batch - 1.
+def shares(steps: Iterable[int], batch: int, world: World) -> Iterator[list[int]]:
+    """For each step, lazily, the episodes of this process: its part of episodes step * batch .. (step + 1) * batch - 1.
 
-    >>> shares(range(2, 4), batch=6, world=World(rank=1, size=3))
+    >>> list(shares(range(2, 4), batch=6, world=World(rank=1, size=3)))
     [[14, 15], [20, 21]]
     """
     share = batch // world.size
     firsts = (step * batch + world.rank * share for step in steps)
-    return [list(range(first, first + share)) for first in firsts]
+    return (list(range(first, first + share)) for first in firsts)

@@ -7,6 +7,10 @@ from typing import Any
 
 from torch.distributed import is_torchelastic_launched
 
+ALWAYS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (*ALWAYS, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
+"""Windows has no SIGHUP, which is sent when a terminal closes."""
+
 
 class Interrupted(Exception):
     """Training was asked to stop and has saved its state."""
@@ -18,13 +22,15 @@ class Interrupted(Exception):
 
 def leave_signals_to_the_parent(_: int) -> None:
     """For a loader's process: a terminal and most job schedulers signal the whole group, and the parent decides."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager
 def stop_requested() -> Iterator[Callable[[], bool]]:
-    """Within it, the first Ctrl-C or SIGTERM only asks to stop, and a second one interrupts at once.
+    """Within it, the first Ctrl-C, SIGTERM or SIGHUP only asks to stop, and a second one interrupts at once.
+
+    A SIGHUP that is ignored, as under nohup, stays ignored.
 
     Under torchrun every signal only asks: it passes on what it hears itself, so that one signal to all processes of a
     job comes twice. It also ends whoever takes longer than its --shutdown-timeout.
@@ -38,7 +44,8 @@ def stop_requested() -> Iterator[Callable[[], bool]]:
             signal.signal(number, before[signal.Signals(number)])
 
     try:
-        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+        heard = [number for number in SIGNALS if number in ALWAYS or signal.getsignal(number) != signal.SIG_IGN]
+        before = {number: signal.signal(number, ask) for number in heard}
     except ValueError:  # signals belong to the main thread; elsewhere nobody can press Ctrl-C
         yield lambda: False
         return

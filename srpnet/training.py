@@ -1,7 +1,7 @@
 """Episodic training: sample a batch of episodes, restore supports, segment queries, step; save so that it can go on."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 
 from episodes.errors import InputError
 from episodes.files import atomic_write
+from episodes.inputs import check_regular
 from episodes.world import ALONE, World
 from srpnet.batches import EpisodeDataset, EpisodeTensors, Indexed, shares
 from srpnet.inference import QueryInference
@@ -23,6 +24,7 @@ from srpnet.losses import segmentation_loss
 from srpnet.network import SRPNet
 from srpnet.recipe import TrainingSettings, lr_factor, make_optimizer
 from srpnet.runtime import Runtime
+from srpnet.workers import batches_of, handed_over
 
 LOCAL = {"device", "cache_limit", "training.workers", "data.data", "data.pairs"}
 """Settings that may differ among the processes of a run. Of paths the content counts: pairs are compared by hash."""
@@ -107,14 +109,16 @@ class TrainingRun:
 
         Raises:
             InputError: if an episode cannot be loaded or learned from, or training diverges.
-            Interrupted: after Ctrl-C or SIGTERM to any process, when the step is done and saved.
+            Interrupted: after Ctrl-C, SIGTERM or SIGHUP to any process, when the step is done and saved.
         """
         settings = self.settings
         meter = Meter(self.world)
         on_step(self.step, settings.steps)
-        with stop_requested() as stopping:
-            for batch in self._batches(episodes):
-                lr = self._learn(batch, meter)
+        self.network.train()
+        with stop_requested() as stopping, batches_of(self._loader(episodes)) as batches:
+            for batch in batches:
+                self.world.agree(next((bad for bad in batch if isinstance(bad, InputError)), None))
+                lr = self._learn([episode for episode in batch if not isinstance(episode, InputError)], meter)
                 self.step += 1
                 on_step(self.step, settings.steps)
                 last = self.step == settings.steps
@@ -158,47 +162,50 @@ class TrainingRun:
 
     def _load(self) -> None:
         file = self.folder / "training.pt"
+        check_regular(file)
         try:
             state = torch.load(file, map_location="cpu", weights_only=True)
-            begun = state["identity"]
+            begun = dict(state["identity"])
         except FileNotFoundError:
             raise InputError(
                 f"there is no run to resume in {self.folder}: leave out --resume, or name its --out"
             ) from None
         except Exception as error:  # torch raises many kinds for a damaged file
-            reason = next(iter(str(error).splitlines()), type(error).__name__)
-            raise InputError(f"{file} cannot be read ({reason}): start again without --resume") from None
+            raise _damaged(file, error) from None
         if name := difference(self.identity, begun):
             raise InputError(
                 f"{self.folder} was begun with {name} = {begun.get(name)}, not {self.identity[name]}: "
                 "resume with the same settings, or train in another folder"
             )
-        self.network.load_state_dict(state["network"], strict=False)
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.validations = state["step"], state["validations"]
+        try:
+            self._restore(state)
+        except Exception as error:  # as many kinds for what fits no such network or optimizer
+            raise _damaged(file, error) from None
         if self.world.first:
             keep_lines(self.folder / "log.jsonl", self.step)
 
-    def _batches(self, episodes: Indexed) -> Iterator[list[EpisodeTensors]]:
-        """This process's share of the batches of the steps that are left.
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        """Take over what `_write` kept; raises nearly anything if it is something else."""
+        weights, own = state["network"], trainable_state(self.network)
+        if weights.keys() != own.keys() or not all(value.isfinite().all() for value in weights.values()):
+            raise ValueError("it does not hold the weights that are trained, or NaN among them")
+        self.network.load_state_dict(weights, strict=False)
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step = int(state["step"])
+        self.validations = {int(step): float(score) for step, score in state["validations"].items()}
 
-        Raises:
-            InputError: if an episode of any process cannot be loaded.
-        """
+    def _loader(self, episodes: Indexed) -> DataLoader[EpisodeTensors | InputError]:
+        """This process's share of the batches of the steps that are left."""
         settings = self.settings
-        loader: DataLoader[EpisodeTensors | InputError] = DataLoader(
+        return DataLoader(
             EpisodeDataset(episodes, 0, settings.steps * settings.batch),
             batch_sampler=shares(range(self.step, settings.steps), settings.batch, self.world),
-            collate_fn=list,
+            collate_fn=handed_over,
             num_workers=settings.workers,
             worker_init_fn=leave_signals_to_the_parent,
             generator=torch.Generator(),  # else the loader draws a seed for its workers from the global state
             pin_memory=self.runtime.device.type == "cuda",
         )
-        self.network.train()
-        for batch in loader:
-            self.world.agree(next((bad for bad in batch if isinstance(bad, InputError)), None))
-            yield batch
 
     def _learn(self, batch: Sequence[EpisodeTensors], meter: Meter) -> float:
         """One optimizer step over this process's share of a batch; returns the head's learning rate."""
@@ -292,6 +299,11 @@ def _loss(
     if meter is not None:
         meter.add(episode, query_logits, support_logits, query_loss, support_loss, loss)
     return loss
+
+
+def _damaged(file: Path, error: Exception) -> InputError:
+    reason = next(iter(str(error).splitlines()), type(error).__name__)
+    return InputError(f"{file} cannot be read ({reason}): start again without --resume")
 
 
 def trainable_state(network: SRPNet) -> dict[str, Tensor]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from episodes.building.archives import Workshop
 from episodes.building.coco import make_coco
 from episodes.building.pascal import make_pascal
-from episodes.files import locked
+from episodes.files import expanded, locked
 from episodes.sources.base import OnProgress, silent
 
 MAKERS: Mapping[str, Callable[[Workshop, Sequence[Path]], None]] = {"pascal": make_pascal, "coco": make_coco}
@@ -29,7 +29,7 @@ def build(kind: str, root: Path, given: Sequence[Path] = (), on_progress: OnProg
         InputError: if the folder holds something else or is being built already, an archive cannot be had or is not the
             published one, or a file cannot be written.
     """
-    with locked(root.expanduser(), "built"):
+    with locked(expanded(root), "built"):
         workshop = Workshop(root, on_progress)
         if not workshop.ready:
             MAKERS[kind](workshop, given)

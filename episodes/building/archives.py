@@ -12,7 +12,7 @@ from pathlib import Path
 from torchvision.datasets.utils import download_url
 
 from episodes.errors import InputError
-from episodes.files import LOCK, check_folder, write_json
+from episodes.files import LOCK, check_folder, expanded, write_json
 from episodes.inputs import check_regular, read_json
 from episodes.sources.base import OnProgress
 
@@ -53,7 +53,7 @@ class Workshop:
     """
 
     def __init__(self, root: Path, on_progress: OnProgress) -> None:
-        self.root, self.on_progress = root.expanduser(), on_progress
+        self.root, self.on_progress = expanded(root), on_progress
         check_folder(self.root, "--root")
         self.folder = self.root / WORKSHOP
         held = (file for file in self.root.iterdir() if file.name != LOCK) if self.root.exists() else ()

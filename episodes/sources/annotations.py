@@ -17,6 +17,7 @@ from typing import IO, Any
 
 from episodes.errors import InputError
 from episodes.files import atomic_write, cache_folder, check_folder
+from episodes.inputs import check_regular
 from episodes.sources.base import IGNORE, Array, OnProgress
 from episodes.sources.index import Index, class_index, fingerprint
 from episodes.sources.processes import processes
@@ -67,6 +68,7 @@ class Annotations:
         _need_libraries()
         self.path = path
         self._on_progress = on_progress
+        check_regular(path)
         try:
             with path.open("rb") as file:
                 self._sha256 = hashlib.file_digest(file, "sha256").hexdigest()

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from episodes.errors import InputError
+from episodes.files import expanded
 from episodes.sources.annotations import Annotations
 from episodes.sources.base import Array, OnProgress, Split, Teller, silent
 from episodes.sources.index import Index
@@ -34,7 +35,7 @@ class Coco:
     """
 
     def __init__(self, root: Path | str, name: str | None = None, on_progress: OnProgress = silent) -> None:
-        self.root = Path(root).expanduser()
+        self.root = expanded(root)
         self.name = name or f"coco:{root}"
         self._on_progress = Teller(on_progress)
         self._layout = _layout(self.root)

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from episodes.errors import InputError
+from episodes.files import expanded
 from episodes.folds import Fold
 from episodes.sources.base import IGNORE, Array, Labels, OnProgress, Split, Teller, silent
 from episodes.sources.index import class_index, fingerprint
@@ -43,7 +44,7 @@ class Fss:
     """
 
     def __init__(self, root: Path | str, name: str | None = None, on_progress: OnProgress = silent) -> None:
-        self.root = Path(root).expanduser()
+        self.root = expanded(root)
         self.name = name or f"fss:{root}"
         self._on_progress = Teller(on_progress)
         self._lists = {split: _names(self.root, files) for split, files in LISTS.items()}

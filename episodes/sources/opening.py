@@ -13,6 +13,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
 from episodes.errors import InputError
+from episodes.inputs import check_regular
 from episodes.sources.depth import Values
 
 LOSSY = {"JPEG", "MPO", "WEBP", "AVIF", "HEIF", "JPEG2000"}
@@ -54,6 +55,7 @@ def open_picture(path: Path | str, upright: bool = False) -> Opened:
         FileNotFoundError: There is no such file.
         InputError: It is damaged or no picture, or takes a library that is not there.
     """
+    check_regular(path)
     with readable(path):
         try:
             image = _head(path)
@@ -72,6 +74,7 @@ def check_picture(path: Path | str) -> None:
         FileNotFoundError: There is no such file.
         InputError: It is no picture, or takes a library that is not there.
     """
+    check_regular(path)
     with readable(path):
         try:
             _head(path).close()

@@ -8,6 +8,8 @@ from typing import Literal
 import numpy as np
 
 from episodes.errors import InputError
+from episodes.files import expanded
+from episodes.inputs import check_regular
 from episodes.sources.base import IGNORE, PASCAL_CLASSES, Array, OnProgress, Split, Teller, silent
 from episodes.sources.index import Index, areas_of, class_index, fingerprint
 from episodes.sources.pictures import check_sizes, open_picture, read_photograph
@@ -35,7 +37,7 @@ class Voc:
     """
 
     def __init__(self, root: Path | str, name: str | None = None, on_progress: OnProgress = silent) -> None:
-        self.root = Path(root).expanduser()
+        self.root = expanded(root)
         self.name = name or f"pascal:{root}"
         self.classes = PASCAL_CLASSES
         self._on_progress = Teller(on_progress)
@@ -125,6 +127,7 @@ class Voc:
 def _read_ids(path: Path) -> tuple[str, ...]:
     """One id a line, in order; blank lines and spaces around an id are let pass."""
     ids: dict[str, None] = {}
+    check_regular(path)
     text = path.read_text(encoding="utf-8-sig", errors="replace")
     for number, line in enumerate(text.splitlines(), start=1):
         id = line.strip()

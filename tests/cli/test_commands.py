@@ -1,6 +1,7 @@
 """The commands as a person types them, on the stickers, with a backbone of random weights and tiny pictures."""
 
 import json
+import os
 import warnings
 from dataclasses import is_dataclass
 from enum import Enum
@@ -225,12 +226,41 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     assert not list(tmp_path.rglob("result.json"))
 
 
-@pytest.mark.parametrize(("text", "named"), [("fold = ", "TOML"), ("colour-of-sky = 1", "--colour-of-sky")])
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("fold = ", "TOML"),
+        ("colour-of-sky = 1", "--colour-of-sky"),
+        ("steps = [3]", "steps cannot be list"),
+        ("steps = true", "steps cannot be bool"),
+        ("steps = 3.7", "steps cannot be float"),
+        ("steps = inf", "steps cannot be float"),
+        ("alpha = 1979-05-27", "alpha cannot be date"),
+        ("both-ways = 1", "both-ways cannot be int"),
+        ("data = {a = 1}", "data cannot be dict"),
+        ('pairs = "a\\u0000b"', "pairs cannot be str"),
+        ("a = " + "[" * 3000, "not valid TOML"),
+    ],
+)
 def test_a_bad_config_file_is_named(text: str, named: str) -> None:
     Path("settings.toml").write_text(text)
     message = refused(srpnet("train", "--config", "settings.toml"))
     assert "settings.toml" in message
     assert named in message
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes of POSIX")
+def test_a_named_pipe_is_never_opened() -> None:
+    os.mkfifo("pipe")
+    for words in (
+        ("train", "--config", "pipe"),
+        ("eval", "--manifest", "pipe"),
+        ("eval", "--data", "pascal:pipe"),
+        ("compare", "pipe", "pipe"),
+        ("weights", "--name", "keras-v1", "--file", "pipe"),
+        ("predict", "--support", "pipe", "pipe", "pipe", "--out", "found"),
+    ):
+        refused(srpnet(*words))
 
 
 def test_a_mistyped_folder_is_not_looked_for_on_the_internet() -> None:

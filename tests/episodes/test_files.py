@@ -2,13 +2,16 @@
 
 import errno
 import os
+import stat
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from episodes.errors import InputError
-from episodes.files import atomic_write, cache_folder, check_folder, write_json, write_text
+from episodes.files import atomic_write, cache_folder, check_folder, expanded, write_json, write_text
 
 
 @pytest.fixture
@@ -200,3 +203,47 @@ def test_a_file_system_that_cannot_wait_for_the_disk_is_written_to(
     monkeypatch.setattr(os, "fsync", fail)
     write_text(tmp_path / "file.txt", "new")
     assert (tmp_path / "file.txt").read_text() == "new"
+
+
+@pytest.fixture
+def nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A user without a home, as in a container that runs under any number, and a temporary folder."""
+    for name in ("SRPNET_CACHE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+    def unknown(*_: Any) -> None:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", unknown)
+    monkeypatch.setattr(Path, "expanduser", unknown)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path / f"srpnet-{os.getuid()}"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_a_cache_without_a_home_is_private(nobody: Path) -> None:
+    assert cache_folder() == nobody
+    assert stat.S_IMODE(nobody.stat().st_mode) == 0o700
+    assert cache_folder() == nobody
+    with pytest.raises(InputError, match="~x/y: it is not known where that home folder is"):
+        expanded("~x/y")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_a_planted_cache_is_not_taken(nobody: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nobody.mkdir(mode=0o777)
+    nobody.chmod(0o777)
+    with pytest.raises(InputError, match="is not yours alone: set SRPNET_CACHE"):
+        cache_folder()
+    nobody.rmdir()
+    (tmp_path / "own").mkdir(mode=0o700)
+    nobody.symlink_to(tmp_path / "own")
+    with pytest.raises(InputError, match="is not yours alone: set SRPNET_CACHE"):
+        cache_folder()
+    nobody.unlink()
+    nobody.write_text("a file")
+    with pytest.raises(InputError, match="is not yours alone: set SRPNET_CACHE"):
+        cache_folder()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    with pytest.raises(InputError, match=r"no room for a cache .*: set SRPNET_CACHE"):
+        cache_folder()

@@ -13,7 +13,7 @@ import torch
 
 from episodes.errors import InputError
 from srpnet.checkpoints import load_network
-from srpnet.interrupts import Interrupted, leave_signals_to_the_parent, stop_requested
+from srpnet.interrupts import SIGNALS, Interrupted, leave_signals_to_the_parent, stop_requested
 from tests.srpnet.runs import Begin, assert_same_run, interrupt, log_of, run_until, same, weights_of
 
 
@@ -58,9 +58,23 @@ def test_a_stop_during_the_last_step_is_not_lost(begin: Begin, episodes: Any, wo
     assert_same_run(again, unbroken)
 
 
-def test_a_termination_stops_as_well(begin: Begin, episodes: Any) -> None:
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_termination_stops_as_well(begin: Begin, episodes: Any, number: int) -> None:
     with pytest.raises(Interrupted):
-        run_until(begin(), episodes, 2, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        run_until(begin(), episodes, 2, lambda: os.kill(os.getpid(), number))
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no SIGHUP")
+def test_a_hangup_that_is_ignored_stays_ignored(begin: Begin, episodes: Any) -> None:
+    """As under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stop_requested() as stopping:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not stopping()
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 @pytest.mark.parametrize("step", [3, 4, 5])
@@ -183,9 +197,9 @@ def test_another_programs_state_is_an_input_error(begin: Begin) -> None:
 @pytest.fixture
 def handlers() -> Iterator[None]:
     """Fails a test that leaves a signal handler behind."""
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    before = [signal.getsignal(number) for number in SIGNALS]
     yield
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+    assert [signal.getsignal(number) for number in SIGNALS] == before
 
 
 @pytest.mark.usefixtures("handlers")
@@ -219,7 +233,7 @@ def test_stopping_where_signals_cannot_be_heard() -> None:
 
 
 def test_a_loaders_process_leaves_signals_to_its_parent() -> None:
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in SIGNALS}
     try:
         leave_signals_to_the_parent(0)
         assert {signal.getsignal(number) for number in before} == {signal.SIG_IGN}
