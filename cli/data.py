@@ -12,7 +12,7 @@ from rich.text import Text
 from cli.options import BadInput, announce_data, data_options, percent, pick
 from cli.printing import cell, say
 from cli.progress import Bars
-from episodes.names import for_terminal, shown
+from episodes.names import for_display, for_terminal
 
 if TYPE_CHECKING:
     from episodes.leakage import Leakage
@@ -55,11 +55,13 @@ def report(ctx: click.Context, /, out: Path | None, **flags: Any) -> None:
 @command.command("check")
 @click.argument("source")
 @click.option("--pairs", type=click.Path(path_type=Path), help="Check this folder of pair lists beside it.")
-def check(source: str, pairs: Path | None) -> None:
+@click.option("--strict", is_flag=True, help="A single record that has to be passed over is an error.")
+def check(source: str, pairs: Path | None, strict: bool) -> None:
     """Look whether a data folder is as it should be: layout, lists, every photograph with its mask.
 
     SOURCE is pascal:PATH, coco:PATH or fss:PATH. What is wrong is named with its mend, and then the exit code is 2.
-    What merely differs from the published data set, as in a part of it, is a note.
+    Records that cannot be used are passed over by every command, and counted here; more than a tenth of a kind is an
+    error, and with --strict a single one. What merely differs from the published data set is a note.
 
     \b
     Example:
@@ -68,7 +70,7 @@ def check(source: str, pairs: Path | None) -> None:
     from episodes.doctor import check
 
     with Bars(Console(stderr=True)) as bars:
-        found = check(source, pairs, bars.update)
+        found = check(source, pairs, bars.update, strict)
     console = Console()
     for fact in found.facts:
         say(console, fact)
@@ -77,7 +79,8 @@ def check(source: str, pairs: Path | None) -> None:
         console.print(Text.assemble((finding.weight, style), ": ", for_terminal(finding.text)), soft_wrap=True)
     if found.errors:
         raise BadInput(f"{source} is not in order, see above (errors: {found.errors})")
-    say(console, f"{source} is in order")
+    passed_over = any(finding.weight == "passed over" for finding in found.findings)
+    say(console, f"{source} is in order{', but for what is passed over' if passed_over else ''}")
 
 
 @command.command("prepare")
@@ -127,7 +130,9 @@ def print_leakage(found: "Leakage", console: Console) -> None:
     table.add_row("pairs", *(f"{rule.pairs}" for rule in found.effects))
     table.add_row("pixels as background", *(f"{rule.background:,}" for rule in found.effects))
     table.add_row("pixels ignored", *(f"{rule.ignored:,}" for rule in found.effects))
-    table.add_row("classes left out", *(Text(", ".join(map(shown, rule.left_out)) or "-") for rule in found.effects))
+    table.add_row(
+        "classes left out", *(Text(", ".join(map(for_display, rule.left_out)) or "-") for rule in found.effects)
+    )
     console.print(table)
     lines = [f"trained on and tested on: {id}" for id in found.shared]
     lines += [

@@ -172,6 +172,8 @@ def print_result(result: dict[str, Any], console: Console) -> None:
         print_negatives(result["negatives"], console)
     for departure in result["departures"]:
         say(console, f"not as in {rules['name']}: {departure}")
+    for remark in result.get("data_notes", ()):
+        say(console, f"data: {remark}")
     if note := result.get("note"):
         say(console, note)
     pace = f"{result['seconds'] / result['episodes']:.2f} s an episode"

@@ -126,6 +126,9 @@ data_options = together(
         "--allow-missing", is_flag=True, help="Leave out, and count, listed pairs whose photograph is absent."
     ),
     click.option(
+        "--strict", is_flag=True, help="Refuse data of which any record has to be passed over, instead of a tenth."
+    ),
+    click.option(
         "--min-pixels",
         type=int,
         help="Without --pairs: pixels of a class that make a pair.  [default: 2048; of FSS-1000: 1]",
@@ -171,7 +174,7 @@ plan_options = together(
     ),
     click.option("--episodes", type=int, help="How many for each seed.  [default: the protocol's]"),
     click.option("--seeds", type=int, help="How many runs, each with the next seed.  [default: the protocol's]"),
-    click.option("--classes", default="", help="Only these novel classes, with commas between."),
+    click.option("--classes", default="", help="Only these novel classes, names or numbers with commas between."),
 )
 
 runtime_options = together(

@@ -3,7 +3,7 @@
 from rich.console import Console
 from rich.text import Text
 
-from episodes.names import for_terminal, shown
+from episodes.names import for_display, for_terminal
 
 
 def say(console: Console, line: str, style: str = "") -> None:
@@ -13,4 +13,4 @@ def say(console: Console, line: str, style: str = "") -> None:
 
 def cell(name: str) -> Text:
     """A name in a table."""
-    return Text(shown(name))
+    return Text(for_display(name))

@@ -63,8 +63,9 @@ def compare(first: Path, second: Path, resampling: Resampling | None = None) -> 
     )
     named = [*FIGURES, *names.values()]
     replicates = (resampling or Resampling()).figures(rows, names, rules)
-    spread = intervals(None if replicates is None else replicates[:, 1] - replicates[:, 0], named)
+    places = [str(place) for place in range(len(named))]  # a class may be called mIoU
+    spread = intervals(None if replicates is None else replicates[:, 1] - replicates[:, 0], places).values()
     return [
-        Difference(name, one, two, spread[name], name not in runs[0].not_drawn)
-        for name, one, two in zip(named, first_figures, second_figures, strict=True)
+        Difference(name, one, two, interval, name not in runs[0].not_drawn)
+        for name, one, two, interval in zip(named, first_figures, second_figures, spread, strict=True)
     ]

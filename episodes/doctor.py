@@ -10,12 +10,14 @@ from typing import Literal, get_args
 import numpy as np
 
 from episodes.errors import InputError
+from episodes.names import for_display
 from episodes.sources import open_source
-from episodes.sources.base import OnProgress, Source, Split, silent
+from episodes.sources.base import IGNORE, OnProgress, Source, Split, silent
 from episodes.sources.coco import Coco
 from episodes.sources.pairs import pairs_from_lists
+from episodes.sources.remarks import Remark, Remarked
 
-Weight = Literal["error", "note"]
+Weight = Literal["error", "passed over", "note"]
 
 PHOTOGRAPHS: Mapping[str, Mapping[Split, Sequence[int]]] = {
     "pascal": {"train": (10582, 1464), "val": (1449,)},
@@ -33,7 +35,7 @@ class Finding:
     """Something that is not as expected.
 
     Attributes:
-        weight: An `error` stops work that needs the file; a `note` is worth knowing.
+        weight: An `error` stops work; what is `passed over` is left out of it; a `note` is worth knowing.
         text: What, where, and how to mend it.
     """
 
@@ -61,13 +63,14 @@ class Diagnosis:
         return sum(finding.weight == "error" for finding in self.findings)
 
 
-def check(data: str, pairs: Path | None = None, on_progress: OnProgress = silent) -> Diagnosis:
+def check(data: str, pairs: Path | None = None, on_progress: OnProgress = silent, strict: bool = False) -> Diagnosis:
     """Look at the layout, at the lists, and at every photograph with its mask.
 
     Args:
         data: `pascal:PATH`, `coco:PATH`, `fss:PATH` or `stickers`.
         pairs: Folder of pair lists to check beside it.
         on_progress: Told how far it is.
+        strict: What is passed over is an error.
     """
     findings: list[Finding] = []
     splits: dict[Split, Sequence[str]] = {}
@@ -88,16 +91,22 @@ def check(data: str, pairs: Path | None = None, on_progress: OnProgress = silent
         findings.append(Finding("error", f"{shared[0]} is listed in train and in val{_more(shared)}: list it once"))
     shown: Counter[int] = Counter()
     for split, ids in splits.items():
+        try:
+            remarks = source.remarks(split) if isinstance(source, Remarked) else []
+        except InputError as error:
+            findings.append(Finding("error", str(error)))
+            continue
+        findings += _remarked(remarks, strict)
         faults, seen = _photographs(source, split, ids, on_progress)
         findings += faults
         shown += seen
-    if nowhere := [name for label, name in enumerate(source.classes, start=1) if name and not shown[label]]:
-        findings.append(Finding("note", f"no photograph shows {', '.join(nowhere[:5])}{_more(nowhere, 5)}"))
+    findings += _classes(source.classes, shown, splits)
     if pairs is not None:
         found, listed = _pairs(source, kind, pairs)
         findings += found
         facts += listed
-    return Diagnosis(data, facts, sorted(findings, key=lambda finding: finding.weight))
+    order = get_args(Weight)
+    return Diagnosis(data, facts, sorted(findings, key=lambda finding: order.index(finding.weight)))
 
 
 def _counts(kind: str, classes: int, splits: Mapping[Split, Sequence[str]]) -> Iterable[Finding]:
@@ -109,12 +118,40 @@ def _counts(kind: str, classes: int, splits: Mapping[Split, Sequence[str]]) -> I
             yield Finding("note", f"{split} lists {len(ids):,} photographs, where the whole data set has {whole}")
 
 
+def _remarked(remarks: Iterable[Remark], strict: bool) -> Iterable[Finding]:
+    for remark in remarks:
+        if remark.refused(strict):
+            yield Finding("error", remark.refusal(strict))
+        else:
+            yield Finding("passed over" if remark.passed_over else "note", remark.counted)
+
+
+def _classes(names: Sequence[str], shown: Counter[int], splits: Mapping[Split, Sequence[str]]) -> Iterable[Finding]:
+    """Whether there is anything to learn or to find."""
+    nowhere = [name for label, name in enumerate(names, start=1) if name and not shown[label]]
+    if not any(splits.values()):
+        yield Finding("error", "no photograph is listed: look at the lists")
+    elif not any(shown[label] for label, name in enumerate(names, start=1) if name):
+        text = "no class has a pixel that can be used"
+        if shown[IGNORE]:
+            text += f": of all labels above 0 the masks hold {IGNORE} alone, which is ignored"
+        yield Finding("error", f"{text}; label maps hold the numbers of the classes, 1..{len(names)}")
+    elif nowhere:
+        few = ", ".join(map(for_display, nowhere[:5]))
+        yield Finding("note", f"no photograph shows {few}{_more(nowhere, 5)}")
+
+
 def _photographs(
     source: Source, split: Split, ids: Sequence[str], on_progress: OnProgress
 ) -> tuple[list[Finding], Counter[int]]:
-    """Faults of photographs and masks, at most three of a kind in full; and how many show each class."""
+    """What is wrong with photographs and masks beside what is passed over, at most three of a kind in full.
+
+    Also how many show each label.
+    """
 
     def look(id: str) -> str | list[int]:
+        if not source.has(id):  # passed over, and counted there
+            return []
         try:
             labels: list[int] = np.unique(source.load(id)[1]).tolist()
         except InputError as error:
@@ -123,18 +160,23 @@ def _photographs(
 
     faults: dict[str, list[str]] = {}
     shown: Counter[int] = Counter()
+    ignored = 0
     with ThreadPoolExecutor() as pool:
         for done, found in enumerate(pool.map(look, ids), start=1):
             if isinstance(found, str):
                 faults.setdefault(found.rpartition(": ")[2], []).append(found)  # the mend tells the kind
             else:
                 shown.update(found)
-            on_progress(f"Looking at the {split} photographs", done, len(ids))
-    return [
+                ignored += IGNORE in found and set(found) <= {0, IGNORE}
+            on_progress(f"Decoding the {split} photographs", done, len(ids))
+    findings = [
         Finding("error", text + (_more(alike, 3) if place == 2 else ""))
         for alike in faults.values()
         for place, text in enumerate(alike[:3])
-    ], shown
+    ]
+    if ignored:
+        findings.append(Finding("note", f"{ignored} of the {split} masks hold {IGNORE} (ignored) and no class"))
+    return findings, shown
 
 
 def _pairs(source: Source, kind: str, folder: Path) -> tuple[list[Finding], list[str]]:

@@ -24,10 +24,10 @@ def for_terminal(text: str) -> str:
     return text if text.isprintable() else "".join(map(_spelled, text))
 
 
-def shown(name: str, longest: int = LONGEST) -> str:
+def for_display(name: str, longest: int = LONGEST) -> str:
     """A name as a table, a picture or a message shows it: as `for_terminal`, quoted if empty, and cut if very long.
 
-    >>> shown("dog"), shown(""), len(shown("x" * 300))
+    >>> for_display("dog"), for_display(""), len(for_display("x" * 300))
     ('dog', "''", 80)
     """
     safe = for_terminal(name) if name.strip() else repr(name)

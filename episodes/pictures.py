@@ -14,7 +14,7 @@ from episodes.files import atomic_write
 from episodes.geometry import Geometry
 from episodes.loading import Loader
 from episodes.manifest import Manifest
-from episodes.names import for_path, shown
+from episodes.names import for_display, for_path
 from episodes.sources.base import IGNORE, Array, Source
 
 # Okabe and Ito's palette, which the colour-blind can tell apart; one colour a way, in turn.
@@ -65,7 +65,7 @@ def panel(
         note: A line below, for example where the data come from.
     """
     tiles: list[tuple[str, Image.Image]] = []
-    names = [shown(name, LONGEST_NAME) for name in names]
+    names = [for_display(name, LONGEST_NAME) for name in names]
     shots = [name for name, way in zip(names, episode.spec.supports, strict=True) for _ in way]
     for name, support in zip(shots, episode.supports(), strict=True):
         tiles.append((f"support: {name}", overlay(_picture(support), episode.labels(support).numpy())))

@@ -87,7 +87,8 @@ def _intervals(outcome: Outcome, rules: Protocol, resampling: Resampling) -> dic
     for prefix, role in roles.items():
         replicates = resampling.figures([outcome.records.role(role).rows], names, rules)
         own = None if replicates is None else replicates[:, 0]
-        spread = intervals(own, ["miou", "fb_iou", *names.values()]).values()
+        figures = ["miou", "fb_iou", *map(str, names)]  # labels, as a class may be called miou
+        spread = intervals(own, figures).values()
         miou, fb_iou, *classes = (None if interval is None else list(interval) for interval in spread)
         found |= {f"{prefix}miou": miou, f"{prefix}fb_iou": fb_iou}
         if role == "query":

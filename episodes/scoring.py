@@ -98,6 +98,7 @@ def score(
             contents[name] = result(outcome, plan.rules, settings, pairs, about, departed, resampling, present_above)
             if plan.partial:
                 contents[name]["left_out"] = plan.left_out_record
+            contents[name]["data_notes"] = [str(remark) for remark in plan.task.remarks(plan.rules.split)]
             with world.together():
                 if world.first and name in folders:
                     folder = folders[name]

@@ -9,10 +9,13 @@ from episodes.draws import Draws
 from episodes.errors import InputError
 from episodes.files import expanded
 from episodes.folds import Fold, Order, folds, novel_and_base
+from episodes.names import for_display
 from episodes.sampler import Sampler, shortage
 from episodes.sources import open_source
 from episodes.sources.base import Divided, OnProgress, Source, Split, silent
 from episodes.sources.pairs import Absent, Pairs, pairs_from_areas, pairs_from_lists
+from episodes.sources.pictures import Missing
+from episodes.sources.remarks import Remark, Remarked, check_remarks
 
 NovelPixels = Literal["background", "ignore", "drop"]
 
@@ -30,6 +33,7 @@ class DataSettings:
         fold: Which classes are novel; `all` is for training every class, or for testing every class.
         folds: Number of folds, up to 1000.
         fold_order: `contiguous` blocks of classes, or `interleaved`.
+        strict: Refuse data of which anything has to be passed over, see `Remark`.
 
     Raises:
         InputError: if one is of another type or out of its range.
@@ -42,10 +46,11 @@ class DataSettings:
     fold: Fold = 0
     folds: int = 4
     fold_order: Order = "contiguous"
+    strict: bool = False
 
     def __post_init__(self) -> None:
         check_type(self, str, "data")
-        check_type(self, bool, "allow_missing")
+        check_type(self, bool, "allow_missing", "strict")
         if self.min_pixels is not None:
             check_whole(self, 1, 1_000_000_000, "min_pixels")
         if self.fold != "all" and (type(self.fold) is not int or abs(self.fold) > 1_000):
@@ -114,16 +119,25 @@ class Task:
         return {label: self.source.classes[label - 1] for label in sorted(classes)}
 
     def labels(self, names: Sequence[str], among: Collection[int], what: str) -> tuple[int, ...]:
-        """The labels of these class names.
+        """The labels of these classes, each given by its name or, as text, by its label.
 
         Raises:
-            InputError: if a name is not one of the classes `among`, which are called `what` in the message.
+            InputError: if one is none of the classes `among`, which are called `what` in the message.
         """
-        known = {name: label for label, name in self.names(among).items()}
+        named = self.names(among)
+        known = {str(label): label for label in named} | {name: label for label, name in named.items()}
         for name in names:
             if name not in known:
-                raise InputError(f"{name!r} is no {what} of fold {self.settings.fold}: there are {', '.join(known)}")
+                there = ", ".join(
+                    for_display(name) if _can_be_listed(name) else f"{label} ({for_display(name)})"
+                    for label, name in named.items()
+                )
+                raise InputError(f"{name!r} is no {what} of fold {self.settings.fold}: there are {there}")
         return tuple(sorted({known[name] for name in names}))
+
+    def remarks(self, split: Split) -> list[Remark]:
+        """What of a split is passed over, or used otherwise than as it lies there."""
+        return list(self.source.remarks(split)) if isinstance(self.source, Remarked) else []
 
     def pools(
         self,
@@ -140,8 +154,14 @@ class Task:
             keep_missing: Keep listed pairs whose photograph is not there, if the settings allow that some are missing.
             min_pixels, any_size: Where there are no pair lists, see `pairs_from_areas`; by default those of the
                 settings. `any_size` is of queries alone.
+
+        Raises:
+            InputError: if too much of the split has to be passed over, or the lists are wrong.
         """
         settings, source = self.settings, self.source
+        lists_what_is_there = settings.allow_missing or settings.pairs is not None  # which is seen to there
+        remarks = [each for each in self.remarks(split) if not (lists_what_is_there and each.what == Missing.kind)]
+        check_remarks(source.name, remarks, settings.strict)
         if settings.pairs is not None:
             dealt = folds(len(source.classes), order=settings.fold_order)
             touched = [fold for fold, own in enumerate(dealt) if set(own) & set(classes)]
@@ -188,7 +208,8 @@ class Task:
         repeats = episodes.get("replacement", False) or episodes.get("drawing") == "hsnet-seed0"
         distinct = 1 if repeats else episodes.get("shot", 1)
         if short := self._short(pools, classes, distinct, episodes.get("query_count", 1)):
-            enough = [name for name in self.names(classes).values() if name not in short]
+            named = self.names(classes).items()
+            enough = [name if _can_be_listed(name) else str(label) for label, name in named if name not in short]
             mend = f" (with enough: --classes {','.join(enough)})" if enough else ""
             raise InputError(next(iter(short.values())) + mend)
         return Sampler(*pools, self.source.classes, role, **episodes)
@@ -252,6 +273,11 @@ class Task:
         named = self.names(classes).items()
         reasons = {name: shortage(name, label, *pools, shot, query_count) for label, name in named}
         return {name: reason for name, reason in reasons.items() if reason}
+
+
+def _can_be_listed(name: str) -> bool:
+    """Whether a class can be chosen by its name in a list with commas between."""
+    return "," not in name and name == name.strip() != ""
 
 
 def _without(pairs: Pairs, source: Source, unseen: Collection[int]) -> Pairs:

@@ -194,6 +194,8 @@ class _Fold:
                 held_back, settings.novel_pixels, drawing=settings.drawing, **settings.episodes()
             )
             pairs = Pools(sampler.supports, sampler.queries).record()
+            for remark in task.remarks("train"):
+                say(f"data: {remark}")
             if short:
                 say(f"Left out of training for want of images: {', '.join(short)}")
             share = task.unseen_share(sampler, held_back)

@@ -29,7 +29,7 @@ from srpnet.workers import batches_of, handed_over
 LOCAL = {"device", "cache_limit", "training.workers", "data.data", "data.pairs"}
 """Settings that may differ among the processes of a run. Of paths the content counts: pairs are compared by hash."""
 FREE = LOCAL | {
-    *("reuse_features", "network.checkpointing"),
+    *("reuse_features", "network.checkpointing", "data.strict"),
     *("training.accumulate", "training.log_every", "training.save_every"),
 }
 """Settings that may differ when a run is resumed, since they move its weights by no more than rounding."""

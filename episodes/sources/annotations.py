@@ -8,24 +8,27 @@ import sqlite3
 import sys
 import tempfile
 import weakref
-from collections.abc import Collection, Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import closing, nullcontext, suppress
+from dataclasses import asdict
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from episodes.errors import InputError
 from episodes.files import atomic_write, cache_folder, check_folder
 from episodes.inputs import check_regular
-from episodes.sources.base import IGNORE, Array, OnProgress
+from episodes.sources.base import Array, OnProgress
+from episodes.sources.coco_records import Image, Records, ids_of
 from episodes.sources.index import Index, class_index, fingerprint
+from episodes.sources.json_stream import JsonStream
+from episodes.sources.pictures import Size
 from episodes.sources.processes import processes
+from episodes.sources.remarks import Remark
 
-Image = tuple[str, int, int]
-"""File name, height and width of a photograph."""
-
-VERSION = 2
+VERSION = 3
 """Of the database; a change of what it holds is a new one."""
 TABLES = f"""
     PRAGMA journal_mode = OFF;  -- a file that is not finished is removed, so nothing is ever rolled back
@@ -34,15 +37,13 @@ TABLES = f"""
     CREATE TABLE photographs (row INTEGER PRIMARY KEY, file TEXT, height INTEGER, width INTEGER);
     CREATE TABLE categories (number INTEGER PRIMARY KEY, name TEXT);
     CREATE TABLE annotations (photograph INTEGER, record TEXT);
+    CREATE TABLE remarks (number INTEGER PRIMARY KEY, record TEXT);
 """
-"""An annotation's `record` is JSON of what is drawn of it."""
-DRAWN = ("id", "category_id", "iscrowd", "segmentation")
+"""An annotation's `record` is JSON of what is drawn of it; that of a remark, of its fields."""
 LISTS = ("images", "categories", "annotations")
 
 CHUNK = 1_000_000
 """Bytes read at once."""
-DEPTH = 1000
-"""A file with more brackets in a row is refused."""
 PROCESSES = 8
 """More would wait for the one that hands out the work."""
 PHOTOGRAPHS_A_PROCESS = 1000
@@ -53,12 +54,15 @@ class Annotations:
     """One annotation file, checked.
 
     The first time, what is needed of it goes into a database in the cache folder, named by the hash of the file's
-    content; if it cannot be written there, into a temporary one. An id is a photograph's file name without its ending.
+    content; if it cannot be written there, into a temporary one. An id is a photograph's file name without its ending;
+    where several have the same, without its folders too, see `ids_of`.
 
     Attributes:
         ids: In file order.
         files: Id -> where the photograph is, below the folder of photographs.
-        classes: Category names by ascending category id.
+        sizes: Id -> its height and width.
+        classes: Category names by ascending category id; equal ones with their number, as `cup (3)`.
+        remarks: What was passed over, or taken otherwise than it is written.
 
     Raises:
         InputError: pycocotools or ijson is not installed, or the file is not there, cut short, or not as COCO's are.
@@ -76,14 +80,20 @@ class Annotations:
             raise _unreadable(path, error) from None
         self._kept = (cache_folder() / "annotations" / f"{self._sha256}-{VERSION}.sqlite").absolute()
         try:
-            photographs, categories = _declared(self._kept)
+            photographs, categories, remarks = _declared(self._kept)
         except (sqlite3.Error, OSError):  # absent, or not what was written
             self._keep()
-            photographs, categories = _declared(self._kept)
-        files, self._sizes = [file for file, *_ in photographs], [size for _, *size in photographs]
-        self.ids: tuple[str, ...] = tuple(Path(file).stem for file in files)
+            photographs, categories, remarks = _declared(self._kept)
+        files = [file for file, *_ in photographs]
+        self.ids: tuple[str, ...] = tuple(ids_of(files))
         self.files: dict[str, str] = dict(zip(self.ids, files, strict=True))
-        self.classes: tuple[str, ...] = tuple(name for _, name in categories)
+        self.sizes: dict[str, Size] = {
+            id: (height, width) for id, (_, height, width) in zip(self.ids, photographs, strict=True)
+        }
+        if len(self.files) < len(files):
+            raise InputError(f"{path}: two photographs have one name but for folder and ending: rename one of them")
+        self.classes: tuple[str, ...] = _named_apart([name for _, name in categories])
+        self.remarks: tuple[Remark, ...] = tuple(remarks)
         self._categories = [number for number, _ in categories]
         self._row = {id: row for row, id in enumerate(self.ids)}
 
@@ -103,7 +113,7 @@ class Annotations:
         """
         from episodes.sources.shapes import draw, paint
 
-        height, width = self._sizes[self._row[id]]
+        height, width = self.sizes[id]
         try:
             return paint(draw(self._photograph(id), self._categories), height, width)
         except ValueError as error:
@@ -117,7 +127,7 @@ class Annotations:
         """
         from episodes.sources import shapes
 
-        made_from = fingerprint(["coco: crowds, then instances from large to small", self._sha256])
+        made_from = fingerprint([f"coco {VERSION}: crowds, then instances from large to small", self._sha256])
         count = min(os.cpu_count() or 1, PROCESSES, len(self.ids) // PHOTOGRAPHS_A_PROCESS)
         program = [sys.executable, "-P", shapes.__file__, json.dumps(self._categories)]
         here = nullcontext(partial(shapes.answer, categories=self._categories))
@@ -143,7 +153,7 @@ class Annotations:
                 annotations = ",".join(record for (record,) in database.execute(query, (row,)))
         except sqlite3.Error as error:
             raise InputError(f"{self._kept} cannot be read ({error}): remove it and start again") from None
-        return f'{{"size": {self._sizes[row]}, "annotations": [{annotations}]}}\n'.encode()
+        return f'{{"size": {json.dumps(self.sizes[id])}, "annotations": [{annotations}]}}\n'.encode()
 
     def _keep(self) -> None:
         """Make the database, for good if it can be, else for as long as this object is there."""
@@ -165,8 +175,8 @@ def _opened(kept: Path) -> closing[sqlite3.Connection]:
     return closing(sqlite3.connect(f"{kept.as_uri()}?mode=ro&immutable=1", uri=True))
 
 
-def _declared(kept: Path) -> tuple[list[Image], list[tuple[int, str]]]:
-    """The photographs, in file order; number and name of each category, ascending.
+def _declared(kept: Path) -> tuple[list[Image], list[tuple[int, str]], list[Remark]]:
+    """The photographs, in file order; number and name of each category, ascending; what was passed over.
 
     Raises:
         sqlite3.Error: The database is absent, cut short, or another.
@@ -179,7 +189,9 @@ def _declared(kept: Path) -> tuple[list[Image], list[tuple[int, str]]]:
         if found.fetchone() != (VERSION, kept.stat().st_size):
             raise sqlite3.DatabaseError("not what was written")
         photographs = database.execute("SELECT file, height, width FROM photographs ORDER BY row").fetchall()
-        return photographs, database.execute("SELECT number, name FROM categories ORDER BY number").fetchall()
+        categories = database.execute("SELECT number, name FROM categories ORDER BY number").fetchall()
+        remarks = database.execute("SELECT record FROM remarks ORDER BY number").fetchall()
+    return photographs, categories, [Remark.read(json.loads(record)) for (record,) in remarks]
 
 
 def _build(path: Path, target: Path, on_progress: OnProgress) -> None:
@@ -191,76 +203,58 @@ def _build(path: Path, target: Path, on_progress: OnProgress) -> None:
     """
     import ijson
 
-    images: dict[Any, Image] = {}
-    categories: dict[int, str] = {}
-    used: dict[Any, Any] = {}
-
-    def drawn() -> Iterator[tuple[int, str]]:
-        rows = {number: row for row, number in enumerate(images)}
-        for record in _records(path, "annotations", on_progress):
-            used[record["category_id"]] = record["id"]
-            if (row := rows.get(record["image_id"])) is not None:
-                yield row, json.dumps({key: record[key] for key in DRAWN if key in record}, separators=(",", ":"))
-
+    records = Records()
     with closing(sqlite3.connect(target)) as database, database:
         database.executescript(TABLES)
         try:
-            for record in _records(path, "images", on_progress):
-                images[record["id"]] = str(record["file_name"]), int(record["height"]), int(record["width"])
-            for record in _records(path, "categories", on_progress):
-                categories[int(record["id"])] = str(record["name"])
-            photographs = ((row, *image) for row, image in enumerate(images.values()))
+            for record in _elements(path, "images", on_progress):
+                records.add_image(record)
+            for record in _elements(path, "categories", on_progress):
+                records.add_category(record)
+            photographs = ((row, *image) for row, image in enumerate(records.images))
             database.executemany("INSERT INTO photographs VALUES (?, ?, ?, ?)", photographs)
-            database.executemany("INSERT INTO categories VALUES (?, ?)", categories.items())
-            database.executemany("INSERT INTO annotations VALUES (?, ?)", drawn())
+            database.executemany("INSERT INTO categories VALUES (?, ?)", records.categories.items())
+            drawn = records.drawn(_elements(path, "annotations", on_progress))
+            database.executemany("INSERT INTO annotations VALUES (?, ?)", drawn)
         except OSError as error:
             raise _unreadable(path, error) from None
-        except (KeyError, TypeError) as error:
-            raise InputError(f"{path} is not a COCO instances file: {error!r} in its records") from None
-        except (ijson.JSONError, ValueError, OverflowError, RecursionError) as error:
-            reason = str(error).partition("\n")[0]  # below it, ijson shows the place
+        except (ijson.JSONError, ValueError, OverflowError, RecursionError, MemoryError) as error:
+            reason = (
+                str(error).partition("\n")[0] or "a record is too large for the memory"
+            )  # below it, ijson shows the place
             raise InputError(f"{path} is not a COCO instances file, or was cut short: {reason}") from None
-        _check(path, images.values(), categories, used)
+        records.check(path)
+        kinds = ((number, json.dumps(asdict(remark))) for number, remark in enumerate(records.remarks()))
+        database.executemany("INSERT INTO remarks VALUES (?, ?)", kinds)
         database.execute("CREATE INDEX by_photograph ON annotations (photograph)")
 
 
-def _check(path: Path, images: Collection[Image], categories: dict[int, str], used: dict[Any, Any]) -> None:
-    """`InputError` unless label maps can be drawn; `used` names an annotation of each category that has any."""
-    if not (images and categories and used) or min(min(size) for _, *size in images) < 1:
-        raise InputError(f"{path} needs categories, images with their sizes, and annotations")
-    if len(categories) >= IGNORE:
-        raise InputError(f"{path} has {len(categories)} categories: label maps hold up to {IGNORE - 1}")
-    for category in used.keys() - categories.keys():
-        raise InputError(f"{path}: annotation {used[category]} has undeclared category {category}")
-    if len({Path(name).stem for name, *_ in images}) < len(images):
-        raise InputError(f"{path}: two images share a file name, which is the id and must be unique")
-
-
-def _records(path: Path, name: str, on_progress: OnProgress) -> Iterator[Any]:
+def _elements(path: Path, name: str, on_progress: OnProgress) -> Iterator[Any]:
     """The elements of one of the `LISTS` of an annotation file, one by one. Progress is a third of it for each list."""
     import ijson
 
+    size, turn = path.stat().st_size, LISTS.index(name)
+
+    def progress(done: int) -> None:
+        on_progress(f"Reading {path.name} (MB)", (turn * size + done) // len(LISTS) // 1_000_000, size // 1_000_000)
+
     with path.open("rb", buffering=0) as file:
-        watched = _Watched(file, path, LISTS.index(name), on_progress)
-        yield from ijson.items(watched, f"{name}.item", use_float=True, buf_size=CHUNK)
+        yield from ijson.items(JsonStream(file, progress), f"{name}.item", use_float=True, buf_size=CHUNK)
 
 
-class _Watched:
-    """An annotation file that tells how far it has been read."""
+def _named_apart(names: Sequence[str]) -> tuple[str, ...]:
+    """Class names, with the number of the class where several have the same.
 
-    def __init__(self, file: IO[bytes], path: Path, turn: int, on_progress: OnProgress) -> None:
-        self._file = file
-        self._size = path.stat().st_size
-        self._before = turn * self._size
-        self._tell = partial(on_progress, f"Reading {path.name} (MB)")
-
-    def read(self, size: int) -> bytes:
-        done = (self._before + self._file.tell()) // len(LISTS)
-        self._tell(done // 1_000_000, self._size // 1_000_000)
-        chunk = self._file.read(size)
-        if b"[" * DEPTH in chunk:  # ijson's memory grows with the square of the depth
-            raise RecursionError(f"more than {DEPTH} brackets in a row")
-        return chunk
+    >>> _named_apart(["cup", "dog", "cup"])
+    ('cup (1)', 'dog', 'cup (3)')
+    """
+    counts, taken = Counter(names), set(names)
+    apart = []
+    for label, name in enumerate(names, start=1):
+        while counts[name] > 1 or (name != names[label - 1] and name in taken):
+            name = f"{name} ({label})"
+        apart.append(name)
+    return tuple(apart)
 
 
 def _writable(path: Path) -> bool:

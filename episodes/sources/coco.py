@@ -1,7 +1,7 @@
 """COCO folders: instances rasterised to label maps, the ground of COCO-20i."""
 
 import os
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -10,7 +10,9 @@ from episodes.files import expanded
 from episodes.sources.annotations import Annotations
 from episodes.sources.base import Array, OnProgress, Split, Teller, silent
 from episodes.sources.index import Index
-from episodes.sources.pictures import check_sizes, read_photograph
+from episodes.sources.pictures import fit, read_photograph, state_of
+from episodes.sources.remarks import Remark
+from episodes.sources.survey import Look, Survey, remarks, survey
 
 LAYOUT = (
     "a COCO folder holds annotations/instances_train2014.json and instances_val2014.json (or 2017) "
@@ -21,8 +23,9 @@ LAYOUT = (
 class Coco:
     """A `Source` over a COCO folder (see `LAYOUT`); both roles draw from the same photographs.
 
-    An id is the photograph's file name without its ending. Classes are the category ids in ascending order,
-    so the official 80 are 1..80. An annotation file is read when first needed, which takes a while the first time.
+    An id is the photograph's file name without its ending, and with its folders where names repeat. Classes are the
+    category ids in ascending order, so the official 80 are 1..80. An annotation file is read when first needed, which
+    takes a while the first time.
 
     Args:
         root: The folder.
@@ -41,7 +44,8 @@ class Coco:
         self._layout = _layout(self.root)
         self._read: dict[Split, Annotations] = {}
         self._areas: dict[Split, Index] = {}
-        self._there: dict[Split, Set[str]] = {}
+        self._there: dict[Split, Mapping[str, Path]] = {}
+        self._surveys: dict[Split, Survey] = {}
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -58,51 +62,60 @@ class Coco:
         return self._part(split).ids
 
     def has(self, id: str) -> bool:
-        """Whether the id is annotated and its photograph is there, by one look into the folder: it must not change."""
-        return any(id in self._present(split) for split, part in self._parts() if id in part.files)
+        """Whether the id is annotated, and its photograph is there and can be used."""
+        found = next((self._survey(split)[id] for split, part in self._parts() if id in part.files), None)
+        return found is not None and not found.passed_over
 
     def classes_in(self, id: str) -> Mapping[int, int]:
-        """Class -> visible pixels, at least 1.
+        """Class -> visible pixels, at least 1; none of a photograph that cannot be used, see `remarks`.
 
-        The first call counts the whole split in several processes and keeps the result.
+        The first call counts the whole split in several processes, looks at its photographs, and keeps the result.
 
         Raises:
-            InputError: An unknown id, or a segmentation that cannot be rasterised.
+            InputError: An unknown id.
         """
         split, part = self._find(id)
+        if self._survey(split)[id].passed_over:
+            return {}
         if split not in self._areas:
             self._areas[split] = part.index()
         return self._areas[split][id]
+
+    def remarks(self, split: Split) -> list[Remark]:
+        """Annotations and photographs of a split that are passed over, and EXIF turns."""
+        return [*self._part(split).remarks, *remarks(self._survey(split))]
 
     def load(self, id: str) -> tuple[Array, Array]:
         """The photograph, RGB (H, W, 3), and its label map (H, W): 0 background, 1..C classes, 255 crowds.
 
         Raises:
-            InputError: An unknown id, a photograph that is missing, unreadable or of another size than
-                annotated, or a segmentation that cannot be rasterised.
+            InputError: An unknown id, or a photograph that is missing, unreadable or of another size than annotated.
         """
         split, part = self._find(id)
-        path = self._photograph(split, id)
-        photograph, labels = read_photograph(path), part.labels(id)
-        check_sizes(photograph, labels, path)
-        return photograph, labels
+        return read_photograph(self._photograph(split, id), part.sizes[id]), part.labels(id)
 
     def _photograph(self, split: Split, id: str) -> Path:
-        return self._layout[split][1] / self._part(split).files[id]
+        found, root = self._located(split), self._layout[split][1]
+        return found[id] if id in found else root / self._part(split).files[id]
 
-    def _present(self, split: Split) -> Set[str]:
-        """The ids whose photographs are there. A folder is listed sooner than each file asked for, above all afar."""
+    def _located(self, split: Split) -> Mapping[str, Path]:
+        """Where the photographs are that are there, by one look into the folders: they must not change."""
         if split not in self._there:
-            part, folder = self._part(split), self._layout[split][1]
-            try:
-                with os.scandir(folder) as entries:
-                    listed = {entry.name for entry in entries if entry.is_file()}
-            except OSError as error:
-                raise InputError(f"{folder} cannot be listed ({error.strerror}): look at the folder") from None
-            self._there[split] = {
-                id for id, name in part.files.items() if name in listed or ("/" in name and (folder / name).is_file())
-            }
+            folder = self._layout[split][1]  # file names may begin with its own name
+            self._there[split] = located(self._part(split).files, (folder, folder.parent, self.root))
         return self._there[split]
+
+    def _survey(self, split: Split) -> Survey:
+        if split not in self._surveys:
+            part, there = self._part(split), self._located(split)
+
+            def look(id: str) -> Look:
+                return Look({}, fit(self._photograph(split, id), part.sizes[id]), part.files[id])
+
+            lines = [f"{id} {part.sizes[id]} {state_of(there[id]) if id in there else '-'}" for id in part.ids]
+            title = f"Looking at the {split} photographs"
+            self._surveys[split] = survey(part.ids, look, ["coco", *lines], title, self._on_progress)
+        return self._surveys[split]
 
     def _find(self, id: str) -> tuple[Split, Annotations]:
         for split, part in self._parts():
@@ -153,3 +166,42 @@ def _first_folder(*folders: Path) -> Path:
     if found is None:
         raise InputError(f"no photographs: {' or '.join(map(str, folders))} is not there; {LAYOUT}")
     return found
+
+
+def located(files: Mapping[str, str], folders: Sequence[Path]) -> dict[str, Path]:
+    """Id -> path, of those files that lie below one of the folders, the first before the others.
+
+    A folder is listed sooner than each file is asked for, above all afar. The ending may be in other letters' case.
+
+    Raises:
+        InputError: The first folder cannot be listed.
+    """
+    listed: dict[Path, dict[str, str]] = {folders[0]: _listed(folders[0], needed=True)}
+    found: dict[str, Path] = {}
+    for id, file in files.items():
+        inner, _, name = file.rpartition("/")
+        for folder in folders:
+            place = folder / inner
+            if place not in listed:
+                listed[place] = _listed(place)
+            if there := listed[place].get(name) or listed[place].get(_any_case(name)):
+                found[id] = place / there
+                break
+    return found
+
+
+def _listed(folder: Path, needed: bool = False) -> dict[str, str]:
+    """The names of a folder's files by themselves, and by the name with its ending in small letters."""
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries if entry.is_file()]
+    except OSError as error:
+        if needed:
+            raise InputError(f"{folder} cannot be listed ({error.strerror}): look at the folder") from None
+        return {}
+    return {_any_case(name): name for name in names} | {name: name for name in names}
+
+
+def _any_case(name: str) -> str:
+    stem, dot, ending = name.rpartition(".")
+    return f"{stem}{dot}{ending.lower()}"

@@ -1,18 +1,20 @@
 """FSS-1000 folders: a thousand classes of ten photographs, each of which shows one."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
 from episodes.errors import InputError
 from episodes.files import expanded
 from episodes.folds import Fold
 from episodes.sources.base import IGNORE, Array, Labels, OnProgress, Split, Teller, silent
-from episodes.sources.index import class_index, fingerprint
-from episodes.sources.pictures import check_sizes, open_picture, read_photograph
+from episodes.sources.pictures import first_file, fit, head, open_picture, read_photograph, state_of
+from episodes.sources.remarks import Remark
+from episodes.sources.survey import Look, Survey, remarks, survey
 
 LAYOUT = (
     "an FSS-1000 folder holds a folder for each class with 1.jpg and 1.png to 10.jpg and 10.png, and beside them, or "
@@ -23,6 +25,7 @@ LISTS: Mapping[str, Sequence[str]] = {
     "val": ("val.txt",),
     "test": ("test.txt", "fss_test_set.txt"),
 }
+RESIZED = "masks of another size than their photograph, resized to it by the nearest pixel"
 TESTED = ("test", "val")
 """Which list each fold has as novel classes."""
 
@@ -59,7 +62,7 @@ class Fss:
         ordered = sorted(known)
         self.classes = (*ordered[: IGNORE - 1], *([""] if len(ordered) >= IGNORE else []), *ordered[IGNORE - 1 :])
         self._label = {each: label for label, each in enumerate(self.classes, start=1) if each}
-        self._indexed: dict[str, Mapping[str, Mapping[int, int]]] = {}
+        self._surveys: dict[Split, Survey] = {}
 
     def novel_and_base(self, fold: Fold) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """The novel and the base classes of a fold, ascending; `all` has every class as a base class.
@@ -81,62 +84,92 @@ class Fss:
         return tuple(id for name in self._of(split) for id in self._inside(name))
 
     def has(self, id: str) -> bool:
-        """Whether the photograph and its mask are both there."""
-        return self._known(id) and self._file(id, "jpg").is_file() and self._file(id, "png").is_file()
+        """Whether the photograph and its mask are both there and can be used."""
+        return self._known(id) and id in (found := self._survey(self._split(id))) and not found[id].passed_over
 
     def classes_in(self, id: str) -> Mapping[int, int]:
-        """Class -> pixels, at least 1. The first call counts the classes of its list in threads and keeps the result.
+        """Class -> pixels, at least 1; none of a photograph that cannot be used, see `remarks`.
+
+        The first call looks at its whole split in threads and keeps what it finds.
 
         Raises:
-            InputError: An unknown id, or a mask that is missing or unreadable.
+            InputError: An unknown id.
         """
-        split: Split = "train" if id.partition("/")[0] in self._lists["train"] else "val"
-        if split not in self._indexed:
-            ids = [each for each in self.ids(split) if self._file(each, "png").is_file()]
-            stats = {each: self._file(each, "png").stat() for each in ids}
-            lines = (f"{each} {stat.st_size} {stat.st_mtime_ns}" for each, stat in stats.items())
-            labels = (f"{name} {label}" for name, label in self._label.items())
-            made_from = fingerprint(["fss", *labels, *lines])
-            progress = partial(self._on_progress, f"Counting the {split} masks")
-            self._indexed[split] = class_index(ids, self._areas, made_from, progress)
-        if id not in self._indexed[split]:
-            raise InputError(f"{self.name} has no photograph {id!r} with a mask: an id is <class>/<number>")
-        return self._indexed[split][id]
+        found = self._survey(self._split(id)) if self._known(id) else {}
+        if id not in found:
+            raise self._unknown(id)
+        return found[id].areas
+
+    def remarks(self, split: Split) -> list[Remark]:
+        """Photographs and masks of a split that are passed over, masks that are resized, and EXIF turns."""
+        return remarks(self._survey(split))
 
     def load(self, id: str) -> tuple[Array, Labels]:
         """The photograph, RGB (H, W, 3), and its label map (H, W) int16: 0 background, else the class.
 
         Raises:
-            InputError: An unknown id, a file that is missing or unreadable, or the two differ in size.
+            InputError: An unknown id, or a file that is missing or unreadable.
         """
-        photograph, mask = read_photograph(self._file(id, "jpg")), self._mask(id)
-        check_sizes(photograph, mask, self._file(id, "png"))
+        mask, _ = self._mask(id)
+        height, width = mask.shape
+        photograph = read_photograph(self._photograph(id), (height, width))
         return photograph, mask * np.int16(self._label[id.partition("/")[0]])
+
+    def _survey(self, split: Split) -> Survey:
+        if split not in self._surveys:
+            ids = self.ids(split)
+            lines = [f"{name} {label}" for name, label in self._label.items()]
+            lines += [f"{id} {state_of(self._file(id))} {state_of(self._photograph(id))}" for id in ids]
+            title = f"Counting the {split} masks"
+            self._surveys[split] = survey(ids, self._look, ["fss", RESIZED, *lines], title, self._on_progress)
+        return self._surveys[split]
+
+    def _look(self, id: str) -> Look:
+        mask, kind = self._mask(id)
+        pixels = int(mask.sum())
+        return Look({self._label[id.partition("/")[0]]: pixels} if pixels else {}, kind, id)
+
+    def _split(self, id: str) -> Split:
+        return "train" if id.partition("/")[0] in self._lists["train"] else "val"
 
     def _of(self, split: Split) -> list[str]:
         lists = ("train",) if split == "train" else ("val", "test")
         return sorted(name for each in lists for name in self._lists[each])
 
     def _inside(self, name: str) -> list[str]:
-        numbers = [int(file.stem) for file in (self.root / name).glob("*.jpg") if file.stem.isdecimal()]
+        files = (file for file in (self.root / name).iterdir() if file.suffix.lower() in (".jpg", ".jpeg", ".png"))
+        numbers = {int(file.stem) for file in files if file.stem.isdecimal()}
         return [f"{name}/{number}" for number in sorted(numbers)]
 
     def _known(self, id: str) -> bool:
         name, _, number = id.partition("/")
         return name in self._label and number.isdecimal()
 
-    def _file(self, id: str, ending: str) -> Path:
+    def _unknown(self, id: str) -> InputError:
+        return InputError(f"{self.name} has no photograph {id!r}: an id is <class>/<number>")
+
+    def _photograph(self, id: str) -> Path:
+        return self._file(id, ("jpg", "jpeg"))
+
+    def _file(self, id: str, endings: tuple[str, ...] = ("png",)) -> Path:
         if not self._known(id):
-            raise InputError(f"{self.name} has no photograph {id!r}: an id is <class>/<number>")
-        return self.root / f"{id}.{ending}"
+            raise self._unknown(id)
+        name, _, number = id.partition("/")
+        return first_file(self.root / name, number, endings)
 
-    def _mask(self, id: str) -> np.ndarray[tuple[int, ...], np.dtype[np.int16]]:
-        """(H, W): 1 where the mask is light. Masks are colour or greyscale pictures, black and white but for blur."""
-        return (np.array(open_picture(self._file(id, "png")).convert("L")) >= 128).astype(np.int16)
+    def _mask(self, id: str) -> tuple[NDArray[np.int16], str]:
+        """(H, W): 1 where the mask is light, and what is to be said of how it lies on its photograph.
 
-    def _areas(self, id: str) -> dict[int, int]:
-        pixels = int(self._mask(id).sum())
-        return {self._label[id.partition("/")[0]]: pixels} if pixels else {}
+        Masks are colour or greyscale pictures, black and white but for blur. Some are published in another size than
+        their photograph; as published evaluators do, they are resized to it, by the nearest pixel.
+        """
+        photograph, picture = self._photograph(id), open_picture(self._file(id)).convert("L")
+        size, found = (picture.height, picture.width), head(photograph)
+        if resized := size != found.stored and found.turn == 1:
+            size = found.stored
+            picture = picture.resize((size[1], size[0]), Image.Resampling.NEAREST)
+        how = fit(photograph, size)
+        return (np.array(picture) >= 128).astype(np.int16), RESIZED if resized else how
 
 
 def _names(root: Path, files: Sequence[str]) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from episodes.errors import InputError
 from episodes.files import cache_folder, write_text
 from episodes.sources.base import IGNORE, Array
 
+T = TypeVar("T")
 Index = dict[str, dict[int, int]]
 
 SHARE = 64
@@ -38,6 +40,11 @@ def areas_of(labels: Array) -> dict[int, int]:
     return {int(label): int(counts[label]) for label in np.flatnonzero(counts)}
 
 
+def read_areas(areas: Mapping[str, int]) -> dict[int, int]:
+    """Class -> pixels, from JSON."""
+    return {int(label): count for label, count in areas.items()}
+
+
 def class_index(
     ids: Sequence[str],
     areas: Callable[[str], Mapping[int, int]],
@@ -52,18 +59,27 @@ def class_index(
         made_from: A `fingerprint` of everything the counts depend on. A change of it is a new index.
         on_progress: Called with the number of photographs counted so far, and of all; not if the cache has them.
     """
+    return kept(ids, lambda id: dict(areas(id)), made_from, read_areas, on_progress)
+
+
+def kept(
+    ids: Sequence[str],
+    look: Callable[[str], T],
+    made_from: str,
+    read: Callable[[Any], T],
+    on_progress: Callable[[int, int], None],
+) -> dict[str, T]:
+    """Id -> what is found by a look at it, from the cache or else in threads; `read` makes it of JSON. See above."""
     path = cache_folder() / "index" / f"{made_from}.json"
     try:
         cached = json.loads(path.read_text(encoding="utf-8"))
-        return {id: {int(label): count for label, count in cached[id].items()} for id in ids}
+        return {id: read(cached[id]) for id in ids}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         pass  # absent, or not what was written: count again
     shares = [ids[start : start + SHARE] for start in range(0, len(ids), SHARE)]
-    index: Index = {}
+    index: dict[str, T] = {}
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        for share, counted in zip(
-            shares, pool.map(lambda share: [dict(areas(id)) for id in share], shares), strict=True
-        ):
+        for share, counted in zip(shares, pool.map(lambda share: [look(id) for id in share], shares), strict=True):
             index.update(zip(share, counted, strict=True))
             on_progress(len(index), len(ids))
     with suppress(InputError):  # a read-only home costs time at the next start, not the run

@@ -58,7 +58,7 @@ def open_picture(path: Path | str, upright: bool = False) -> Opened:
     check_regular(path)
     with readable(path):
         try:
-            image = _head(path)
+            image = head(path)
         except UnidentifiedImageError:
             if not _is_tiff(path):
                 raise
@@ -77,7 +77,7 @@ def check_picture(path: Path | str) -> None:
     check_regular(path)
     with readable(path):
         try:
-            _head(path).close()
+            head(path).close()
         except UnidentifiedImageError:
             if not _is_tiff(path):
                 raise
@@ -117,7 +117,7 @@ def read_image(image: Image.Image, upright: bool = False, in_place: bool = False
     return Opened(image, lossy, {"L;2": 4, "L;4": 16}.get(raw, 256))
 
 
-def _head(path: Path | str) -> Image.Image:
+def head(path: Path | str) -> Image.Image:
     """Pillow's `open`, which reads the head, with a plugin for what it cannot read itself."""
     try:
         return Image.open(path)

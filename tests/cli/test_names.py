@@ -78,3 +78,38 @@ def test_hostile_class_names(tmp_path: Path) -> None:
 def test_a_message_with_a_hostile_name(tmp_path: Path) -> None:
     data = coco(tmp_path / "coco", ["\x1b[31mred\nblue", "dog"])
     assert r"\x1b[31mred\nblue" in refused(srpnet("eval", "--data", data, "--fold", "all", "--classes", "cow"))
+
+
+def test_classes_are_chosen_by_number_too(tmp_path: Path) -> None:
+    data = coco(tmp_path / "coco", ["cup, paper", "b", "cup", "cup"])
+    folder = ("eval", *TINY, "--data", data, "--fold", "all", "--min-pixels", "1", "--episodes", "4")
+    run = srpnet(*folder, "--classes", "1,cup (4)", "--out", "out")
+    assert run.exit_code == 0, run.output
+    assert json.loads(Path("out/result.json").read_text())["classes"] == {"1": "cup, paper", "4": "cup (4)"}
+    assert "there are 1 (cup, paper), b, cup (3), cup (4)" in refused(srpnet(*folder, "--classes", "cup"))
+
+
+def test_one_bad_record_is_passed_over_and_told(tmp_path: Path) -> None:
+    data = coco(tmp_path / "coco", ["cup", "b", "c"])
+    (tmp_path / "coco/images/11.jpg").unlink()
+    folder = ("eval", *TINY, "--data", data, "--fold", "all", "--min-pixels", "1", "--episodes", "6")
+    run = srpnet(*folder, "--out", "out")
+    assert run.exit_code == 0, run.output
+    (note,) = json.loads(Path("out/result.json").read_text())["data_notes"]
+    assert "photographs or masks that are not there: 1 of 12" in note
+    assert f"data: {note}" in run.output
+    assert srpnet("report", "out").exit_code == 0
+    assert "Data: photographs or masks that are not there: 1 of 12" in Path("report.html").read_text()
+    assert "passed over: none may be with strict" in refused(srpnet(*folder, "--strict"))
+    for number in (3, 7):
+        (tmp_path / f"coco/images/{number}.jpg").unlink()
+    assert "3 of 12" in refused(srpnet(*folder))
+
+
+def test_a_class_with_the_name_of_a_figure(tmp_path: Path) -> None:
+    data = coco(tmp_path / "coco", ["mIoU", "fb_iou", "miou"])
+    folder = ("eval", *TINY, "--data", data, "--fold", "all", "--min-pixels", "1", "--episodes", "6")
+    for out in ("a", "b"):
+        run = srpnet(*folder, "--out", out)
+        assert run.exit_code == 0, run.output
+    assert srpnet("compare", "a", "b").exit_code == 0

@@ -217,62 +217,123 @@ def many_categories(content: Content) -> None:
     content["categories"] += [{"id": number, "name": str(number)} for number in range(100, 353)]
 
 
-def unknown_category(content: Content) -> None:
-    content["annotations"][1]["category_id"] = 5
+def no_sizes(content: Content) -> None:
+    for image in content["images"]:
+        image["width"] = 0
 
 
-def no_size(content: Content) -> None:
-    del content["images"][0]["height"]
+def nothing_at_all(content: Content) -> None:
+    content["annotations"] = []
 
 
-def endless_size(content: Content) -> None:
-    content["images"][0]["height"] = float("inf")
-
-
-def huge_size(content: Content) -> None:
-    content["images"][0]["width"] = 10**30
-
-
-def nested_id(content: Content) -> None:
-    content["annotations"][0]["image_id"] = [7]
-
-
-def no_width(content: Content) -> None:
-    content["images"][1]["width"] = 0
-
-
-def one_name_twice(content: Content) -> None:
-    content["images"][1]["file_name"] = "000007.jpg"
+def no_name(content: Content) -> None:
+    content["categories"] = [{"id": 90}, {"name": "dog"}]
 
 
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
         (many_categories, "has 255 categories: label maps hold up to 254"),
-        (unknown_category, "annotation 2 has undeclared category 5"),
-        (no_size, "KeyError.*height"),
-        (endless_size, "is not a COCO instances file.*invalid char"),
-        (huge_size, "is not a COCO instances file.*overflow"),
-        (nested_id, "is not a COCO instances file.*unhashable"),
-        (no_width, "needs categories, images with their sizes"),
-        (one_name_twice, "two images share a file name"),
+        (no_sizes, "nothing that can be used: photographs declared without a file name, a number or a size: 2 of 2"),
+        (nothing_at_all, "needs categories, images with their sizes, and annotations"),
+        (no_name, "nothing that can be used: categories declared without a number"),
     ],
 )
-def test_records_that_cannot_be(tmp_path: Path, spoil: Callable[[Content], None], words: str) -> None:
+def test_files_that_cannot_be_used(tmp_path: Path, spoil: Callable[[Content], None], words: str) -> None:
     content = example()
     spoil(content)
     with pytest.raises(InputError, match=words):
         Coco(write(tmp_path, content)).ids("val")
 
 
-@pytest.mark.parametrize("segmentation", [None, [], [[1, 2, 3]], [["x"] * 6], {"size": [2, 2], "counts": [4]}, "text"])
-def test_a_segmentation_that_cannot_be_drawn(tmp_path: Path, segmentation: Any) -> None:
+@pytest.mark.parametrize("segmentation", [None, [], [[]], [[1, 2, 3]], {"size": [2, 2], "counts": [4]}, "text"])
+def test_a_segmentation_that_cannot_be_drawn_is_passed_over(tmp_path: Path, segmentation: Any) -> None:
     content = example()
     content["annotations"][0]["segmentation"] = segmentation
+    for source in (Coco(write(tmp_path, content)), Coco(tmp_path)):  # the second finds it in the cache
+        assert source.classes_in("000007") == {1: 24}
+        np.testing.assert_array_equal(source.load("000007")[1], np.where(EXPECTED == 2, 1, EXPECTED))
+        (remark,) = source.remarks("val")
+        assert (remark.count, remark.total, remark.examples) == (1, 3, ("annotation 1",))
+
+
+def test_names_that_begin_with_the_folder(tmp_path: Path) -> None:
+    root = write(tmp_path, example())
+    content = example()
+    for image in content["images"]:
+        image["file_name"] = "images\\" + image["file_name"]
+    (root / "annotations/instances.json").write_text(json.dumps(content))
+    source = Coco(root)
+    assert source.has("000007")
+    np.testing.assert_array_equal(source.load("000007")[1], EXPECTED)
+    assert not source.remarks("val")
+
+
+def test_one_name_in_several_folders(tmp_path: Path) -> None:
+    content = example()
+    content["images"][0]["file_name"], content["images"][1]["file_name"] = "cam0/1.jpg", "cam1/1.jpg"
+    for camera in ("cam0", "cam1"):
+        (tmp_path / "images" / camera).mkdir(parents=True)
     source = Coco(write(tmp_path, content))
-    for ask in (source.load, source.classes_in):
-        with pytest.raises(InputError, match="segmentation of annotation 1 cannot be drawn"):
-            ask("000007")
+    assert source.ids("val") == ("cam0/1", "cam1/1")
+    assert source.has("cam0/1")
+    assert source.classes_in("cam0/1") == {1: 20, 2: 4}
+    np.testing.assert_array_equal(source.load("cam0/1")[1], EXPECTED)
+    assert source.classes_in("cam1/1") == {}
+
+
+@pytest.mark.parametrize(
+    "name", ["../outside.jpg", "{root}/outside.jpg", "..\\outside.jpg", "images/../../outside.jpg"]
+)
+def test_a_path_that_leaves_the_folder_is_passed_over(tmp_path: Path, name: str) -> None:
+    content = example()
+    root = write(tmp_path / "coco", content)
+    (root / "images/000008.jpg").rename(tmp_path / "outside.jpg")
+    content["images"][1]["file_name"] = name.format(root=tmp_path)
+    (root / "annotations/instances.json").write_text(json.dumps(content))
+    source = Coco(root)
+    assert source.ids("val") == ("000007",)
+    assert ["leads out of the folder: 1 of 2" in str(remark) for remark in source.remarks("val")] == [True]
+
+
+@pytest.mark.parametrize(
+    ("orientation", "stored", "words"),
+    [
+        (6, (WIDTH, HEIGHT), "taken upright"),
+        (6, (HEIGHT, WIDTH), "taken as stored as only this fits"),
+        (3, (HEIGHT, WIDTH), "fit their annotation either way, taken as stored"),
+    ],
+)
+def test_exif_turns(root: Path, orientation: int, stored: tuple[int, int], words: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    pixels = np.zeros((*stored, 3), np.uint8)
+    pixels[0] = 255
+    Image.fromarray(pixels).save(root / "images/000007.jpg", exif=exif, quality=100)
+    source = Coco(root)
+    loaded, labels = source.load("000007")
+    bright = loaded[:, -1] if stored == (WIDTH, HEIGHT) else loaded[0]  # orientation 6: turn clockwise to see it
+    assert bright.min() > 128
+    np.testing.assert_array_equal(labels, EXPECTED)
+    assert source.classes_in("000007") == {1: 20, 2: 4}
+    (remark,) = source.remarks("val")
+    assert not remark.passed_over
+    assert words in str(remark)
+
+
+def test_an_exif_turn_that_does_not_help_is_named(root: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (WIDTH + 1, HEIGHT)).save(root / "images/000007.jpg", exif=exif)
+    with pytest.raises(InputError, match="its photograph 9 x 6, and 6 x 9 as its EXIF orientation 6 turns it"):
+        Coco(root).load("000007")
+
+
+def test_equal_class_names_are_told_apart(tmp_path: Path) -> None:
+    content = example()
+    content["categories"] += [{"id": 91, "name": "dog"}, {"id": 92, "name": "dog (1)"}]
+    source = Coco(write(tmp_path, content))
+    assert source.classes == ("dog (1) (1)", "cat", "dog (3)", "dog (1)")
 
 
 def test_an_unknown_id(root: Path) -> None:

@@ -55,6 +55,24 @@ def test_a_folder_in_order_gets_notes_alone(voc: Path) -> None:
         ),
         (lambda root: Image.new("L", (9, 8)).save(root / "SegmentationClass/a1.png"), "the mask is 9 x 8 pixels"),
         (lambda root: Image.new("L", (10, 8), 99).save(root / "SegmentationClass/a1.png"), "a1.png holds label 99"),
+        (lambda root: (root / "SegmentationClass/a1.png").write_bytes(b""), "a1.png cannot be read as a picture"),
+    ],
+)
+def test_each_fault_is_passed_over_or_with_strict_one_error(
+    voc: Path, harm: Callable[[Path], object], message: str
+) -> None:
+    harm(voc)
+    found = check(f"pascal:{voc}")
+    assert found.errors == 0
+    assert [message in text for text in texts(found, "passed over")] == [True]
+    strict = check(f"pascal:{voc}", strict=True)
+    assert [message in text for text in texts(strict, "error")] == [True]
+    assert not texts(strict, "passed over")
+
+
+@pytest.mark.parametrize(
+    ("harm", "message"),
+    [
         (
             lambda root: (root / "ImageSets/Segmentation/train.txt").write_text("a1\nb1\n"),
             "b1 is listed in train and in val: list it once",
@@ -63,7 +81,7 @@ def test_a_folder_in_order_gets_notes_alone(voc: Path) -> None:
         (lambda root: (root / "ImageSets/Segmentation/val.txt").write_text("b1 x\n"), "line 1: 'b1 x' is malformed"),
     ],
 )
-def test_each_fault_is_one_error(voc: Path, harm: Callable[[Path], object], message: str) -> None:
+def test_a_list_that_is_wrong_is_one_error(voc: Path, harm: Callable[[Path], object], message: str) -> None:
     harm(voc)
     found = check(f"pascal:{voc}")
     assert [message in text for text in texts(found, "error")] == [True]
@@ -72,9 +90,22 @@ def test_each_fault_is_one_error(voc: Path, harm: Callable[[Path], object], mess
 def test_many_faults_of_one_kind_are_summed_up(voc: Path) -> None:
     for id in IDS["val"]:
         (voc / f"JPEGImages/{id}.jpg").unlink()
-    errors = texts(check(f"pascal:{voc}"), "error")
-    assert len(errors) == 3
-    assert errors[2].endswith(", and 2 more")
+    (error,) = texts(check(f"pascal:{voc}"), "error")
+    assert "photographs or masks that are not there: 5 of 5" in error
+    assert error.endswith("at most 10 % may be; mend them, or take them out")
+
+
+@pytest.mark.parametrize("label", [0, 255])
+def test_masks_without_any_class_are_an_error(voc: Path, label: int) -> None:
+    for mask in (voc / "SegmentationClass").iterdir():
+        Image.fromarray(np.array([[0] * 10, [label] * 10] * 4, np.uint8)).save(mask)
+    found = check(f"pascal:{voc}")
+    (error,) = texts(found, "error")
+    assert "no class has a pixel that can be used" in error
+    assert ("the masks hold 255 alone, which is ignored" in error) == (label == 255)
+    assert error.endswith("label maps hold the numbers of the classes, 1..20")
+    noted = [text for text in texts(found, "note") if "hold 255 (ignored) and no class" in text]
+    assert len(noted) == (2 if label == 255 else 0)
 
 
 def test_pair_lists(voc: Path, tmp_path: Path) -> None:
@@ -98,7 +129,8 @@ def test_fss(tmp_path: Path) -> None:
     (root / "elk/2.png").unlink()
     found = check(f"fss:{root}")
     assert found.facts == ["classes: 6", "photographs of train: 9", "photographs of val: 9"]
-    assert ["elk/2.png is not there" in text for text in texts(found, "error")] == [True]
+    assert found.errors == 0
+    assert ["elk/2.png is not there" in text for text in texts(found, "passed over")] == [True]
 
 
 def test_coco_with_val_alone(tmp_path: Path) -> None:
@@ -111,7 +143,7 @@ def test_coco_with_val_alone(tmp_path: Path) -> None:
     (tmp_path / "annotations/instances.json").write_text(json.dumps(content))
     found = check(f"coco:{tmp_path}")
     assert found.facts == ["classes: 1", "photographs of val: 1"]
-    assert ["v.jpg is not there" in text for text in texts(found, "error")] == [True]
+    assert ["v.jpg is not there" in text for text in texts(found, "error")] == [True, False]
     assert "there are no annotations for train" in texts(found, "note")
 
 
@@ -129,5 +161,9 @@ def test_the_command(voc: Path) -> None:
     assert "is in order" in run.output
     (voc / "JPEGImages/a1.jpg").unlink()
     run = CliRunner().invoke(main, ["data", "check", f"pascal:{voc}"])
+    assert run.exit_code == 0
+    assert "a1.jpg is not there" in run.output
+    assert "is in order, but for what is passed over" in run.output
+    run = CliRunner().invoke(main, ["data", "check", "--strict", f"pascal:{voc}"])
     assert run.exit_code == 2
     assert "is not in order, see above (errors: 1)" in run.output

@@ -70,6 +70,33 @@ def test_masks_are_light_where_the_class_is(tmp_path: Path) -> None:
     assert not source.has("../elk/1")
 
 
+def test_a_mask_of_another_size_is_resized(tmp_path: Path) -> None:
+    source = Fss(folder(tmp_path))
+    assert not source.remarks("val")
+    mask = tmp_path / "elk/2.png"
+    with Image.open(mask) as image:
+        image.resize((3 * image.width, 3 * image.height), Image.Resampling.NEAREST).save(mask)
+    source = Fss(tmp_path)
+    photograph, labels = source.load("elk/2")
+    assert photograph.shape[:2] == labels.shape == (16, 20)
+    assert source.classes_in("elk/2") == {5: 6}
+    assert [str(remark) for remark in source.remarks("val")] == [
+        "masks of another size than their photograph, resized to it by the nearest pixel: 1 of 9 (elk/2)"
+    ]
+
+
+def test_what_cannot_be_used_is_passed_over(tmp_path: Path) -> None:
+    folder(tmp_path)
+    (tmp_path / "elk/1.png").unlink()
+    (tmp_path / "elk/2.jpg").write_bytes(b"no picture")
+    (tmp_path / "elk/3.jpg").rename(tmp_path / "elk/3.JPG")
+    (tmp_path / "fox/1.jpg").unlink()
+    source = Fss(tmp_path)
+    assert [id for id in source.ids("val") if not source.has(id)] == ["elk/1", "elk/2", "fox/1"]
+    assert [source.classes_in(f"elk/{number}") for number in (1, 2, 3)] == [{}, {}, {5: 12}]
+    assert sorted(remark.count for remark in source.remarks("val")) == [1, 2]
+
+
 def test_official_names_of_the_lists_and_their_folder(tmp_path: Path) -> None:
     folder(tmp_path)
     (tmp_path / "splits").mkdir()

@@ -4,7 +4,7 @@ from pathlib import PurePosixPath, PureWindowsPath
 
 import pytest
 
-from episodes.names import LONGEST_FILE, for_path, for_terminal, from_path, shown
+from episodes.names import LONGEST_FILE, for_display, for_path, for_terminal, from_path
 
 HOSTILE = [
     *("x/../../../ESCAPED", "..", "../x", "/etc/passwd", "C:\\x", "a\\..\\b", "~", "", " ", ".", "a.", "a ", ".hidden"),
@@ -44,17 +44,17 @@ def test_different_names_have_different_paths() -> None:
 @pytest.mark.parametrize("name", ORDINARY)
 def test_an_ordinary_name_can_be_read_in_its_path(name: str) -> None:
     assert from_path(for_path(name)) == name
-    assert for_terminal(name) == shown(name) == name
+    assert for_terminal(name) == for_display(name) == name
 
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_nothing_that_is_printed_can_act(name: str) -> None:
-    for text in (for_terminal(name), shown(name)):
+    for text in (for_terminal(name), for_display(name)):
         assert text.isprintable()
         text.encode()
-    assert 0 < len(shown(name)) <= 80
+    assert 0 < len(for_display(name)) <= 80
 
 
 def test_what_acts_is_spelled() -> None:
     assert for_terminal("\x1b]8;;u\x07 \x9b2J \u202e \n") == r"\x1b]8;;u\x07 \x9b2J \u202e \n"
-    assert shown("") == "''"
+    assert for_display("") == "''"

@@ -133,7 +133,7 @@ def test_a_callers_image_stays_as_it_was(tmp_path: Path) -> None:
 def test_the_first_picture_of_several_is_taken(tmp_path: Path) -> None:
     frames = [Image.new("L", (3, 2), value) for value in (90, 30)]
     frames[0].save(tmp_path / "it.gif", save_all=True, append_images=frames[1:])
-    assert read_photograph(tmp_path / "it.gif")[0, 0].tolist() == [90, 90, 90]
+    assert read_photograph(tmp_path / "it.gif", (2, 3))[0, 0].tolist() == [90, 90, 90]
 
 
 def missing(monkeypatch: pytest.MonkeyPatch, name: str) -> None:

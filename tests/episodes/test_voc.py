@@ -87,8 +87,12 @@ def test_counting_val_leaves_train_alone(root: Path) -> None:
     (root / MASKS / "t1.png").write_bytes(b"broken")
     source = Voc(root)
     assert source.classes_in("v1")
-    with pytest.raises(InputError, match=r"t1\.png cannot be read"):
-        source.classes_in("t2")
+    assert not source.remarks("val")
+    assert source.classes_in("t2") == {1: 4, 20: 1}
+    assert source.classes_in("t1") == {}
+    (remark,) = source.remarks("train")
+    assert "cannot be read: 1 of 2" in str(remark)
+    assert "t1.png" in str(remark)
 
 
 def test_progress_names_the_split(root: Path) -> None:
@@ -106,14 +110,50 @@ def test_a_changed_mask_is_counted_again(root: Path) -> None:
     assert Voc(root).classes_in("v1") == {1: 4, 3: 1}
 
 
-def test_a_listed_id_without_files_fails_only_when_asked_for(root: Path) -> None:
+def test_a_listed_id_without_files_is_passed_over(root: Path) -> None:
     (root / LISTS / "val.txt").write_text("gone\nv1\n")
+    for source in (Voc(root), Voc(root)):  # the second finds it in the cache
+        assert source.classes_in("v1")
+        assert not source.has("gone")
+        assert source.classes_in("gone") == {}
+        assert [remark.counted.partition(" (")[0] for remark in source.remarks("val")] == [
+            "photographs or masks that are not there: 1 of 2"
+        ]
+    with pytest.raises(InputError, match=r"gone.* is not there"):
+        source.load("gone")
+
+
+@pytest.mark.parametrize(("photograph", "mask"), [("v1.JPG", "v1.PNG"), ("v1.jpeg", "v1.png")])
+def test_endings_in_other_letters(root: Path, photograph: str, mask: str) -> None:
+    (root / "JPEGImages" / "v1.jpg").rename(root / "JPEGImages" / photograph)
+    (root / MASKS / "v1.png").rename(root / MASKS / mask)
     source = Voc(root)
-    assert source.classes_in("v1")
-    assert not source.has("gone")
-    for ask in (source.classes_in, source.load):
-        with pytest.raises(InputError, match=r"gone.* is not there"):
-            ask("gone")
+    assert source.has("v1")
+    assert source.classes_in("v1") == {1: 4, 20: 1}
+    assert source.load("v1")[0].shape == (4, 5, 3)
+
+
+def test_an_id_that_is_listed_twice_counts_once(root: Path) -> None:
+    (root / LISTS / "val.txt").write_text("v1\nextra\nv1\n")
+    source = Voc(root)
+    assert source.ids("val") == ("v1", "extra")
+    assert [str(remark) for remark in source.remarks("val")] == ["ids listed twice: 1 of 2 (v1)"]
+
+
+def test_a_photograph_is_turned_where_only_that_fits(root: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    pixels = np.zeros((5, 4, 3), np.uint8)
+    pixels[0] = 255  # the first row as stored, so the last column upright
+    Image.fromarray(pixels).save(root / "JPEGImages" / "v1.jpg", exif=exif, quality=100)
+    source = Voc(root)
+    loaded, labels = source.load("v1")
+    assert loaded.shape == (4, 5, 3)
+    assert loaded[:, -1].min() > 128 > loaded[:, 0].max()
+    np.testing.assert_array_equal(labels, LABELS)
+    (remark,) = source.remarks("val")
+    assert not remark.passed_over
+    assert "taken upright" in str(remark)
 
 
 def test_has_needs_photograph_and_mask(root: Path) -> None:
@@ -163,7 +203,7 @@ def test_a_missing_part_is_named(root: Path, missing: str, words: str) -> None:
     [
         ("JPEGImages/x.jpg SegmentationClass/x.png", "val.txt, line 2: .*is malformed"),
         ("JPEGImages/x", "val.txt, line 2: .*is malformed"),
-        ("v1", "val.txt, line 2: v1 is listed twice"),
+        ("v1\0", "val.txt, line 2: .*is malformed"),
     ],
 )
 def test_a_malformed_list(root: Path, line: str, words: str) -> None:
@@ -198,13 +238,16 @@ def no_picture(root: Path) -> None:
     [
         (colour_mask, r"v1\.png is a colour picture \(RGB\).*palette or greyscale"),
         (strange_label, r"v1\.png holds label 21: "),
-        (other_size, r"v1\.png: the mask is 4 x 5 pixels, its photograph 5 x 4"),
+        (other_size, r"v1\.jpg: the mask is 4 x 5 pixels, its photograph 5 x 4"),
         (truncated, r"v1\.jpg cannot be read as a picture"),
         (no_picture, r"v1\.jpg cannot be read as a picture"),
     ],
 )
 def test_a_bad_file_is_named(root: Path, spoil: Callable[[Path], None], words: str) -> None:
     spoil(root)
+    source = Voc(root)
     with pytest.raises(InputError, match=words) as caught:
-        Voc(root).load("v1")
+        source.load("v1")
     assert "\n" not in str(caught.value)
+    assert not source.has("v1")
+    assert [remark.passed_over for remark in source.remarks("val")] == [True]
