@@ -133,8 +133,8 @@ def command(
     output = Output(out, pictures, worst, f"srpnet eval {given_flags(ctx, ctx.params)}")
     with joined() as world, Bars(console) as bars:
 
-        def evaluating(done: int, total: int) -> None:
-            bars.update("Evaluating", done, total)
+        def evaluating(done: int, total: int, share: float) -> None:
+            bars.update("Evaluating", done, total, share)
 
         if predictions is not None:
             results = score_predictions(settings, predictions, output, evaluating, world, bars.update)

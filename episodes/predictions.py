@@ -1,6 +1,6 @@
 """Label maps that other code wrote for a manifest, as a method to be scored."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from episodes.inputs import check_regular
 from episodes.plan import PlanSettings, plans
 from episodes.scoring import Output, score
 from episodes.sources.base import IGNORE, OnProgress, silent
+from episodes.workload import OnEpisode
 from episodes.world import ALONE, World
 
 
@@ -60,7 +61,7 @@ def score_predictions(
     settings: PlanSettings,
     folder: Path,
     output: Output,
-    on_episode: Callable[[int, int], None] = lambda *_: None,
+    on_episode: OnEpisode = lambda *_: None,
     world: World = ALONE,
     on_progress: OnProgress = silent,
 ) -> dict[str, dict[str, Any]]:

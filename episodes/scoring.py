@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from episodes.evaluation import Method, shelf_for
+from episodes.evaluation import Method, Prepares, PreparesMany, shelf_for
 from episodes.gallery import chosen, draw, ranked
 from episodes.intervals import Resampling
 from episodes.metrics import Absent
@@ -14,6 +14,7 @@ from episodes.plan import Plan
 from episodes.protocols import departures
 from episodes.results import result
 from episodes.runs import write_run
+from episodes.workload import OnEpisode, Workload
 from episodes.world import ALONE, World
 
 
@@ -50,7 +51,7 @@ def score(
     present_above: float | None = None,
     cache_bytes: int = 2 << 30,
     world: World = ALONE,
-    on_episode: Callable[[int, int], None] = lambda *_: None,
+    on_episode: OnEpisode = lambda *_: None,
 ) -> dict[str, dict[str, Any]]:
     """Score a method by each plan; what it prepares of a photograph is shared where the geometry is the same.
 
@@ -64,7 +65,7 @@ def score(
         present_above: The method's threshold: a class whose presence score is below it is called absent.
         cache_bytes, world: See `episodes.evaluate`. All processes get the same scores; the first has the intervals and
             what was made of negative episodes too, and writes.
-        on_episode: Called with the number of episodes done, and of all.
+        on_episode: Called after each episode, see `OnEpisode`.
 
     Returns:
         Protocol -> the content of `result.json`.
@@ -74,6 +75,12 @@ def score(
     """
     contents: dict[str, dict[str, Any]] = {}
     every = sum(plan.count for plan in plans.values())
+    ordered = sorted(plans.items(), key=lambda item: str(item[1].rules.geometry))
+    workload = Workload((plan for _, plan in ordered), isinstance(method, Prepares | PreparesMany))
+
+    def tell(done: int, every: int) -> None:
+        on_episode(done, every, workload.share(done))
+
     folders: dict[str, Path] = {}
     if output.folder is not None:
         folders = {name: output.folder / name if len(plans) > 1 else output.folder for name in plans}
@@ -81,8 +88,8 @@ def score(
         for folder in folders.values():
             held.enter_context(world.locked(folder, "written"))
         shelf = held.enter_context(shelf_for(method, cache_bytes))
-        for name, plan in sorted(plans.items(), key=lambda item: str(item[1].rules.geometry)):
-            told = Told(sum(plans[done].count for done in contents), plan.count, every, world, on_episode)
+        for name, plan in ordered:
+            told = Told(sum(plans[done].count for done in contents), plan.count, every, world, tell)
             outcome = plan.evaluate(method, shelf=shelf, world=world, on_episode=told)
             data = plan.settings.data
             settings = asdict(plan.settings) | {"data": data.data, "source": asdict(data), "protocol": name}

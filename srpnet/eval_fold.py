@@ -1,6 +1,5 @@
 """Score a network on the novel classes of a fold: `srpnet eval` as a plain function."""
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -11,6 +10,7 @@ from episodes.intervals import Resampling
 from episodes.plan import Plan, PlanSettings, plans
 from episodes.scoring import NOTHING_KEPT, Output, score
 from episodes.sources.base import OnProgress, same_name, silent
+from episodes.workload import OnEpisode
 from episodes.world import ALONE, World
 from srpnet.checkpoints import load_network
 from srpnet.inference import MOST_ROUNDS
@@ -59,7 +59,7 @@ class EvalSettings(PlanSettings):
 def run_evaluation(
     settings: EvalSettings,
     output: Output = NOTHING_KEPT,
-    on_episode: Callable[[int, int], None] = lambda *_: None,
+    on_episode: OnEpisode = lambda *_: None,
     world: World = ALONE,
     on_progress: OnProgress = silent,
 ) -> dict[str, dict[str, Any]]:
@@ -68,7 +68,7 @@ def run_evaluation(
     Args:
         settings: What to score, on what, how.
         output: What is kept.
-        on_episode: Called with the number of episodes done, and of all.
+        on_episode: Called after each episode, see `OnEpisode`.
         world: The processes that share the episodes. All call this alike and get the same scores; the first has the
             intervals too, and writes.
         on_progress: Told how far it is when the data take long to read or count.

@@ -72,13 +72,13 @@ def test_a_whole_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(plan, tmp_path / "maps")
     monkeypatch.setattr(plan_module, "Task", lambda settings, **_: Task(settings, source=Fake(MAPS)))
     settings = PlanSettings(SETTINGS.data, manifest=str(tmp_path / "m.jsonl"))
-    done: list[tuple[int, int]] = []
+    done: list[tuple[int, int, float]] = []
     output = Output(tmp_path / "out", worst=1)
     results = score_predictions(settings, tmp_path / "maps", output, lambda *counts: done.append(counts))
     assert results["hsnet"]["weights"] == {"predictions": "maps"}
     assert results["hsnet"]["miou"] == plan.evaluate(Predictions(tmp_path / "maps")).runs[0].queries.miou
     assert results["hsnet"]["support_miou"] is None
-    assert done[-1] == (6, 6)
+    assert done[-1] == (6, 6, 1.0)
     assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["counts.npz", "result.json", "worst"]
 
 

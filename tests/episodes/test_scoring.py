@@ -2,14 +2,17 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from episodes.episode import Photograph
+from episodes.episode import EpisodeSpec, Photograph
+from episodes.geometry import Geometry
 from episodes.plan import PlanSettings, plans
 from episodes.scoring import Output, score
 from episodes.task import DataSettings, Task
+from episodes.workload import PREPARING, Workload
 from tests.episodes.fakes import Fake, label_map
 from tests.episodes.scored import Threshold
 
@@ -67,10 +70,29 @@ def test_each_protocol_has_a_folder_of_its_own(tmp_path: Path) -> None:
 
 def test_progress_counts_the_episodes_of_all() -> None:
     settings = replace(SETTINGS, protocol="hsnet,ssp", seeds=2)
-    done: list[tuple[int, int]] = []
+    done: list[tuple[int, int, float]] = []
     chosen = plans(settings, task=Task(settings.data, source=Fake(MAPS)))
     score(chosen, Threshold(), {}, on_episode=lambda *counts: done.append(counts))
-    assert done == [(count, 32) for count in range(1, 33)]
+    assert [counts[:2] for counts in done] == [(count, 32) for count in range(1, 33)]
+    shares = [share for *_, share in done]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+    assert shares[3] > 4 / 32  # the first photographs are all new
+
+
+def test_the_share_of_the_work_counts_photographs_that_are_new() -> None:
+    """By hand: what was prepared serves later plans of the same geometry; without that all episodes are alike."""
+
+    def plan(size: int, *episodes: str) -> Any:
+        specs = [EpisodeSpec(index, (1,), ((ids[0],),), (ids[1],)) for index, ids in enumerate(episodes)]
+        rules = SimpleNamespace(geometry=Geometry(size))
+        return SimpleNamespace(rules=rules, runs=lambda: [(0, specs)], count=len(specs), ordinary=len(specs))
+
+    chosen = [plan(400, "ab", "ac"), plan(400, "cb"), plan(417, "ab")]
+    shares = [Workload(chosen, prepares=True).share(episodes) for episodes in (0, 1, 2, 3, 4, 9)]
+    work = [0, 1 + 2 * PREPARING, 2 + 3 * PREPARING, 3 + 3 * PREPARING, 4 + 5 * PREPARING, 4 + 5 * PREPARING]
+    assert shares == pytest.approx([done / work[-1] for done in work])
+    assert Workload(chosen, prepares=False).share(3) == 0.75
 
 
 @pytest.mark.parametrize("seed", [0, 4])

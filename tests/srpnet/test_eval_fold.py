@@ -42,14 +42,15 @@ def evaluation(data: DataSettings) -> EvalSettings:
 
 
 def test_a_result_keeps_the_contract(checkpoint: str, evaluation: EvalSettings, tmp_path: Path) -> None:
-    done: list[tuple[int, int]] = []
+    done: list[tuple[int, int, float]] = []
     settings = replace(evaluation, checkpoint=checkpoint)
     content = scored(settings, tmp_path / "scores", 2, on_episode=lambda *counts: done.append(counts))
     assert json.loads((tmp_path / "scores/result.json").read_text(encoding="utf-8")) == json.loads(json.dumps(content))
     assert content.keys() == CONTRACT
     assert content["schema"] == 1
     assert content["episodes"] == content["settings"]["episodes"] == 5
-    assert done == [(number, 5) for number in range(1, 6)]
+    assert [(number, total) for number, total, _ in done] == [(number, 5) for number in range(1, 6)]
+    assert done[-1][2] == 1
     assert tuple(content["per_class"]) == NOVEL
     assert content["miou"] == pytest.approx(sum(content["per_class"].values()) / 5)
     for name in ("miou", "fb_iou", "support_miou", "support_fb_iou"):
