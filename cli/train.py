@@ -7,6 +7,7 @@ from typing import Any
 import click
 from rich.console import Console
 
+from cli.light import LIGHT, announced, light_settings
 from cli.options import (
     BadInput,
     announce_data,
@@ -56,7 +57,7 @@ network_options = together(
         "--training-stride",
         type=click.Choice(["8", "16", "32"]),
         help="The same while training. 16 takes less than half the time of 8, and the network is then used at 8.  "
-        "[default: --output-stride]",
+        f"[default: --output-stride; on the stickers {LIGHT['training_stride']}]",
     ),
     click.option(
         "--similarity",
@@ -149,7 +150,7 @@ learning_options = together(
         show_default=True,
         help="With --train head: run the backbone once for each photograph, and once for it mirrored, instead of at "
         "every step. It pays when photographs come several times. Serves --flip, not --crop-scale and --colour. auto: "
-        "memory, on a processor, if it pays and a third of the machine's memory is enough.",
+        "memory, on a processor, if it pays and two fifths of the machine's memory are enough.",
     ),
     click.option(
         "--cache-limit", default=8.0, show_default=True, help="Gigabytes that reused features may take in each process."
@@ -166,8 +167,18 @@ photograph_options = together(
         show_default=True,
         help="Training episodes: of all classes alike, or of each as often as it has images.",
     ),
-    click.option("--size", default=321, show_default=True, help="Photographs are stretched to this square."),
-    click.option("--flip", default=0.5, show_default=True, help="Probability of a horizontal flip."),
+    click.option(
+        "--size",
+        default=321,
+        show_default=f"321; on the stickers {LIGHT['size']}",
+        help="Photographs are stretched to this square.",
+    ),
+    click.option(
+        "--flip",
+        default=0.5,
+        show_default=f"0.5; on the stickers {LIGHT['flip']:g}",
+        help="Probability of a horizontal flip.",
+    ),
     click.option(
         "--crop-scale", default=1.0, show_default=True, help="Random crops keep this share of a side or more."
     ),
@@ -218,8 +229,9 @@ SHARED = ("data", "pairs", "allow_missing", "min_pixels", "fold", "folds", "fold
 def command(ctx: click.Context, /, out: Path | None, resume: bool, tensorboard: bool, **flags: Any) -> None:
     """Train SRPNet on the base classes of a fold.
 
-    Without any flag it trains a head on the embedded stickers. Ctrl-C saves; --resume goes on. Use --hold-back to find
-    the number of steps on base classes that are kept out. With torchrun, several processes share each batch.
+    Without any flag it trains a head on the embedded stickers, in minutes. Ctrl-C saves; --resume goes on. Use
+    --hold-back to find the number of steps on base classes that are kept out. With torchrun, several processes share
+    each batch.
 
     \b
     Examples:
@@ -229,6 +241,12 @@ def command(ctx: click.Context, /, out: Path | None, resume: bool, tensorboard: 
       torchrun --standalone --nproc-per-node 4 --no-python srpnet train --train all --batch 8
     """
     announce_data(ctx, flags["data"])
+    data, fold, shot = flags["data"].partition(":")[0], flags["fold"], flags["shot"]
+    out = out or Path(f"runs/{data}-fold{fold}-{shot}shot")
+    if light := light_settings(ctx, flags["data"], out if resume else None):
+        flags |= light
+        if rank() == 0:
+            click.echo(f"Light settings for the embedded stickers: {announced(light)}")
     console = Console(stderr=True, quiet=rank() > 0)
     with waiting(console, "Loading PyTorch"):
         from episodes.world import joined
@@ -236,8 +254,6 @@ def command(ctx: click.Context, /, out: Path | None, resume: bool, tensorboard: 
         from srpnet.train_fold import run_training
 
         settings = train_settings(flags)
-    data, fold, shot = flags["data"].partition(":")[0], flags["fold"], flags["shot"]
-    out = out or Path(f"runs/{data}-fold{fold}-{shot}shot")
     with joined() as world, TrainingDisplay(console, out / "tensorboard" if tensorboard else None) as display:
         try:
             run_training(settings, out, resume, display.say, display.log, world, display.update)

@@ -29,7 +29,7 @@ from srpnet.settings import NetworkSettings
 Reuse = Literal["auto", "none", "memory", "disk"]
 FEATURES = ".features-"
 """How the folder with the file of features begins, as long as it has a name."""
-AUTO_SHARE = 1 / 3
+AUTO_SHARE = 0.4
 """Of the machine's memory, what `auto` takes at most."""
 
 

@@ -1,0 +1,53 @@
+"""How `srpnet train` trains on the embedded stickers where nobody says otherwise: a first look that needs no GPU."""
+
+import json
+from collections.abc import Collection
+from functools import reduce
+from operator import getitem
+from pathlib import Path
+from typing import Any
+
+import click
+
+LIGHT: dict[str, Any] = {"size": 257, "flip": 0.0, "training_stride": "16"}
+"""Flag -> value. The features of all photographs are computed in two minutes, and fit into the memory of a laptop."""
+
+WRITTEN = {"size": ("size",), "flip": ("augmentation", "flip"), "training_stride": ("network", "training_stride")}
+"""Where `settings.json` of a run says what each flag was."""
+
+
+def light_settings(ctx: click.Context, data: str, run: Path | None) -> dict[str, Any]:
+    """Values of the flags that a person left to us, on the stickers; on other data there are none.
+
+    Args:
+        ctx: Knows which flags were given.
+        data: As in `--data`.
+        run: The folder of a run that goes on, which keeps the settings that it was begun with.
+    """
+    if data != "stickers":
+        return {}
+    free = [name for name in LIGHT if ctx.get_parameter_source(name) is click.core.ParameterSource.DEFAULT]
+    return {name: LIGHT[name] for name in free} | (_begun_with(run, free) if run else {})
+
+
+def _begun_with(run: Path, names: Collection[str]) -> dict[str, Any]:
+    for file in (run / "settings.json", run / "select" / "settings.json"):
+        try:
+            begun = json.loads(file.read_text(encoding="utf-8"))
+            values = {name: reduce(getitem, WRITTEN[name], begun) for name in names}
+        except (OSError, ValueError, LookupError, TypeError, RecursionError):
+            continue  # whether the run can go on is for training to say
+        if all(isinstance(value, int | float | None) for value in values.values()):
+            return values
+    return {}
+
+
+def announced(light: dict[str, Any]) -> str:
+    """What is said about these settings, as one would type them.
+
+    >>> announced({"size": 257, "flip": 0.0, "training_stride": None})
+    '--size 257 --flip 0'
+    """
+    return " ".join(
+        f"--{name.replace('_', '-')} {float(value):g}" for name, value in light.items() if value is not None
+    )
