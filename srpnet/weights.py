@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 import subprocess
+import sys
 import tarfile
 import tempfile
 from collections.abc import Callable, Mapping
@@ -268,7 +269,9 @@ def _fetch_torchvision(folder: Path) -> StateDict:
     try:
         # torch.hub sets no time limit: where a firewall swallows the connection it would wait for minutes.
         urlopen(knock, timeout=10).close()
-        torch.hub.download_url_to_file(TORCHVISION_URL, str(file), hash_prefix=TORCHVISION_DIGEST)
+        torch.hub.download_url_to_file(
+            TORCHVISION_URL, str(file), hash_prefix=TORCHVISION_DIGEST, progress=sys.stderr.isatty()
+        )
     except (OSError, HTTPException, RuntimeError) as error:
         raise InputError(str(getattr(error, "reason", error))) from error
     return _read(file)[0]
