@@ -25,8 +25,8 @@ LOCK = ".srpnet.lock"
 PART = re.compile(r"\.(?:.+\.)?[0-9a-f]{8}\.part")
 """Names of temporary files; those of earlier versions held the name of the file, too."""
 
-_held: set[Path] = set()
-"""Folders that this process has locked."""
+_held: dict[Path, str] = {}
+"""Folders that this process has locked, and what it does to them."""
 _guard = threading.Lock()
 
 
@@ -143,12 +143,11 @@ def locked(folder: Path, what: str) -> Iterator[None]:
     Raises:
         InputError: if another process, or another thread of this one, holds it.
     """
-    taken = InputError(f"{folder} is being {what} by another process: wait for it, or name another folder")
-    folder = folder.resolve()
+    name, folder = folder, folder.resolve()
     made = _make(folder)
     try:
-        with _reserved(folder, taken):
-            descriptor = _acquire(folder, taken)
+        with _reserved(folder, name, what):
+            descriptor = _acquire(folder, name, what)
             try:
                 if descriptor is not None:
                     clear_parts(folder)
@@ -174,20 +173,20 @@ def _make(folder: Path) -> list[Path]:
 
 
 @contextmanager
-def _reserved(folder: Path, taken: InputError) -> Iterator[None]:
+def _reserved(folder: Path, name: Path, what: str) -> Iterator[None]:
     """The same among the threads of this process, which POSIX locks do not tell apart."""
     with _guard:
         if folder in _held:
-            raise taken
-        _held.add(folder)
+            raise _taken(name, _held[folder])
+        _held[folder] = what
     try:
         yield
     finally:
         with _guard:
-            _held.discard(folder)
+            del _held[folder]
 
 
-def _acquire(folder: Path, taken: InputError) -> int | None:
+def _acquire(folder: Path, name: Path, what: str) -> int | None:
     """The open and locked file; None where nothing can be locked."""
     if sys.platform == "win32":
         return None
@@ -200,13 +199,34 @@ def _acquire(folder: Path, taken: InputError) -> int | None:
         try:
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if _is_there(folder / LOCK, descriptor):
+                _note(descriptor, what)
                 return descriptor
         except OSError as error:
+            noted = _noted(descriptor)
             os.close(descriptor)
             if error.errno in (errno.EACCES, errno.EAGAIN):
-                raise taken from None
+                raise _taken(name, noted or what) from None
             return None
         os.close(descriptor)  # its holder has just removed it: look again
+
+
+def _note(descriptor: int, what: str) -> None:
+    """Write what is done to a folder into its lock file, for others to say."""
+    with suppress(OSError):  # as on a full disk
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, what.encode(), 0)
+
+
+def _noted(descriptor: int) -> str:
+    """What is there; empty if nothing is."""
+    with suppress(OSError, UnicodeDecodeError):
+        if (noted := os.pread(descriptor, 20, 0).decode()).isalpha():
+            return noted
+    return ""
+
+
+def _taken(name: Path, what: str) -> InputError:
+    return InputError(f"{name} is being {what} by another process: wait for it, or name another folder")
 
 
 def _is_there(file: Path, descriptor: int) -> bool:

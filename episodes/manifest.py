@@ -207,3 +207,31 @@ class Manifest:
                 raise InputError(f"{file}, line {number + 2}: {fault}: export it again")
             specs.append(spec)
         return cls(header, specs)
+
+    def check_pairs(self, sampler: Sampler, names: Mapping[int, str], file: str | None) -> None:
+        """See that all photographs show their classes, by the pairs of the fold.
+
+        Args:
+            sampler: Has the pairs.
+            names: Label -> name of the classes.
+            file: For the message.
+
+        Raises:
+            InputError: if one does not; it names the line.
+        """
+        supports, queries = (
+            {label: frozenset(ids) for label, ids in pairs.by_class.items()}
+            for pairs in (sampler.supports, sampler.queries)
+        )
+        for line, spec in enumerate(self.specs, start=2):
+            for label, ids in zip(spec.classes, spec.supports, strict=True):
+                if strange := [id for id in ids if id not in supports.get(label, ())]:
+                    raise _not_a_pair(f"{file}, line {line}: {strange[0]!r} is no support", names[label])
+            able = [queries.get(label, frozenset()) for label in spec.classes]
+            if strange := [id for id in spec.queries if not any(id in ids for ids in able)]:
+                which = " or ".join(names[label] for label in spec.classes)
+                raise _not_a_pair(f"{file}, line {line}: {strange[0]!r} is no query", which)
+
+
+def _not_a_pair(what: str, name: str) -> InputError:
+    return InputError(f"{what} of {name} by the pairs of the fold: export it again")

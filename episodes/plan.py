@@ -3,7 +3,7 @@
 import itertools
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -375,7 +375,7 @@ def _plan(task: Task, settings: PlanSettings, protocol: Protocol, manifest: Mani
     if manifest is not None and (difference := plan.header.difference(manifest.header)):
         raise InputError(f"{settings.manifest} is of other episodes: here is {difference}")
     if manifest is not None:
-        _check_pairs(manifest, first, plan.names, settings.manifest)
+        manifest.check_pairs(first, plan.names, settings.manifest)
     if plan.partial and len(plan.left_out) == plan.ordinary:
         example = next(iter(plan.left_out.values()))[0]
         raise InputError(f"every episode needs a photograph that is not there, as {example}: complete the folder")
@@ -388,23 +388,3 @@ def _check_hsnet(settings: PlanSettings, rules: Protocol) -> None:
         raise InputError("hsnet-seed0 draws from HSNet's pair lists of PASCAL-5i: give --data pascal and their --pairs")
     if rules.seeds != 1:
         raise InputError(f"hsnet-seed0 is one run, not {rules.seeds}: use --protocol hsnet, or --seeds 1")
-
-
-def _check_pairs(manifest: Manifest, sampler: Sampler, names: Mapping[int, str], file: str | None) -> None:
-    """See that all photographs of a manifest show their classes, by the pairs of the fold."""
-    supports, queries = (
-        {label: frozenset(ids) for label, ids in pairs.by_class.items()}
-        for pairs in (sampler.supports, sampler.queries)
-    )
-    for line, spec in enumerate(manifest.specs, start=2):
-        for label, ids in zip(spec.classes, spec.supports, strict=True):
-            if strange := [id for id in ids if id not in supports.get(label, ())]:
-                raise _not_a_pair(f"{file}, line {line}: {strange[0]!r} is no support", names[label])
-        able = [queries.get(label, frozenset()) for label in spec.classes]
-        if strange := [id for id in spec.queries if not any(id in ids for ids in able)]:
-            which = " or ".join(names[label] for label in spec.classes)
-            raise _not_a_pair(f"{file}, line {line}: {strange[0]!r} is no query", which)
-
-
-def _not_a_pair(what: str, name: str) -> InputError:
-    return InputError(f"{what} of {name} by the pairs of the fold: export it again")

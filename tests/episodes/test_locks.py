@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -42,13 +42,10 @@ def held(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[subprocess.
 
 
 def test_another_process_is_told(held: subprocess.Popen[str], tmp_path: Path) -> None:
-    with (
-        pytest.raises(
-            InputError, match=r"run is being trained by another process: wait for it, or name another folder"
-        ),
-        locked(tmp_path / "run", "trained"),
-    ):
-        pass
+    words = "run is being trained by another process: wait for it, or name another folder"
+    for what in ("trained", "written"):  # by the one that holds it
+        with pytest.raises(InputError, match=words), locked(tmp_path / "run", what):
+            pass
     with locked(tmp_path / "other", "trained"):
         pass
     held.communicate("")
@@ -123,3 +120,11 @@ def test_parts_of_a_killed_process_go(tmp_path: Path) -> None:
             temporary.write_text("whole")
     assert (tmp_path / "file.txt").read_text() == "whole"
     assert list((tmp_path / "deeper").iterdir()) == []
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("elsewhere")])
+def test_a_lock_that_is_no_file_locks_nothing(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / LOCK)
+    with locked(tmp_path, "written"):
+        write_text(tmp_path / "file.txt", "text")
+    assert not (tmp_path / "elsewhere").exists()
