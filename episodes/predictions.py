@@ -61,7 +61,7 @@ def score_predictions(
     settings: PlanSettings,
     folder: Path,
     output: Output,
-    on_episode: OnEpisode = lambda *_: None,
+    on_episode: OnEpisode | None = None,
     world: World = ALONE,
     on_progress: OnProgress = silent,
 ) -> dict[str, dict[str, Any]]:

@@ -1,6 +1,6 @@
 """Score a method by the plans of one protocol or several, and write what was found: `srpnet eval` for any method."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from episodes.gallery import chosen, draw, ranked
 from episodes.intervals import Resampling
 from episodes.metrics import Absent
 from episodes.plan import Plan
+from episodes.progress import bar
 from episodes.protocols import departures
 from episodes.results import result
 from episodes.runs import write_run
@@ -51,7 +52,7 @@ def score(
     present_above: float | None = None,
     cache_bytes: int = 2 << 30,
     world: World = ALONE,
-    on_episode: OnEpisode = lambda *_: None,
+    on_episode: OnEpisode | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Score a method by each plan; what it prepares of a photograph is shared where the geometry is the same.
 
@@ -65,7 +66,8 @@ def score(
         present_above: The method's threshold: a class whose presence score is below it is called absent.
         cache_bytes, world: See `episodes.evaluate`. All processes get the same scores; the first has the intervals and
             what was made of negative episodes too, and writes.
-        on_episode: Called after each episode, see `OnEpisode`.
+        on_episode: Called after each episode, see `OnEpisode`. None shows a bar, if standard error is a terminal;
+            `lambda *_: None` shows nothing.
 
     Returns:
         Protocol -> the content of `result.json`.
@@ -78,9 +80,6 @@ def score(
     ordered = sorted(plans.items(), key=lambda item: str(item[1].rules.geometry))
     workload = Workload((plan for _, plan in ordered), isinstance(method, Prepares | PreparesMany))
 
-    def tell(done: int, every: int) -> None:
-        on_episode(done, every, workload.share(done))
-
     folders: dict[str, Path] = {}
     if output.folder is not None:
         folders = {name: output.folder / name if len(plans) > 1 else output.folder for name in plans}
@@ -88,6 +87,11 @@ def score(
         for folder in folders.values():
             held.enter_context(world.locked(folder, "written"))
         shelf = held.enter_context(shelf_for(method, cache_bytes))
+        show = held.enter_context(bar(world.first)) if on_episode is None else on_episode
+
+        def tell(done: int, every: int) -> None:
+            show(done, every, workload.share(done))
+
         for name, plan in ordered:
             told = Told(sum(plans[done].count for done in contents), plan.count, every, world, tell)
             outcome = plan.evaluate(method, shelf=shelf, world=world, on_episode=told)
@@ -131,7 +135,7 @@ class Told:
     count: int
     every: int
     world: World
-    on_episode: Callable[[int, int], None]
+    on_episode: OnEpisode
     done: int = 0
 
     def __call__(self, *_: object) -> None:

@@ -59,7 +59,7 @@ class EvalSettings(PlanSettings):
 def run_evaluation(
     settings: EvalSettings,
     output: Output = NOTHING_KEPT,
-    on_episode: OnEpisode = lambda *_: None,
+    on_episode: OnEpisode | None = None,
     world: World = ALONE,
     on_progress: OnProgress = silent,
 ) -> dict[str, dict[str, Any]]:
@@ -68,7 +68,7 @@ def run_evaluation(
     Args:
         settings: What to score, on what, how.
         output: What is kept.
-        on_episode: Called after each episode, see `OnEpisode`.
+        on_episode: See `score`.
         world: The processes that share the episodes. All call this alike and get the same scores; the first has the
             intervals too, and writes.
         on_progress: Told how far it is when the data take long to read or count.

@@ -1,0 +1,43 @@
+"""Progress: a bar at a terminal, silence elsewhere, and whatever a caller asks for instead."""
+
+from io import StringIO
+
+from rich.console import Console
+
+from episodes.plan import PlanSettings, plans
+from episodes.progress import bar
+from episodes.scoring import score
+from episodes.task import DataSettings, Task
+from tests.episodes.fakes import Fake
+from tests.episodes.scored import MAPS, perfect
+
+
+def shown(terminal: bool, wanted: bool = True) -> str:
+    stream = StringIO()
+    with bar(wanted, Console(file=stream, force_terminal=terminal, width=80)) as tell:
+        tell(1, 4, 0.25)
+        tell(3, 4, 0.75)
+    return stream.getvalue()
+
+
+def test_a_terminal_shows_how_far_it_is() -> None:
+    assert "Evaluating" in shown(terminal=True)
+    assert "3/4" in shown(terminal=True)
+
+
+def test_elsewhere_nothing_is_shown() -> None:
+    assert shown(terminal=False) == ""
+    assert shown(terminal=True, wanted=False) == ""
+
+
+def test_score_tells_whoever_asks() -> None:
+    data = DataSettings("fake", min_pixels=10)
+    settings = PlanSettings(data, episodes=5, size=32, classes=("ant", "bee"))
+    told: list[tuple[int, int]] = []
+    score(
+        plans(settings, task=Task(data, Fake(MAPS))),
+        perfect,
+        {},
+        on_episode=lambda done, every, _: told.append((done, every)),
+    )
+    assert told == [(number, 5) for number in range(1, 6)]
