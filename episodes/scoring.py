@@ -1,6 +1,6 @@
 """Score a method by the plans of one protocol or several, and write what was found: `srpnet eval` for any method."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -135,7 +135,7 @@ class Told:
     count: int
     every: int
     world: World
-    on_episode: OnEpisode
+    on_episode: Callable[[int, int], None]
     done: int = 0
 
     def __call__(self, *_: object) -> None:

@@ -31,7 +31,9 @@ class Workload:
                     new = set(spec.slots) - known if prepares else set()
                     costs.append(1 + PREPARING * len(new))
                     known |= new
-            costs += [1] * (plan.count - plan.ordinary)  # negative ones show photographs that were met, and others
+            costs += [1] * (
+                plan.negative * plan.rules.seeds
+            )  # negative ones show photographs that were met, and others
         self._done = list(accumulate(costs))
 
     def share(self, episodes: int) -> float:
