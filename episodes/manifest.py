@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from episodes.checks import LARGEST_SEED, check_type, check_whole, shown
 from episodes.episode import EpisodeSpec
@@ -15,7 +15,7 @@ from episodes.folds import Fold, Order
 from episodes.inputs import parse_json, read_text
 from episodes.protocols import Protocol
 from episodes.sampler import Drawing, Sampler
-from episodes.sources.base import Split
+from episodes.sources.base import Crowded, Crowds, Split
 from episodes.task import DataSettings, Pools, Task
 
 SCHEMA = 1
@@ -41,6 +41,7 @@ class Header:
         episodes: How many of each run.
         pairs: The rule that chose (image, class) pairs, how many, and the hashes that fix them.
         replacement: Whether supports were drawn with replacement; only written where they were.
+        crowds: What COCO's crowds were; only written where they were not ignored.
     """
 
     manifest: int
@@ -60,15 +61,19 @@ class Header:
     episodes: int
     pairs: Mapping[str, Any]
     replacement: bool = False
+    crowds: Crowds = "ignore"
 
     def __post_init__(self) -> None:
         check_type(self, str, "source", "protocol", "split", "drawing", "fold_order")
         check_type(self, Mapping, "classes", "pairs")
-        check_type(self, bool, "replacement")
+        if self.crowds not in get_args(Crowds):
+            raise InputError(f"crowds must be one of {', '.join(get_args(Crowds))}, not {shown(self.crowds)}")
         check_whole(self, 1, 1000, "folds", "way", "shot", "queries", "seeds")
         check_whole(self, 1, MOST_EPISODES, "episodes")
         check_whole(self, -LARGEST_SEED, LARGEST_SEED, "seed")
         check_type(self, bool, "replacement")
+        if self.crowds not in get_args(Crowds):
+            raise InputError(f"crowds must be one of {', '.join(get_args(Crowds))}, not {shown(self.crowds)}")
         for name, value in self.pairs.items():
             if type(value) is not int and not (isinstance(value, str) and len(value) <= LONGEST_RULE):
                 raise InputError(f"pairs must be described by whole numbers and text, not {name}: {shown(value)}")
@@ -120,6 +125,7 @@ class Header:
             episodes=rules.episodes,
             pairs=Pools(sampler.supports, sampler.queries).record(),
             replacement=sampler.replacement,
+            crowds=task.source.crowds if isinstance(task.source, Crowded) else "ignore",
         )
 
     @property
@@ -130,8 +136,9 @@ class Header:
     def line(self) -> str:
         """The header as one line of JSON: the same bytes on every machine."""
         fields = asdict(self)
-        if not self.replacement:  # as before there was this field
-            del fields["replacement"]
+        for name, usual in (("replacement", False), ("crowds", "ignore")):
+            if fields[name] == usual:  # as before there were these fields
+                del fields[name]
         return json.dumps(fields, ensure_ascii=False)
 
     def difference(self, other: "Header") -> str | None:

@@ -25,7 +25,7 @@ from episodes.protocols import Protocol, pair_rule, protocols
 from episodes.records import Records
 from episodes.sampler import Drawing, Sampler
 from episodes.shelf import Shelf
-from episodes.sources.base import OnProgress, silent
+from episodes.sources.base import Crowded, OnProgress, silent
 from episodes.sources.pairs import ANY_SIZE
 from episodes.task import DataSettings, Task
 from episodes.weak import Annotation, check
@@ -229,6 +229,10 @@ class Plan:
         listed = PUBLISHED.get(self.settings.data.fold) == self.header.pairs["sha256"]
         if self.rules.drawing == "hsnet-seed0" and not listed:
             found.append("drawing: HSNet's stream over another pair list than its own")
+        if self.protocol.name == "panet" and self.settings.way > 1:
+            found.append("queries: never a support of another way, which PANet's may be")
+        if self.protocol.name == "panet" and isinstance(self.task.source, Crowded):
+            found.append("labels: each pixel has one class, where PANet's instances of two classes may share it")
         return found
 
     def runs(self) -> Iterator[tuple[int, Iterator[EpisodeSpec]]]:
@@ -340,6 +344,8 @@ def plans(settings: PlanSettings, on_progress: OnProgress = silent, task: Task |
 def as_drawn(protocol: Protocol, header: Header) -> Protocol:
     """A protocol with the rules that a manifest was drawn by: another version of this program may have written it."""
     rules = protocol if header.shot == 1 else replace(protocol, replacement=header.replacement)
+    if header.source == "coco":
+        rules = replace(rules, crowds=header.crowds)
     if match := re.fullmatch(rf"min_pixels=(\d+)({ANY_SIZE})?", str(header.pairs.get("rule"))):
         rules = replace(rules, min_pixels=int(match[1]), any_size=match[2] is not None)
     return rules
@@ -349,6 +355,7 @@ def _plan(task: Task, settings: PlanSettings, protocol: Protocol, manifest: Mani
     novel = task.base if settings.data.fold == "all" else task.novel
     classes = task.labels(settings.classes, novel, "novel class") if settings.classes else tuple(sorted(novel))
     rules = settings.rules(protocol if manifest is None else as_drawn(protocol, manifest.header))
+    task = task.treating(rules.crowds)
     own = rules.drawing == "hsnet-seed0"
     if own:
         _check_hsnet(settings, rules)

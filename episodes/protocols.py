@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from episodes.geometry import Filter, Nearest
     from episodes.metrics import Absent, Foreground, Score, Vanished
     from episodes.sampler import Drawing
-    from episodes.sources.base import Split
+    from episodes.sources.base import Crowds, Split
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ class Protocol:
         min_pixels, any_size: Where there is no pair list, see `pairs_from_areas`; `any_size` is of queries.
         replacement: Whether the supports of an episode are drawn with replacement, so that one may come twice.
         foreground_of: See `Score`.
+        crowds: What COCO's crowds are.
         coco_drawing, coco_size: Drawing and size on COCO; None if as elsewhere.
     """
 
@@ -65,6 +66,7 @@ class Protocol:
     any_size: bool = False
     replacement: bool = False
     foreground_of: Foreground = "any"
+    crowds: Crowds = "ignore"
     coco_drawing: Drawing | None = None
     coco_size: int | None = None
 
@@ -129,6 +131,7 @@ class Protocol:
             "class lost in the truth": {"count": "counted", "skip": "left out"}[self.vanished],
             "FB-IoU foreground": {"any": "any way", "sum": "sum of the ways"}[self.foreground_of],
             "class never drawn": {"zero": "IoU 0", "nan": "no mIoU", "skip": "left out"}[self.absent],
+            "COCO crowds": {"ignore": "ignored", "object": "foreground", "background": "background"}[self.crowds],
             "COCO folds": self.coco_order or "either",
         }
 
@@ -179,6 +182,7 @@ PROTOCOLS = {
             coco_order="contiguous",
             min_pixels=1,
             foreground_of="sum",
+            crowds="object",
         ),
         Protocol(
             name="pfenet",
@@ -233,6 +237,7 @@ PROTOCOLS = {
             coco_order="interleaved",
             fss_episodes=2400,  # every pair of the test classes once
             replacement=True,
+            crowds="background",
             coco_drawing="random",
         ),
         Protocol(

@@ -12,7 +12,7 @@ from episodes.folds import Fold, Order, folds, novel_and_base
 from episodes.names import for_display
 from episodes.sampler import Sampler, shortage
 from episodes.sources import open_source
-from episodes.sources.base import Divided, OnProgress, Source, Split, silent
+from episodes.sources.base import Crowded, Crowds, Divided, OnProgress, Source, Split, silent
 from episodes.sources.pairs import Absent, Pairs, pairs_from_areas, pairs_from_lists
 from episodes.sources.pictures import Missing
 from episodes.sources.remarks import Remark, Remarked, check_remarks
@@ -113,6 +113,12 @@ class Task:
             self.novel, self.base = self.source.novel_and_base(settings.fold)
         else:
             self.novel, self.base = novel_and_base(len(names), settings.fold, settings.folds, settings.fold_order)
+
+    def treating(self, crowds: Crowds) -> "Task":
+        """The same fold with COCO's crowds treated so; itself where the source has none."""
+        if not isinstance(self.source, Crowded) or self.source.crowds == crowds:
+            return self
+        return Task(self.settings, self.source.treating(crowds))
 
     def names(self, classes: Collection[int]) -> dict[int, str]:
         """Label -> class name, in ascending order."""

@@ -20,7 +20,7 @@ from typing import Any
 from episodes.errors import InputError
 from episodes.files import atomic_write, cache_folder, check_folder
 from episodes.inputs import check_regular
-from episodes.sources.base import Array, OnProgress
+from episodes.sources.base import Array, Crowds, OnProgress
 from episodes.sources.coco_records import Image, Records, ids_of
 from episodes.sources.index import Index, class_index, fingerprint
 from episodes.sources.json_stream import JsonStream
@@ -105,8 +105,8 @@ class Annotations:
         if shared := self._row.keys() & other._row.keys():
             raise InputError(f"{both} share {len(shared)} photographs, {min(shared)} for one: keep each in one split")
 
-    def labels(self, id: str) -> Array:
-        """The label map (H, W): crowds as 255, over them instances from large to small, so that all show.
+    def labels(self, id: str, crowds: Crowds = "ignore") -> Array:
+        """The label map (H, W): crowds, and over them instances from large to small, so that all show.
 
         Raises:
             InputError: A segmentation is missing, malformed or of another size than its photograph.
@@ -115,11 +115,11 @@ class Annotations:
 
         height, width = self.sizes[id]
         try:
-            return paint(draw(self._photograph(id), self._categories), height, width)
+            return paint(draw(self._photograph(id), self._categories, crowds), height, width)
         except ValueError as error:
             raise InputError(f"{self.path}: {error}") from None
 
-    def index(self) -> Index:
+    def index(self, crowds: Crowds = "ignore") -> Index:
         """Id -> class -> visible pixels, at least 1; from the cache, or else counted in several processes.
 
         Raises:
@@ -127,10 +127,11 @@ class Annotations:
         """
         from episodes.sources import shapes
 
-        made_from = fingerprint([f"coco {VERSION}: crowds, then instances from large to small", self._sha256])
+        rule = f"coco {VERSION}: crowds, then instances from large to small"
+        made_from = fingerprint([rule + (", crowds are objects" if crowds == "object" else ""), self._sha256])
         count = min(os.cpu_count() or 1, PROCESSES, len(self.ids) // PHOTOGRAPHS_A_PROCESS)
-        program = [sys.executable, "-P", shapes.__file__, json.dumps(self._categories)]
-        here = nullcontext(partial(shapes.answer, categories=self._categories))
+        program = [sys.executable, "-P", shapes.__file__, json.dumps(self._categories), crowds]
+        here = nullcontext(partial(shapes.answer, categories=self._categories, crowds=crowds))
         with processes(program, count) if count > 1 else here as ask:
 
             def areas(id: str) -> dict[int, int]:

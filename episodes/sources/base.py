@@ -12,6 +12,8 @@ Array = NDArray[np.uint8]
 Labels = NDArray[np.uint8] | NDArray[np.int16]
 """A label map of a source; int16 where it has more than 254 classes."""
 Split = Literal["train", "val"]
+Crowds = Literal["ignore", "object", "background"]
+"""What COCO's crowds are: label 255, objects of their category, or background."""
 
 OnProgress = Callable[[str, int, int], None]
 """Called now and then during long work with its title, how much is done, and how much there is, in one unit."""
@@ -107,4 +109,18 @@ class Divided(Protocol):
 
     def novel_and_base(self, fold: Fold) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """The novel and the base classes of a fold, ascending; `all` has every class as a base class."""
+        ...
+
+
+@runtime_checkable
+class Crowded(Protocol):
+    """A source that has crowds, which can be treated in several ways."""
+
+    @property
+    def crowds(self) -> Crowds:
+        """How they are treated."""
+        ...
+
+    def treating(self, crowds: Crowds) -> "Source":
+        """The same photographs with crowds treated so: the same object for the same way."""
         ...

@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Literal
 
 from episodes.errors import InputError
 from episodes.files import expanded
 from episodes.sources.annotations import Annotations
-from episodes.sources.base import Array, OnProgress, Split, Teller, silent
+from episodes.sources.base import Array, Crowds, OnProgress, Split, Teller, silent
 from episodes.sources.index import Index
 from episodes.sources.pictures import fit, read_photograph, state_of
 from episodes.sources.remarks import Remark
@@ -46,6 +47,16 @@ class Coco:
         self._areas: dict[Split, Index] = {}
         self._there: dict[Split, Mapping[str, Path]] = {}
         self._surveys: dict[Split, Survey] = {}
+        self.crowds: Crowds = "ignore"
+        self._treated: dict[Crowds, Coco] = {"ignore": self}
+
+    def treating(self, crowds: Crowds) -> "Coco":
+        """The same photographs with crowds treated so: the same object for the same way."""
+        if crowds not in self._treated:
+            other = copy(self)  # what was read of photographs and annotations is shared, their pixels are counted anew
+            other.crowds, other._areas = crowds, {}
+            self._treated[crowds] = other
+        return self._treated[crowds]
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -78,7 +89,7 @@ class Coco:
         if self._survey(split)[id].passed_over:
             return {}
         if split not in self._areas:
-            self._areas[split] = part.index()
+            self._areas[split] = part.index(self.crowds)
         return self._areas[split][id]
 
     def remarks(self, split: Split) -> list[Remark]:
@@ -86,13 +97,14 @@ class Coco:
         return [*self._part(split).remarks, *remarks(self._survey(split))]
 
     def load(self, id: str) -> tuple[Array, Array]:
-        """The photograph, RGB (H, W, 3), and its label map (H, W): 0 background, 1..C classes, 255 crowds.
+        """The photograph, RGB (H, W, 3), and its label map (H, W): 0 background, 1..C classes, 255 crowds unless they
+        are treated otherwise.
 
         Raises:
             InputError: An unknown id, or a photograph that is missing, unreadable or of another size than annotated.
         """
         split, part = self._find(id)
-        return read_photograph(self._photograph(split, id), part.sizes[id]), part.labels(id)
+        return read_photograph(self._photograph(split, id), part.sizes[id]), part.labels(id, self.crowds)
 
     def _photograph(self, split: Split, id: str) -> Path:
         found, root = self._located(split), self._layout[split][1]

@@ -21,26 +21,31 @@ Runs = dict[str, Any]
 """A mask as pycocotools' run-length code."""
 
 
-def draw(photograph: bytes, categories: Sequence[int]) -> list[tuple[int, Runs]]:
+def draw(photograph: bytes, categories: Sequence[int], crowds: str = "ignore") -> list[tuple[int, Runs]]:
     """Label and mask of each instance in the order of painting: crowds, then from large to small, so that all show.
 
     Args:
         photograph: JSON with `size` (height, width in pixels) and `annotations`, a list of records as COCO has them.
         categories: Category ids; the c-th of them has label c, counted from 1.
+        crowds: What they are: `ignore` (label 255), `object` of their category, or `background`.
 
     Raises:
         ValueError: A segmentation is missing, malformed or of another size than the photograph; names the annotation.
     """
     content = json.loads(photograph)
-    shapes = []
+    shapes, above = [], []
     for annotation in content["annotations"]:
-        label = CROWD if annotation.get("iscrowd") else categories.index(annotation["category_id"]) + 1
+        crowd = bool(annotation.get("iscrowd"))
+        if crowd and crowds == "background":
+            continue
+        label = CROWD if crowd and crowds == "ignore" else categories.index(annotation["category_id"]) + 1
         try:
             shapes.append((label, _runs(annotation["segmentation"], *content["size"])))
+            above.append(not crowd)
         except Exception as error:  # pycocotools raises bare ones
             raise ValueError(f"the segmentation of annotation {annotation['id']} cannot be drawn: {error}") from None
     areas = masks.area([runs for _, runs in shapes]) if shapes else ()
-    order = sorted(range(len(shapes)), key=lambda each: (shapes[each][0] != CROWD, -int(areas[each])))
+    order = sorted(range(len(shapes)), key=lambda each: (above[each], -int(areas[each])))
     return [shapes[each] for each in order]
 
 
@@ -54,7 +59,7 @@ def paint(shapes: Sequence[tuple[int, Runs]], height: int, width: int) -> NDArra
 
 
 def count(shapes: Sequence[tuple[int, Runs]]) -> dict[int, int]:
-    """Label -> pixels, at least 1, in the label map that `paint` would make, crowds left out; labels ascend.
+    """Label -> pixels, at least 1, in the label map that `paint` would make, 255 left out; labels ascend.
 
     From the uppermost shape down, each adds to the union of those above it what is seen of it. Unions of run-length
     codes take a tenth of the time of painting.
@@ -73,10 +78,10 @@ def count(shapes: Sequence[tuple[int, Runs]]) -> dict[int, int]:
     return dict(sorted(seen.items()))
 
 
-def answer(photograph: bytes, categories: Sequence[int]) -> bytes:
+def answer(photograph: bytes, categories: Sequence[int], crowds: str = "ignore") -> bytes:
     """What `count` gives for a photograph as `draw` takes it, as a line of JSON; a string that says why not."""
     try:
-        counted: object = count(draw(photograph, categories))
+        counted: object = count(draw(photograph, categories, crowds))
     except ValueError as error:
         counted = str(error)
     return json.dumps(counted).encode() + b"\n"
@@ -99,7 +104,7 @@ def _runs(segmentation: Any, height: int, width: int) -> Runs:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business, which then ends the input
-    known = json.loads(sys.argv[1])
+    known, treated = json.loads(sys.argv[1]), sys.argv[2:]
     for line in sys.stdin.buffer:
-        sys.stdout.buffer.write(answer(line, known))
+        sys.stdout.buffer.write(answer(line, known, *treated))
         sys.stdout.flush()

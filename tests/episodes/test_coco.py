@@ -12,8 +12,11 @@ import pytest
 from PIL import Image
 
 from episodes.errors import InputError
-from episodes.sources.base import COCO_NAMES, PASCAL_CLASSES, Source, same_name
+from episodes.plan import PlanSettings, plans
+from episodes.protocols import departures
+from episodes.sources.base import COCO_NAMES, PASCAL_CLASSES, Crowds, Source, same_name
 from episodes.sources.coco import Coco
+from episodes.task import DataSettings
 
 pytest.importorskip("ijson")
 pytest.importorskip("pycocotools")
@@ -402,3 +405,57 @@ def test_progress_stays_in_this_process(root: Path) -> None:
     assert told == []
     source.ids("val")
     assert pickle.loads(pickle.dumps(source)).has("000007")
+
+
+CROWDS: dict[Crowds, int] = {"ignore": 255, "object": 1, "background": 0}
+
+
+@pytest.mark.parametrize("crowds", CROWDS)
+def test_crowds_as_they_are_treated(root: Path, crowds: Crowds) -> None:
+    source = Coco(root).treating(crowds)
+    _, labels = source.load("000007")
+    assert np.array_equal(labels, np.where(EXPECTED == 255, CROWDS[crowds], EXPECTED))
+    assert dict(source.classes_in("000007")) == {label: int((labels == label).sum()) for label in (1, 2)}
+    assert source.treating("ignore").classes_in("000007") == {1: 20, 2: 4}
+    assert source.treating(crowds) is source
+
+
+def test_each_protocol_treats_crowds_in_its_way(tmp_path: Path) -> None:
+    content = example()
+    for number in (9, 10):
+        content["images"].append({"id": number, "file_name": f"00000{number}.jpg", "height": HEIGHT, "width": WIDTH})
+        content["annotations"] += [
+            {**one, "id": number * 10 + one["id"], "image_id": number} for one in example()["annotations"]
+        ]
+    write(tmp_path, content, "instances_train2014", "train2014")
+    for image in content["images"]:
+        image |= {"id": image["id"] + 100, "file_name": f"v{image['file_name']}"}
+    for one in content["annotations"]:
+        one |= {"id": one["id"] + 1000, "image_id": one["image_id"] + 100}
+    write(tmp_path, content, "instances_val2014", "val2014")
+    data = DataSettings(f"coco:{tmp_path}", min_pixels=1, fold="all")
+    seen = {}
+    for name, plan in plans(PlanSettings(data, "all", episodes=1, seeds=1)).items():
+        episode = plan.loader().build(next(next(plan.runs())[1]))
+        (query,) = episode.queries()
+        seen[name] = int(query.original[0, 0])
+    assert seen == {"panet": 1, "pfenet": 255, "bam": 255, "hsnet": 0, "ssp": 255}
+
+
+def test_a_manifest_says_what_crowds_were(root: Path, tmp_path: Path) -> None:
+    content = example()
+    content["images"] += [{"id": 9, "file_name": "000009.jpg", "height": HEIGHT, "width": WIDTH}]
+    content["annotations"] += [{**one, "id": one["id"] + 10, "image_id": 9} for one in example()["annotations"]]
+    data = DataSettings(f"coco:{write(tmp_path / 'COCO', content)}", min_pixels=1, fold="all")
+    (plan,) = plans(PlanSettings(data, episodes=4)).values()
+    plan.export().write(tmp_path / "m.jsonl")
+    assert '"crowds": "background"}' in (tmp_path / "m.jsonl").read_text()
+    (again,) = plans(PlanSettings(data, manifest=str(tmp_path / "m.jsonl"))).values()
+    assert again.export() == plan.export()
+    text = (tmp_path / "m.jsonl").read_text()
+    (tmp_path / "m.jsonl").write_text(text.replace(', "crowds": "background"', ""))  # as before crowds had a rule
+    (before,) = plans(PlanSettings(data, manifest=str(tmp_path / "m.jsonl"))).values()
+    assert before.rules.crowds == before.header.crowds == "ignore"
+    assert "COCO crowds: ignored, not background" in departures(
+        before.protocol, before.rules, data.data, data.fold_order
+    )

@@ -42,14 +42,17 @@ def test_published_facts() -> None:
     assert {name: protocol.geometry for name, protocol in PROTOCOLS.items()} == GEOMETRIES
     assert [name for name, protocol in PROTOCOLS.items() if protocol.score_at == "original"] == ["pfenet", "bam"]
     assert {
-        protocol.name: (protocol.lists, protocol.drawing, protocol.replacement, protocol.foreground_of)
+        protocol.name: (
+            *(protocol.lists, protocol.drawing, protocol.replacement),
+            *(protocol.foreground_of, protocol.crowds),
+        )
         for protocol in PROTOCOLS.values()
     } == {
-        "panet": ("any pixel", "random", False, "sum"),
-        "pfenet": ("2048 pixels, queries of any size", "image-list", False, "any"),
-        "bam": ("2048 pixels, queries of any size", "image-list", False, "any"),
-        "hsnet": ("lists", "list", True, "any"),
-        "ssp": ("2048 pixels, queries of any size", "images", False, "any"),
+        "panet": ("any pixel", "random", False, "sum", "object"),
+        "pfenet": ("2048 pixels, queries of any size", "image-list", False, "any", "ignore"),
+        "bam": ("2048 pixels, queries of any size", "image-list", False, "any", "ignore"),
+        "hsnet": ("lists", "list", True, "any", "background"),
+        "ssp": ("2048 pixels, queries of any size", "images", False, "any", "ignore"),
     }
 
 

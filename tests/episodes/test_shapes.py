@@ -40,9 +40,10 @@ def crowded(seed: int) -> bytes:
     return photograph(*annotations, {"category_id": 5, "iscrowd": 1, "segmentation": crowd})
 
 
+@pytest.mark.parametrize("crowds", ["ignore", "object", "background"])
 @pytest.mark.parametrize("seed", range(8))
-def test_counting_is_painting_without_paint(seed: int) -> None:
-    drawn = draw(crowded(seed), CATEGORIES)
+def test_counting_is_painting_without_paint(seed: int, crowds: str) -> None:
+    drawn = draw(crowded(seed), CATEGORIES, crowds)
     counted = count(drawn)
     assert counted == areas_of(paint(drawn, HEIGHT, WIDTH))
     assert list(counted) == sorted(counted)
