@@ -62,6 +62,8 @@ class Commands(click.Group):
             where = "" if error.filename is None else f"{error.filename}: "
             raise BadInput(f"{where}{error.strerror}") from None
         except (MemoryError, RuntimeError) as error:
+            if str(error).startswith("Symlink loop"):  # of `Path.resolve`, before Python 3.13
+                raise BadInput(f"{error}: a link that leads to itself") from None
             if not _no_memory(error):
                 raise
             raise BadInput("there is not enough memory: choose smaller numbers, above all --size and --batch") from None

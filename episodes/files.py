@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from episodes.errors import InputError
+from episodes.inputs import check_regular
 
 if sys.platform != "win32":
     import fcntl
@@ -86,9 +87,12 @@ def atomic_write(path: Path | str) -> Iterator[Path]:
     the content is on the disk before the name is. The temporary name is short whatever the file is called.
 
     Raises:
-        InputError: if it cannot be written, for example because the disk is full.
+        InputError: if it cannot be written, for example because the disk is full, or is a folder, a pipe or a device.
     """
     path = Path(path)
+    if not path.name:
+        raise InputError(f"{path} is a folder, not a file: name a file in it")
+    check_regular(path)  # who may, as root may, would put a file in the place of /dev/null
     temporary = path.with_name(f".{secrets.token_hex(4)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

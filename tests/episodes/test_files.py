@@ -65,7 +65,7 @@ def test_a_block_that_raises_leaves_no_new_file(tmp_path: Path) -> None:
 
 def test_a_folder_in_the_way_leaves_no_part(tmp_path: Path) -> None:
     (tmp_path / "name").mkdir()
-    with pytest.raises(InputError, match=r"name cannot be written \(.*directory"):
+    with pytest.raises(InputError, match=r"name is a folder, not a file"):
         write_text(tmp_path / "name", "text")
     assert list(tmp_path.iterdir()) == [tmp_path / "name"]
 
@@ -247,3 +247,15 @@ def test_a_planted_cache_is_not_taken(nobody: Path, tmp_path: Path, monkeypatch:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
     with pytest.raises(InputError, match=r"no room for a cache .*: set SRPNET_CACHE"):
         cache_folder()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes of POSIX")
+def test_what_is_no_file_is_never_replaced(tmp_path: Path) -> None:
+    """Root could put a file in the place of /dev/null."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    for path, kind in ((tmp_path / "pipe", "a named pipe"), (tmp_path / "folder", "a folder"), (Path(), "a folder")):
+        with pytest.raises(InputError, match=f"is {kind}, not a file"):
+            write_text(path, "text")
+    assert (tmp_path / "pipe").is_fifo()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "pipe"]

@@ -278,7 +278,7 @@ def test_files_that_are_no_pictures_are_refused(read: Any, what: str, tmp_path: 
         read(tmp_path / "nowhere.png")
     (tmp_path / "text.png").write_text("no picture")
     for path in (tmp_path / "text.png", tmp_path):
-        with pytest.raises(InputError, match=f"{path.name} cannot be read as a picture"):
+        with pytest.raises(InputError, match=f"{path.name} (cannot be read as a picture|is a folder, not a file)"):
             read(path)
 
 
@@ -302,5 +302,5 @@ def test_a_photograph_is_looked_at_without_reading_it(tmp_path: Path) -> None:
     check_photograph(path)
     (tmp_path / "text.png").write_text("no picture")
     for name in ("text.png", "nowhere.png", "."):
-        with pytest.raises(InputError, match="cannot be read as a picture"):
+        with pytest.raises(InputError, match=r"cannot be read as a picture|is a folder, not a file"):
             check_photograph(tmp_path / name)
