@@ -2,9 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import get_args
 
+import click
 import pytest
 
+from cli.eval import command as evaluation
+from episodes.sampler import Drawing
 from tests.cli.commands import TINY, refused, srpnet
 
 pytestmark = pytest.mark.usefixtures("random_backbone")
@@ -94,3 +98,19 @@ def test_protocols_are_printed() -> None:
 def test_bad_input_to_the_commands_of_evaluation(words: tuple[str, ...], complaint: str) -> None:
     assert complaint in refused(srpnet(*words))
     assert not list(Path().iterdir())
+
+
+def test_every_drawing_can_be_chosen() -> None:
+    (option,) = (parameter for parameter in evaluation.params if parameter.name == "drawing")
+    assert isinstance(option.type, click.Choice)
+    assert tuple(option.type.choices) == get_args(Drawing)
+
+
+def test_hsnet_s_own_episodes_are_exported(tmp_path: Path) -> None:
+    (tmp_path / "val_fold1.txt").write_text("".join(f"p{number}__{6 + number % 5:02d}\n" for number in range(20)))
+    flags = ("--data", "pascal", "--pairs", str(tmp_path), "--fold", "1", "--shot", "2", "--drawing", "hsnet-seed0")
+    exported = srpnet("episodes", "export", *flags, "--out", str(tmp_path / "m.jsonl"))
+    assert "1000 episodes" in exported.output
+    assert '"drawing": "hsnet-seed0"' in (tmp_path / "m.jsonl").read_text()
+    said = refused(srpnet("eval", "--manifest", str(tmp_path / "m.jsonl"), "--drawing", "list"))
+    assert "--drawing is fixed by the manifest" in said
