@@ -16,7 +16,7 @@ from srpnet.method import membership
 class EpisodeTensors(NamedTuple):
     """An episode as the network takes it; see `SRPNet.forward` for the shapes.
 
-    If `encoded`, the images are pyramids (B, C, h, w) instead of pixels, see `SRPNet.pyramid`.
+    If `encoded`, the images are levels of the backbone (B, L) instead of pixels, see `SRPNet.reduced_levels`.
     """
 
     classes: tuple[int, ...]
@@ -73,7 +73,7 @@ class EpisodeTensors(NamedTuple):
 def _images(photographs: Sequence[Photograph]) -> Tensor:
     if photographs[0].prepared is None:
         return torch.stack([photograph.image for photograph in photographs])
-    return torch.stack([photograph.prepared for photograph in photographs]).permute(0, 3, 1, 2)  # (h, w, C) each
+    return torch.stack([photograph.prepared for photograph in photographs])
 
 
 class Indexed(Protocol):

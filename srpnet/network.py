@@ -5,6 +5,7 @@ size, h w feature size.
 """
 
 import copy
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ import torch
 from huggingface_hub import PyTorchModelHubMixin, hf_hub_download
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
+from torch.nn.functional import conv2d
 
 from episodes.errors import InputError
 from episodes.files import atomic_write, write_json
@@ -105,28 +107,52 @@ class SRPNet(
         return in_parts(self._pyramid, images_B3HW)
 
     def levels(self, images_B3HW: Tensor) -> list[Tensor]:
-        """The backbone's levels, each (B, C, h, w) at its own stride, finest first: the first half of `pyramid`."""
+        """The backbone's levels, each (B, C, h, w) at its own stride, finest first, before they become a pyramid."""
         normalised = ((images_B3HW - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
         levels: list[Tensor] = self.backbone(normalised)
         return levels
 
-    def merge(self, levels_BChw: Sequence[Tensor]) -> Tensor:
-        """The other half of `pyramid`, in the mode that the levels were computed in: they take less room apart."""
-        size = (levels_BChw[0].shape[-2], levels_BChw[0].shape[-1])
-        return torch.cat(
-            [
-                level if stride == self.stride else upsample(level, size, stride // self.stride)
-                for level, stride in zip(levels_BChw, self.backbone.strides, strict=True)
-            ],
-            dim=1,
-        )
+    def level_shapes(self, size: tuple[int, ...]) -> list[tuple[int, int, int]]:
+        """(h, w, C) of each level of images of a size (H, W)."""
+        strides = zip(self.backbone.strides, self.backbone.channels, strict=True)
+        return [(-(-size[0] // stride), -(-size[1] // stride), channels) for stride, channels in strides]
+
+    def reduced_levels(self, packed_BL: Tensor, size: tuple[int, ...]) -> Tensor:
+        """What `encode` makes of images, up to rounding, from their levels: all that is trained in a head.
+
+        A 1 x 1 convolution and an interpolation may change places. So each level is reduced on its own grid, which
+        takes less than half of the time where the training stride is 16.
+
+        Args:
+            packed_BL: Of each image, its levels in the order (h, w, C), one after the other.
+            size: (H, W) of the images.
+        """
+        return in_parts(lambda some_BL: self._reduced_levels(some_BL, self.level_shapes(size)), packed_BL)
 
     def reduced(self, pyramid_BChw: Tensor) -> Tensor:
-        """The other half of `encode`, which is all that is trained in a head."""
+        """The other half of `encode`."""
         return in_parts(self._reduced, pyramid_BChw)
 
     def _pyramid(self, images_B3HW: Tensor) -> Tensor:
-        return self.merge(self.levels(images_B3HW))
+        levels = self.levels(images_B3HW)
+        size = (levels[0].shape[-2], levels[0].shape[-1])
+        strides = self.backbone.strides
+        return torch.cat([self._finest(*level, size) for level in zip(levels, strides, strict=True)], dim=1)
+
+    def _finest(self, level_BChw: Tensor, stride: int, size: tuple[int, int]) -> Tensor:
+        """A level on the grid of the finest one, which has so many cells."""
+        return level_BChw if stride == self.stride else upsample(level_BChw, size, stride // self.stride)
+
+    def _reduced_levels(self, packed_BL: Tensor, shapes: Sequence[tuple[int, int, int]]) -> Tensor:
+        assert self.reduce is not None
+        assert self.reduce.bias is not None
+        packed = packed_BL.split([math.prod(shape) for shape in shapes], dim=1)
+        kernels = self.reduce.weight.split(self.backbone.channels, dim=1)
+        features_BChw: Tensor = self.reduce.bias[:, None, None]
+        for part_BL, shape, kernel, stride in zip(packed, shapes, kernels, self.backbone.strides, strict=True):
+            level_BChw = part_BL.unflatten(1, shape).permute(0, 3, 1, 2)
+            features_BChw = features_BChw + self._finest(conv2d(level_BChw, kernel), stride, shapes[0][:2])
+        return features_BChw.relu() if self.config.relu else features_BChw
 
     def _reduced(self, pyramid_BChw: Tensor) -> Tensor:
         if self.reduce is None:

@@ -1,7 +1,7 @@
 """What a frozen backbone makes of photographs, computed once and trained on again and again (`--reuse-features`).
 
-Kept are the backbone's levels, each at its own stride, of which the pyramid is made when a photograph is used: with a
-training stride of 16 they take little more than a third of the pyramid's room.
+Kept are the backbone's levels, each at its own stride: with a training stride of 16 they take less than half of the
+room of the pyramid that would be made of them, see `SRPNet.reduced_levels`.
 
 Letters in names: V versions of photographs, L numbers of all levels, h w cells and C channels of one level.
 """
@@ -41,7 +41,7 @@ class Version(NamedTuple):
 
 
 class ReusedEpisodes:
-    """Episodes whose photographs come with the pyramid of the frozen backbone, in the place of their pixels.
+    """Episodes whose photographs come with the levels of the frozen backbone, in the place of their pixels.
 
     A photograph may come mirrored, as its features can be computed for both versions; see `check_reuse`.
 
@@ -65,14 +65,8 @@ class ReusedEpisodes:
     @property
     def shape(self) -> tuple[int, int]:
         """(V, L) of all features together."""
-        return len(self._first_use), sum(map(math.prod, self._levels))
-
-    @property
-    def _levels(self) -> list[tuple[int, int, int]]:
-        """(h, w, C) of each level."""
-        backbone, size = self._network.backbone, self._episodes.loader.geometry.size
-        cells = [-(-size // stride) for stride in backbone.strides]
-        return [(side, side, channels) for side, channels in zip(cells, backbone.channels, strict=True)]
+        size = self._episodes.loader.geometry.size
+        return len(self._first_use), sum(map(math.prod, self._network.level_shapes((size, size))))
 
     @property
     def nbytes(self) -> int:
@@ -134,35 +128,21 @@ class ReusedEpisodes:
         for place, (version, photograph) in enumerate(zip(self._first_use, loaded, strict=True)):
             with self._runtime.autocast():
                 levels = self._network.levels(photograph.image[None].to(self._runtime.device))
-            views = self._views(features_VL[place])
-            for view_hwC, level_1Chw in zip(views, levels, strict=True):
-                view_hwC.copy_(level_1Chw[0].permute(1, 2, 0))
+            features_VL[place] = torch.cat([level_1Chw[0].permute(1, 2, 0).flatten() for level_1Chw in levels])
             valid = photograph.valid if valid is None else valid  # all of them are, and one says so for all
             self._photographs[version] = replace(
                 photograph,
                 image=photograph.image.new_empty(3, 0, 0),
                 valid=valid,
                 original=photograph.original.new_empty(0, 0),
-                prepared=views,
+                prepared=features_VL[place],
             )
             on_done(place + 1, self.shape[0])
 
     def __getitem__(self, index: int) -> Episode:
         episode = self._episodes[index]
         versions = self._versions(episode.spec)
-        return replace(episode, load=lambda _, slot: self._encoded(self._photographs[versions[slot]]), origin=None)
-
-    @torch.no_grad()
-    def _encoded(self, photograph: Photograph) -> Photograph:
-        """With the pyramid (h, w, C) made of the levels that are kept."""
-        levels_1Chw = [level_hwC.permute(2, 0, 1)[None] for level_hwC in photograph.prepared]
-        with self._runtime.autocast():
-            return replace(photograph, prepared=self._network.merge(levels_1Chw)[0].permute(1, 2, 0))
-
-    def _views(self, numbers_L: Tensor) -> list[Tensor]:
-        """The levels (h, w, C) in their numbers."""
-        parts = numbers_L.split([math.prod(level) for level in self._levels])
-        return [part.view(level) for part, level in zip(parts, self._levels, strict=True)]
+        return replace(episode, load=lambda _, slot: self._photographs[versions[slot]], origin=None)
 
     def _versions(self, spec: EpisodeSpec) -> list[Version]:
         """What each slot of an episode shows."""
