@@ -66,8 +66,7 @@ def score(
         present_above: The method's threshold: a class whose presence score is below it is called absent.
         cache_bytes, world: See `episodes.evaluate`. All processes get the same scores; the first has the intervals and
             what was made of negative episodes too, and writes.
-        on_episode: Called after each episode, see `OnEpisode`. None shows a bar, if standard error is a terminal;
-            `lambda *_: None` shows nothing.
+        on_episode: See `OnEpisode`. None shows a bar, if standard error is a terminal; `lambda *_: None` shows nothing.
 
     Returns:
         Protocol -> the content of `result.json`.
@@ -92,6 +91,7 @@ def score(
         def tell(done: int, every: int) -> None:
             show(done, every, workload.share(done))
 
+        tell(0, every)
         for name, plan in ordered:
             told = Told(sum(plans[done].count for done in contents), plan.count, every, world, tell)
             outcome = plan.evaluate(method, shelf=shelf, world=world, on_episode=told)

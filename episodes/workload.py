@@ -6,7 +6,8 @@ from itertools import accumulate
 from episodes.plan import Plan
 
 OnEpisode = Callable[[int, int, float], None]
-"""Called with the number of episodes done, of all, and with the share of the work that is done, in [0, 1]."""
+"""Called at the beginning and after each episode: with the number of episodes done, of all, and with the share of the
+work that is done, in [0, 1]."""
 
 PREPARING = 50
 """How many episodes take as long as to prepare one photograph, about (docs/performance.md)."""
@@ -31,9 +32,7 @@ class Workload:
                     new = set(spec.slots) - known if prepares else set()
                     costs.append(1 + PREPARING * len(new))
                     known |= new
-            costs += [1] * (
-                plan.negative * plan.rules.seeds
-            )  # negative ones show photographs that were met, and others
+            costs += [1] * (plan.negative * plan.rules.seeds)  # they show photographs that were met, and others
         self._done = list(accumulate(costs))
 
     def share(self, episodes: int) -> float:

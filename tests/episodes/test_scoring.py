@@ -73,11 +73,12 @@ def test_progress_counts_the_episodes_of_all() -> None:
     done: list[tuple[int, int, float]] = []
     chosen = plans(settings, task=Task(settings.data, source=Fake(MAPS)))
     score(chosen, Threshold(), {}, on_episode=lambda *counts: done.append(counts))
-    assert [counts[:2] for counts in done] == [(count, 32) for count in range(1, 33)]
+    assert [counts[:2] for counts in done] == [(count, 32) for count in range(33)]
     shares = [share for *_, share in done]
     assert shares == sorted(shares)
     assert shares[-1] == 1
-    assert shares[3] > 4 / 32  # the first photographs are all new
+    assert shares[0] == 0
+    assert shares[4] > 4 / 32  # the first photographs are all new
 
 
 def test_the_share_of_the_work_counts_photographs_that_are_new() -> None:
@@ -85,8 +86,8 @@ def test_the_share_of_the_work_counts_photographs_that_are_new() -> None:
 
     def plan(size: int, *episodes: str) -> Any:
         specs = [EpisodeSpec(index, (1,), ((ids[0],),), (ids[1],)) for index, ids in enumerate(episodes)]
-        rules = SimpleNamespace(geometry=Geometry(size))
-        return SimpleNamespace(rules=rules, runs=lambda: [(0, specs)], count=len(specs), ordinary=len(specs))
+        rules = SimpleNamespace(geometry=Geometry(size), seeds=1)
+        return SimpleNamespace(rules=rules, runs=lambda: [(0, specs)], negative=0)
 
     chosen = [plan(400, "ab", "ac"), plan(400, "cb"), plan(417, "ab")]
     shares = [Workload(chosen, prepares=True).share(episodes) for episodes in (0, 1, 2, 3, 4, 9)]
