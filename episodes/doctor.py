@@ -100,7 +100,7 @@ def check(data: str, pairs: Path | None = None, on_progress: OnProgress = silent
         faults, seen = _photographs(source, split, ids, on_progress)
         findings += faults
         shown += seen
-    findings += _classes(source.classes, shown, splits)
+    findings += _classes(kind, source.classes, shown, splits)
     if pairs is not None:
         found, listed = _pairs(source, kind, pairs)
         findings += found
@@ -126,7 +126,9 @@ def _remarked(remarks: Iterable[Remark], strict: bool) -> Iterable[Finding]:
             yield Finding("passed over" if remark.passed_over else "note", remark.counted)
 
 
-def _classes(names: Sequence[str], shown: Counter[int], splits: Mapping[Split, Sequence[str]]) -> Iterable[Finding]:
+def _classes(
+    kind: str, names: Sequence[str], shown: Counter[int], splits: Mapping[Split, Sequence[str]]
+) -> Iterable[Finding]:
     """Whether there is anything to learn or to find."""
     nowhere = [name for label, name in enumerate(names, start=1) if name and not shown[label]]
     if not any(splits.values()):
@@ -134,8 +136,9 @@ def _classes(names: Sequence[str], shown: Counter[int], splits: Mapping[Split, S
     elif not any(shown[label] for label, name in enumerate(names, start=1) if name):
         text = "no class has a pixel that can be used"
         if shown[IGNORE]:
-            text += f": of all labels above 0 the masks hold {IGNORE} alone, which is ignored"
-        yield Finding("error", f"{text}; label maps hold the numbers of the classes, 1..{len(names)}")
+            text += f", as of all labels above 0 the masks hold {IGNORE} alone, which is ignored"
+        mend = f"store the numbers of the classes, 1..{len(names)}" if kind == "pascal" else "look at the annotations"
+        yield Finding("error", f"{text}: {mend}")
     elif nowhere:
         few = ", ".join(map(for_display, nowhere[:5]))
         yield Finding("note", f"no photograph shows {few}{_more(nowhere, 5)}")

@@ -23,8 +23,8 @@ MOST_PIXELS = 2 * (Pillow.MAX_IMAGE_PIXELS or 1 << 27)
 FAR = 10
 """Points of polygons that lie further outside, in sides of the photograph, are no points of it."""
 
-NO_FILE = "photographs declared without a file name, a number or a size"
-OUTSIDE = "photographs whose file name leads out of the folder"
+NO_FILE = "photographs declared without a usable file name, number or size"
+OUTSIDE = "photographs whose file name leads out of the folder (it must be a path below it)"
 TWICE = "photographs declared twice, differently"
 NO_NUMBER = "categories declared without a number and a name of their own"
 NO_IMAGE = "annotations of photographs that are not declared"

@@ -237,7 +237,7 @@ def no_name(content: Content) -> None:
     ("spoil", "words"),
     [
         (many_categories, "has 255 categories: label maps hold up to 254"),
-        (no_sizes, "nothing that can be used: photographs declared without a file name, a number or a size: 2 of 2"),
+        (no_sizes, "nothing that can be used: photographs declared without a usable file name, number or size: 2 of 2"),
         (nothing_at_all, "needs categories, images with their sizes, and annotations"),
         (no_name, "nothing that can be used: categories declared without a number"),
     ],
@@ -296,7 +296,10 @@ def test_a_path_that_leaves_the_folder_is_passed_over(tmp_path: Path, name: str)
     (root / "annotations/instances.json").write_text(json.dumps(content))
     source = Coco(root)
     assert source.ids("val") == ("000007",)
-    assert ["leads out of the folder: 1 of 2" in str(remark) for remark in source.remarks("val")] == [True]
+    assert [
+        "leads out of the folder (it must be a path below it): 1 of 2" in str(remark)
+        for remark in source.remarks("val")
+    ] == [True]
 
 
 @pytest.mark.parametrize(

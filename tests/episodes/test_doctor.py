@@ -103,7 +103,7 @@ def test_masks_without_any_class_are_an_error(voc: Path, label: int) -> None:
     (error,) = texts(found, "error")
     assert "no class has a pixel that can be used" in error
     assert ("the masks hold 255 alone, which is ignored" in error) == (label == 255)
-    assert error.endswith("label maps hold the numbers of the classes, 1..20")
+    assert error.endswith("store the numbers of the classes, 1..20")
     noted = [text for text in texts(found, "note") if "hold 255 (ignored) and no class" in text]
     assert len(noted) == (2 if label == 255 else 0)
 

@@ -162,8 +162,11 @@ def test_hsnet_scores_every_test_pair_once() -> None:
 def test_classes_that_no_episode_drew_are_named(tmp_path: Path) -> None:
     settings = PlanSettings(DataSettings(f"fss:{folder(tmp_path)}"), episodes=2)
     content = score(plans(settings), perfect, {})["hsnet"]
-    assert content["per_class"] == {"elk": 1.0, "fox": 0.0}
-    assert content["departures"] == ["episodes: 2, not 2400", "no episode drew fox"]
+    assert content["per_class"] == {"elk": 1.0, "fox": None}
+    assert content["departures"] == [
+        "episodes: 2, not 2400",
+        "no episode drew fox, each of which counts as 0 in the mIoU",
+    ]
 
 
 def test_more_classes_than_a_byte_holds(tmp_path: Path) -> None:
