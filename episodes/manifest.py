@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
 
-from episodes.checks import LARGEST_SEED, check_type, check_whole, shown
+from episodes.checks import LARGEST_SEED, check_choice, check_type, check_whole, shown
 from episodes.episode import EpisodeSpec
 from episodes.errors import InputError
 from episodes.files import write_text
@@ -66,14 +66,11 @@ class Header:
     def __post_init__(self) -> None:
         check_type(self, str, "source", "protocol", "split", "drawing", "fold_order")
         check_type(self, Mapping, "classes", "pairs")
-        if self.crowds not in get_args(Crowds):
-            raise InputError(f"crowds must be one of {', '.join(get_args(Crowds))}, not {shown(self.crowds)}")
         check_whole(self, 1, 1000, "folds", "way", "shot", "queries", "seeds")
         check_whole(self, 1, MOST_EPISODES, "episodes")
         check_whole(self, -LARGEST_SEED, LARGEST_SEED, "seed")
         check_type(self, bool, "replacement")
-        if self.crowds not in get_args(Crowds):
-            raise InputError(f"crowds must be one of {', '.join(get_args(Crowds))}, not {shown(self.crowds)}")
+        check_choice(self, get_args(Crowds), "crowds")
         for name, value in self.pairs.items():
             if type(value) is not int and not (isinstance(value, str) and len(value) <= LONGEST_RULE):
                 raise InputError(f"pairs must be described by whole numbers and text, not {name}: {shown(value)}")
