@@ -229,6 +229,22 @@ def test_a_damaged_archive_leaves_nothing_unpacked(
     assert list((tmp_path / "voc/.building/unpacked").iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["../../../../escaped", "link/escaped"])
+def test_an_archive_that_leaves_its_folder(
+    tmp_path: Path, voc_and_sbd: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    with tarfile.open(voc_and_sbd[0], "w") as opened:
+        link = tarfile.TarInfo("link")
+        link.type, link.linkname = tarfile.SYMTYPE, str(tmp_path)
+        opened.addfile(link)
+        opened.addfile(tarfile.TarInfo(name))
+    known(monkeypatch, pascal, "VOC", voc_and_sbd[0])
+    with pytest.raises(InputError, match="cannot be unpacked"):
+        build("pascal", tmp_path / "voc", voc_and_sbd)
+    assert not list(tmp_path.rglob("escaped"))
+    assert list((tmp_path / "voc/.building/unpacked").iterdir()) == []
+
+
 def test_a_mask_that_is_none(tmp_path: Path, voc_and_sbd: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = "benchmark_RELEASE/dataset"
     content = {f"{dataset}/cls/s1.mat": b"no", f"{dataset}/train.txt": b"s1", f"{dataset}/val.txt": b""}
