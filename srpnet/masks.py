@@ -22,7 +22,7 @@ import numpy as np
 from episodes.errors import InputError
 from episodes.sources.base import IGNORE, Array
 from episodes.sources.depth import Values
-from srpnet.raster import FEW, NEAR, Raster, border, interior, listed, painted_colours, simplest
+from srpnet.raster import FEW, NEAR, Raster, border, fills_areas, interior, listed, painted_colours, simplest
 
 HOW = "paint the object white on black, in the photograph's size, and save it as PNG"
 
@@ -92,7 +92,7 @@ def cut_out(raster: Raster) -> Array | None:
 
 def palette_map(raster: Raster) -> Array | None:
     """Indices, if index 0 looks like background: black, or the commonest colour of the border."""
-    if raster.palette is None:
+    if raster.palette is None or not fills_areas(raster.values, len(np.unique(raster.values))):
         return None
     looks_like_background = not raster.palette[0].any() or border(raster.values == 0).mean() > 0.5
     return _all_but_ignored(raster.values) if looks_like_background else None
@@ -129,7 +129,7 @@ def two_ends(raster: Raster) -> Array | None:
     even = np.bincount(steps[interior(steps)], minlength=256)
     smaller_end = min(counts[: NEAR + 1].sum(), counts[-NEAR - 1 :].sum())
     between = counts[NEAR + 1 : -NEAR - 1].sum()
-    if between > max(16, min(smaller_end, steps.size // 8)):
+    if between > max(16, steps.size // 100, min(smaller_end, steps.size // 8)):
         return None
     if even[NOISE + 1 : -NOISE - 1].max() > max(8, PLATEAU * smaller_end):
         return None
@@ -154,11 +154,12 @@ def few_colours(raster: Raster) -> Array | None:
     on_border = np.bincount(border(index), minlength=len(colours)) / border(index).size
     commonest = int(on_border.argmax())
     black = np.flatnonzero(colours.max(axis=1) <= tolerance)
-    if black.size and (on_border[black[0]] > 0 or on_border[commonest] < 0.9):
+    white = np.flatnonzero(colours.min(axis=1) >= 255 - tolerance)
+    if black.size and (on_border[black].any() or on_border[commonest] < 0.9):
         background = int(black[0])
-    elif not black.size and on_border[commonest] > 0.5:
+    elif not black.size and on_border[commonest] > 0.5 and (commonest in white or not on_border[white].any()):
         background = commonest
-    else:  # such as black outlines on white
+    else:  # such as black outlines on white, or a close-up in colour on white
         return None
     cream = np.abs(colours - CREAM).max(axis=1) <= tolerance
     meaning = np.where(cream & (len(colours) > 2), IGNORE, 1).astype(np.uint8)
@@ -192,7 +193,8 @@ def _few_integers(raster: Raster) -> Values | None:
     if not raster.is_grey or raster.lossy or not np.issubdtype(raster.values.dtype, np.integer):
         return None
     values = np.unique(raster.values)
-    return values if values[0] == 0 and len(values) <= FEW else None
+    few = values[0] == 0 and len(values) <= FEW and fills_areas(raster.values, len(values))
+    return values if few else None
 
 
 def _all_but_ignored(values: Values) -> Array:

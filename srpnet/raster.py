@@ -17,6 +17,16 @@ NEAR = 32
 SOME = 16
 """Colours that were painted at most, if compression or smoothing added others."""
 
+TINT = 8
+"""Steps of 255 by which lossy compression lets the channels of a grey differ."""
+AREAS = 0.6
+"""The least share of pixels that equal all their neighbours, if there are more than `CERTAIN` labels. Masks of PASCAL
+VOC have 0.87 or more, and photographs reduced to 16 colours at most 0.64 (0.5 but for one in twenty)."""
+CERTAIN = 4
+"""Distinct values that are labels without looking at their areas."""
+
+Bits = NDArray[np.bool_]
+
 
 class Raster(NamedTuple):
     """The pixels of a mask.
@@ -66,8 +76,8 @@ def simplest(raster: Raster) -> Raster:
     values, palette = raster.values, raster.palette
     if palette is not None and _colours_decide(values, palette):
         values, palette = palette[values], None
-    if values.ndim == 3 and (values == values[..., :1]).all():
-        values = values[..., 0]
+    if values.ndim == 3 and (np.ptp(values, axis=2) <= (TINT if raster.lossy else 0)).all():
+        values = values[..., 1]
     if values.dtype == np.bool_:
         values = values.astype(np.uint8)
     if np.issubdtype(values.dtype, np.floating):
@@ -91,10 +101,11 @@ def painted_colours(raster: Raster) -> tuple[NDArray[np.int64], NDArray[np.intp]
     red, green, blue = np.moveaxis(values.astype(np.uint32), 2, 0)
     packed = red << 16 | green << 8 | blue
     even, areas = np.unique(packed[interior(packed)], return_counts=True)
-    if not raster.lossy:
-        colours, index = np.unique(packed, return_inverse=True)
-        if len(colours) <= SOME or len(colours) <= min(FEW, 2 * len(even)):
-            return _unpacked(colours), index.reshape(packed.shape)
+    colours, index = np.unique(packed, return_inverse=True)
+    if not fills_areas(packed, len(colours)):
+        return None
+    if not raster.lossy and (len(colours) <= SOME or len(colours) <= min(FEW, 2 * len(even))):
+        return _unpacked(colours), index.reshape(packed.shape)
     large = areas > max(8, packed.size // 1000)
     apart = _far_apart(_unpacked(even[large][np.argsort(-areas[large])]))
     if not 0 < len(apart) <= SOME:
@@ -109,7 +120,7 @@ def painted_colours(raster: Raster) -> tuple[NDArray[np.int64], NDArray[np.intp]
     return (apart, nearest) if far <= max(16, min(objects, packed.size // 8)) else None
 
 
-def interior(values: Values) -> NDArray[np.bool_]:
+def interior(values: Values) -> Bits:
     """(H, W): the pixels that equal all of their eight neighbours."""
     inside = np.zeros(values.shape, dtype=bool)
     across = (values[:, 1:-1] == values[:, :-2]) & (values[:, 1:-1] == values[:, 2:])
@@ -117,6 +128,11 @@ def interior(values: Values) -> NDArray[np.bool_]:
     upright = (middle == values[:-2, 1:-1]) & (middle == values[2:, 1:-1])
     inside[1:-1, 1:-1] = across[1:-1] & across[:-2] & across[2:] & upright
     return inside
+
+
+def fills_areas(values: Values, distinct: int) -> bool:
+    """Whether (H, W) of so many distinct values may have been painted: it may also be a photograph of few colours."""
+    return distinct <= CERTAIN or values.size < 64 * 64 or bool(interior(values)[1:-1, 1:-1].mean() >= AREAS)
 
 
 def border(values: Values) -> Values:

@@ -234,6 +234,12 @@ def test_labels_of_few_bits_keep_their_values(levels: int) -> None:
     assert np.array_equal(label_map(raster, 3, "it"), values)
 
 
+def large_photograph() -> Image.Image:
+    """Blurred noise of full contrast."""
+    rough = Image.fromarray(np.random.default_rng(0).integers(0, 256, (20, 20, 3), dtype=np.uint8))
+    return rough.resize((100, 100), Image.Resampling.BICUBIC)
+
+
 REFUSED: dict[str, tuple[Make, str]] = {
     "a trimap": (lambda mask: with_ring(2 - mask, 3), "the values 1, 2, 3"),
     "labels without 0": (lambda mask: 2 - mask, "the values 1, 2"),
@@ -249,6 +255,9 @@ REFUSED: dict[str, tuple[Make, str]] = {
     "a photograph as palette": (lambda _: Image.fromarray(noise()[..., :3]).quantize(200), "200 colours"),
     "NaN": (lambda mask: np.where(mask, np.nan, 0.0), "NaN"),
     "no index 0": (lambda mask: palette_picture(mask + 1, RED, GREEN, BLUE), "the palette indices 1, 2"),
+    "a photograph in 16 colours": (lambda _: large_photograph().quantize(16), "16 palette indices"),
+    "a photograph in 16 greys": (lambda _: np.asarray(large_photograph().convert("L")) // 16, "16 values"),
+    "a close-up on white": (lambda _: colours((np.indices((60, 80))[1] < 70).astype(int), WHITE, RED), "the colours"),
     "black outlines on white": (lambda mask: colours(with_ring(mask, 2), WHITE, RED, BLACK), r"the colours \(0, 0, 0"),
 }  # fmt: skip
 
