@@ -380,12 +380,16 @@ def _check_room(config: NetworkSettings) -> None:
 
 
 def _check_values(network: SRPNet, file: Path) -> None:
-    """`InputError` if a weight is NaN or infinite, or a variance negative: label maps would be wrong without a word."""
+    """`InputError` if a weight or a feature is NaN or infinite: label maps would be wrong without a word."""
     for name, value in network.state_dict().items():
         if not value.isfinite().all():
             raise InputError(f"{file} holds NaN or infinity in {name}: train it again or fetch another copy")
         if name.endswith("running_var") and (value < 0).any():
             raise InputError(f"{file} holds a negative variance in {name}: train it again or fetch another copy")
+    grey_ramp = torch.linspace(0, 1, 64).expand(1, 3, 64, 64)
+    with torch.no_grad():
+        if not network.eval().encode(grey_ramp).isfinite().all():
+            raise InputError(f"{file} makes infinite features: train it again or fetch another copy")
 
 
 def in_parts(function: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor:

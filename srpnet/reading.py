@@ -14,6 +14,7 @@ from episodes.sources import opening
 from episodes.sources.base import IGNORE, Array
 from episodes.sources.depth import Values, as_rgb
 from episodes.sources.opening import Opened, check_picture, read_image, readable
+from episodes.sources.pictures import head
 from srpnet.masks import label_map, object_map
 from srpnet.raster import Raster
 
@@ -82,6 +83,17 @@ def _percent(share: float) -> str:
     if 0 < share < 0.01:
         return "under 1 %"
     return "over 99 %" if 0.99 < share < 1 else f"{share:.0%}".replace("%", " %")
+
+
+def declared_size(picture: Picture) -> tuple[int, int] | None:
+    """Width and height as a file's head declares them, upright; None if it is no file, or its head cannot be read."""
+    if not isinstance(picture, str | Path):
+        return None
+    try:
+        height, width = head(Path(picture)).upright
+    except InputError:  # which reading it says better
+        return None
+    return width, height
 
 
 def check_photograph(path: Path) -> None:

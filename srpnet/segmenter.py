@@ -23,7 +23,7 @@ from srpnet.network import SRPNet
 from srpnet.output_names import alike, mask_path, overlay_path
 from srpnet.outputs import write_outputs
 from srpnet.presence import Recogniser, examples
-from srpnet.reading import Picture, described, paired, read_mask, read_photograph
+from srpnet.reading import Picture, declared_size, described, paired, read_mask, read_photograph
 from srpnet.runtime import DeviceName, Precision, runtime
 
 
@@ -116,12 +116,12 @@ class Segmenter:
                 f"give one mask for each support photograph: here are {len(images)} and {len(masks)} masks"
             )
         names = [str(image) if isinstance(image, str | Path) else f"support {i + 1}" for i, image in enumerate(images)]
+        for name, image, mask in zip(names, images, masks, strict=True):  # before anything is decoded
+            _check_sizes(name, declared_size(image), declared_size(mask))
         photographs = [read_photograph(image) for image in images]
         label_maps = [read_mask(mask, classes) for mask in masks]
         for name, photograph, labels in zip(names, photographs, label_maps, strict=True):
-            if photograph.size != (size := labels.shape[::-1]):
-                sizes = [f"{width} x {height}" for width, height in (size, photograph.size)]
-                raise InputError(f"the mask of {name} is {sizes[0]} pixels, the photograph {sizes[1]}: they must agree")
+            _check_sizes(name, photograph.size, (labels.shape[1], labels.shape[0]))
             if not ((labels > 0) & (labels <= classes)).any():
                 mend = (
                     "paint the object white on black" if classes == 1 else f"it holds none of the labels 1..{classes}"
@@ -312,6 +312,13 @@ class Segmenter:
 
 def _no_support() -> InputError:
     return InputError("no support is set: call set_support(images, masks) first")
+
+
+def _check_sizes(name: str, photograph: tuple[int, int] | None, mask: tuple[int, int] | None) -> None:
+    """`InputError` if widths and heights are known and differ."""
+    if None not in (photograph, mask) and photograph != mask:
+        sizes = [f"{size[0]} x {size[1]}" for size in (mask, photograph) if size is not None]
+        raise InputError(f"the mask of {name} is {sizes[0]} pixels, the photograph {sizes[1]}: they must agree")
 
 
 def _shrink(photograph: Image.Image, place: Placement) -> Tensor:

@@ -233,6 +233,13 @@ def test_a_hub_name_that_cannot_be_fetched_is_an_input_error(monkeypatch: pytest
         load_network("somebody/network")
 
 
+def test_weights_that_overflow_are_an_input_error(trained: Any, tmp_path: Path) -> None:
+    trained("all").write(tmp_path)
+    retensor(tmp_path, lambda state: state.update({name: value * 1e30 for name, value in state.items()}))
+    with pytest.raises(InputError, match="makes infinite features"):
+        load_network(tmp_path)
+
+
 def test_a_negative_variance_is_an_input_error(trained: Any, tmp_path: Path) -> None:
     trained("all").write(tmp_path)
     retensor(tmp_path, lambda state: state["backbone.bn1.running_var"].neg_())

@@ -1,5 +1,7 @@
 """The call from Python: show examples, segment photographs."""
 
+import struct
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -431,3 +433,14 @@ def test_a_missing_network_is_an_input_error() -> None:
 def test_a_size_too_small_is_an_input_error(network: SRPNet) -> None:
     with pytest.raises(InputError, match="at least 32"):
         Segmenter(network, size=16).set_support([PHOTOGRAPH], [MASK])
+
+
+def test_a_mask_of_another_size_is_refused_by_its_head(tiny: Any, tmp_path: Path) -> None:
+    """It declares 13,000 x 13,000 pixels, and has none of them."""
+    head = b"IHDR" + struct.pack(">IIBBBBB", 13_000, 13_000, 8, 0, 0, 0, 0)
+    chunks = [struct.pack(">I", len(part) - 4) + part + struct.pack(">I", zlib.crc32(part)) for part in (head, b"IDAT")]
+    (tmp_path / "mask.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
+    Image.new("RGB", (64, 48), "red").save(tmp_path / "photo.png")
+    segmenter = Segmenter(SRPNet(tiny()), size=64, device="cpu", precision="fp32")
+    with pytest.raises(InputError, match=r"the mask of .*photo.png is 13000 x 13000 pixels, the photograph 64 x 48"):
+        segmenter.set_support([tmp_path / "photo.png"], [tmp_path / "mask.png"])
