@@ -170,14 +170,12 @@ photograph_options = together(
     click.option(
         "--size",
         default=321,
-        show_default=f"321; on the stickers {LIGHT['size']}",
-        help="Photographs are stretched to this square.",
+        help=f"Photographs are stretched to this square.  [default: 321; on the stickers {LIGHT['size']}]",
     ),
     click.option(
         "--flip",
         default=0.5,
-        show_default=f"0.5; on the stickers {LIGHT['flip']:g}",
-        help="Probability of a horizontal flip.",
+        help=f"Probability of a horizontal flip.  [default: 0.5; on the stickers {LIGHT['flip']:g}]",
     ),
     click.option(
         "--crop-scale", default=1.0, show_default=True, help="Random crops keep this share of a side or more."
