@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 EVERY = 5.0
 """Seconds between two plain lines."""
+EPISODE = 0.25
+"""What it takes to train a head on an episode whose features are there, in photographs that are encoded, about."""
 
 
 class Work:
@@ -148,12 +150,18 @@ class Lines:
 class TrainingDisplay(Bars):
     """A bar for each phase, a line each logging step, and TensorBoard if a folder for it is given.
 
+    Args:
+        console: Where.
+        tensorboard: The folder.
+        episodes: How many are trained on, so that the time left is that of the whole while features are computed.
+
     Raises:
         BadInput: if TensorBoard is asked for and not installed.
     """
 
-    def __init__(self, console: Console, tensorboard: Path | None = None) -> None:
+    def __init__(self, console: Console, tensorboard: Path | None = None, episodes: int = 0) -> None:
         super().__init__(console)
+        self._episodes = episodes
         self._console = console
         self._folder = tensorboard
         self._writer: Any = None
@@ -164,6 +172,12 @@ class TrainingDisplay(Bars):
         super().__exit__(kind, _, __)
         if self._writer is not None:
             self._writer.close()
+
+    def update(self, title: str, done: int, total: int, share: float | None = None) -> None:
+        """Show how far a phase is; see `Bars`."""
+        if title == "Computing features":
+            share = done / (total + EPISODE * self._episodes)
+        super().update(title, done, total, share)
 
     def say(self, line: str) -> None:
         """Print a line above the bars."""

@@ -252,7 +252,9 @@ def command(ctx: click.Context, /, out: Path | None, resume: bool, tensorboard: 
         from srpnet.train_fold import run_training
 
         settings = train_settings(flags)
-    with joined() as world, TrainingDisplay(console, out / "tensorboard" if tensorboard else None) as display:
+    episodes = settings.training.steps * settings.training.batch
+    shown = TrainingDisplay(console, out / "tensorboard" if tensorboard else None, episodes)
+    with joined() as world, shown as display:
         try:
             run_training(settings, out, resume, display.say, display.log, world, display.update)
         except Interrupted as stopped:

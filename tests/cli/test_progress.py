@@ -7,7 +7,7 @@ import time
 import pytest
 from rich.console import Console
 
-from cli.progress import Bars, Work, waiting
+from cli.progress import EPISODE, Bars, TrainingDisplay, Work, waiting
 
 Clock = list[float]
 
@@ -45,6 +45,15 @@ def test_work_whose_parts_take_unlike_times_says_what_share_is_done(clock: Clock
     clock[0] = 60
     work.update(100, 1000, 0.75)
     assert str(work) == "Evaluating 100/1000, about 20 s left"
+
+
+def test_while_features_are_computed_the_time_left_is_that_of_the_training(clock: Clock) -> None:
+    out = console()
+    with TrainingDisplay(out, episodes=round(100 / EPISODE)) as display:  # as long as to encode 100 photographs
+        display.update("Computing features", 0, 100)
+        clock[0] = 10
+        display.update("Computing features", 50, 100)
+    assert shown(out) == "Computing features 50/100, about 30 s left\n"
 
 
 def wait_for(text: str, out: Console) -> None:
