@@ -92,7 +92,7 @@ def cut_out(raster: Raster) -> Array | None:
 
 def palette_map(raster: Raster) -> Array | None:
     """Indices, if index 0 looks like background: black, or the commonest colour of the border."""
-    if raster.palette is None or not fills_areas(raster.values, len(np.unique(raster.values))):
+    if raster.palette is None or not fills_areas(interior(raster.values), len(np.unique(raster.values))):
         return None
     looks_like_background = not raster.palette[0].any() or border(raster.values == 0).mean() > 0.5
     return _all_but_ignored(raster.values) if looks_like_background else None
@@ -193,7 +193,7 @@ def _few_integers(raster: Raster) -> Values | None:
     if not raster.is_grey or raster.lossy or not np.issubdtype(raster.values.dtype, np.integer):
         return None
     values = np.unique(raster.values)
-    few = values[0] == 0 and len(values) <= FEW and fills_areas(raster.values, len(values))
+    few = values[0] == 0 and len(values) <= FEW and fills_areas(interior(raster.values), len(values))
     return values if few else None
 
 

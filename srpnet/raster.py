@@ -1,6 +1,6 @@
 """The pixels of a mask, in their simplest form: grey values, palette indices or colours."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,29 +95,26 @@ def painted_colours(raster: Raster) -> tuple[NDArray[np.int64], NDArray[np.intp]
     Few colours were all painted. Of more, as compression and smoothing make them, those were that fill areas, if the
     pixels of all others are fewer than those of the objects.
     """
-    values = raster.values
-    if values.dtype != np.uint8:
-        values = np.rint(values * (255 / values.max())).clip(0, 255).astype(np.uint8)
+    if raster.values.min() < 0:
+        return None
+    values = _as_bytes(raster.values)
     red, green, blue = np.moveaxis(values.astype(np.uint32), 2, 0)
-    packed = red << 16 | green << 8 | blue
-    even, areas = np.unique(packed[interior(packed)], return_counts=True)
-    colours, index = np.unique(packed, return_inverse=True)
-    if not fills_areas(packed, len(colours)):
+    even = interior(red << 16 | green << 8 | blue)
+    exact = _colours(values, FEW)
+    if not fills_areas(even, FEW + 1 if exact is None else len(exact)):
         return None
-    if not raster.lossy and (len(colours) <= SOME or len(colours) <= min(FEW, 2 * len(even))):
-        return _unpacked(colours), index.reshape(packed.shape)
-    large = areas > max(8, packed.size // 1000)
-    apart = _far_apart(_unpacked(even[large][np.argsort(-areas[large])]))
-    if not 0 < len(apart) <= SOME:
+    large = _colours(values[even][None], 2**16) if even.any() else np.zeros((0, 4), dtype=np.int64)
+    if exact is not None and not raster.lossy and len(exact) <= max(SOME, 2 * len([] if large is None else large)):
+        return exact[:, 1:], _nearest(values, exact[:, 1:])[0]
+    if large is None:
         return None
-    nearest, distance = np.zeros(packed.shape, dtype=np.intp), np.full(packed.shape, 256, dtype=np.int16)
-    for number, colour in enumerate(apart.astype(np.int16)):
-        away = np.abs(values.astype(np.int16) - colour).max(axis=2)
-        nearest[away < distance] = number
-        np.minimum(distance, away, out=distance)
+    painted = _far_apart(large[large[:, 0] > max(8, even.size // 1000), 1:])
+    if not 0 < len(painted) <= SOME:
+        return None
+    nearest, distance = _nearest(values, painted)
     far = int((distance > NEAR).sum())
-    objects = packed.size - far - int(np.bincount(nearest[distance <= NEAR]).max())
-    return (apart, nearest) if far <= max(16, min(objects, packed.size // 8)) else None
+    objects = even.size - far - int(np.bincount(nearest[distance <= NEAR]).max())
+    return (painted, nearest) if far <= max(16, min(objects, even.size // 8)) else None
 
 
 def interior(values: Values) -> Bits:
@@ -130,9 +127,9 @@ def interior(values: Values) -> Bits:
     return inside
 
 
-def fills_areas(values: Values, distinct: int) -> bool:
-    """Whether (H, W) of so many distinct values may have been painted: it may also be a photograph of few colours."""
-    return distinct <= CERTAIN or values.size < 64 * 64 or bool(interior(values)[1:-1, 1:-1].mean() >= AREAS)
+def fills_areas(even: Bits, distinct: int) -> bool:
+    """Whether so many distinct values, of which these (H, W) fill areas, may be labels: a photograph of few may not."""
+    return distinct <= CERTAIN or even.size < 64 * 64 or bool(even[1:-1, 1:-1].mean() >= AREAS)
 
 
 def border(values: Values) -> Values:
@@ -145,8 +142,10 @@ def border(values: Values) -> Values:
 def listed(raster: Raster) -> str:
     """What a mask holds, for a person: "the values 1, 2, 3"."""
     if raster.values.ndim == 3:
-        colours = np.unique(raster.values.reshape(-1, raster.values.shape[2]), axis=0)
-        return _enumerated("colours", [str(tuple(colour)) for colour in colours.tolist()])
+        colours = _colours(_as_bytes(raster.values), 1000)
+        if colours is None:
+            return "more than 1000 colours"
+        return _enumerated("colours", [str(tuple(colour)) for colour in colours[:, 1:].tolist()])
     what = "values" if raster.palette is None else "palette indices"
     return _enumerated(what, [f"{value:g}" for value in np.unique(raster.values).tolist()])
 
@@ -185,8 +184,31 @@ def _colours_decide(values: Values, palette: Array) -> bool:
     return not first_is_background and not colours.any(axis=1).all()
 
 
-def _unpacked(colours: NDArray[np.uint32]) -> NDArray[np.int64]:
-    return np.stack([colours >> 16, colours >> 8 & 255, colours & 255], axis=1).astype(np.int64)
+def _as_bytes(values: Values) -> Array:
+    """Colours of any depth, scaled to 0..255 by the largest value."""
+    if values.dtype == np.uint8:
+        return values
+    return np.rint(values * (255.0 / max(float(values.max()), 1e-30))).clip(0, 255).astype(np.uint8)
+
+
+def _colours(values: Array, most: int) -> NDArray[np.int64] | None:
+    """The distinct colours, commonest first: count, red, green and blue (N, 4); None if there are more than `most`."""
+    colours = Image.fromarray(values).getcolors(most)
+    if colours is None:
+        return None
+    ordered: list[Any] = sorted(colours, reverse=True)
+    return np.array([(count, *rgb) for count, rgb in ordered], dtype=np.int64)
+
+
+def _nearest(values: Array, colours: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.int16]]:
+    """The index of the nearest colour at each pixel, and its distance in the channel that differs most; both (H, W)."""
+    shape = values.shape[:2]
+    nearest, distance = np.zeros(shape, dtype=np.intp), np.full(shape, 256, dtype=np.int16)
+    for number, colour in enumerate(colours.astype(np.int16)):
+        away = np.abs(values.astype(np.int16) - colour).max(axis=2)
+        nearest[away < distance] = number
+        np.minimum(distance, away, out=distance)
+    return nearest, distance
 
 
 def _far_apart(colours: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -147,7 +147,7 @@ def _opened(picture: Picture, what: str) -> Opened:
         f"a {what} must be a path, a Pillow image, or an array or tensor of numbers (H, W), (H, W, 3) or (3, H, W)"
     )
     if _is_tensor(picture):
-        values = picture.detach().cpu()
+        values = picture.detach().cpu().to_dense()
         values = values.float() if values.is_floating_point() else values  # NumPy knows no bfloat16
         return Opened(_channels_last(values.numpy(), (0, 2), expected))
     if isinstance(picture, np.ndarray):

@@ -247,10 +247,10 @@ REFUSED: dict[str, tuple[Make, str]] = {
     "a trimap of three greys": (lambda mask: mask * 127 + disc(18) * 128, "the values 0, 128, 255"),
     "stretched labels": (lambda mask: (mask + LEFT + disc(4)) * 85, "the values 0, 85, 170, 255"),
     "labels with -1": (lambda mask: mask.astype(int) - LEFT * 2, "the values -1, 0, 1"),
-    "a photograph": (lambda _: noise()[..., :3], "4799 colours"),
+    "a photograph": (lambda _: noise()[..., :3], "more than 1000 colours"),
     "a grey photograph": (lambda _: noise()[..., 0], r"255 values \(1, 2, 3, ... 255\)"),
     "red scribbles on a photograph": (
-        lambda mask: np.where(mask[..., None], np.uint8(RED), noise()[..., :3]), "4363 colours",
+        lambda mask: np.where(mask[..., None], np.uint8(RED), noise()[..., :3]), "more than 1000 colours",
     ),
     "a photograph as palette": (lambda _: Image.fromarray(noise()[..., :3]).quantize(200), "200 colours"),
     "NaN": (lambda mask: np.where(mask, np.nan, 0.0), "NaN"),
@@ -258,7 +258,8 @@ REFUSED: dict[str, tuple[Make, str]] = {
     "a photograph in 16 colours": (lambda _: large_photograph().quantize(16), "16 palette indices"),
     "a photograph in 16 greys": (lambda _: np.asarray(large_photograph().convert("L")) // 16, "16 values"),
     "a close-up on white": (lambda _: colours((np.indices((60, 80))[1] < 70).astype(int), WHITE, RED), "the colours"),
-    "black outlines on white": (lambda mask: colours(with_ring(mask, 2), WHITE, RED, BLACK), r"the colours \(0, 0, 0"),
+    "negative colours": (lambda mask: colours(mask, BLACK, RED) - 1.0, "the colours"),
+    "black outlines on white": (lambda mask: colours(with_ring(mask, 2), WHITE, RED, BLACK), "the colours"),
 }  # fmt: skip
 
 

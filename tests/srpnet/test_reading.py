@@ -109,8 +109,9 @@ def test_a_photograph_is_turned_upright(tmp_path: Path) -> None:
         torch.from_numpy,
         lambda pixels: torch.from_numpy(pixels).permute(2, 0, 1) / 255,
         lambda pixels: torch.from_numpy(pixels).bfloat16(),
+        lambda pixels: torch.from_numpy(pixels).to_sparse(),
     ],
-    ids=["int64", "0..1", "float32", "uint16", "(3, H, W)", "tensor", "tensor (3, H, W)", "bfloat16"],
+    ids=["int64", "0..1", "float32", "uint16", "(3, H, W)", "tensor", "tensor (3, H, W)", "bfloat16", "sparse"],
 )
 def test_arrays_and_tensors_of_any_type_are_photographs(given: Callable[[Array], Any]) -> None:
     photograph, _ = scene()

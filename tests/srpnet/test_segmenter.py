@@ -190,7 +190,7 @@ def test_stacks_are_several_examples(segmenter: Segmenter) -> None:
         ([PHOTOGRAPH], [MASK * 0 + 1], 1, "the masks leave no background"),
         ([PHOTOGRAPH], [MASK], 2, "no pixel of way 2 is left in the support mask of support 1:"),
         ([PHOTOGRAPH.astype(complex)], [MASK], 1, "a photograph must be a path, .* not complex128"),
-        ([PHOTOGRAPH], [PHOTOGRAPH], 1, "a mask is not plainly a mask, for it holds 3059 colours"),
+        ([PHOTOGRAPH], [PHOTOGRAPH], 1, "a mask is not plainly a mask, for it holds more than 1000 colours"),
         (["no.jpg"], [MASK], 1, "there is no photograph no.jpg"),
         ([PHOTOGRAPH], ["no.png"], 1, "there is no mask no.png"),
     ],
