@@ -16,6 +16,8 @@ from episodes.errors import InputError
 from episodes.inputs import check_regular
 from episodes.sources.depth import Values
 
+RUN_PROGRAMS = {"EPS"}
+"""Formats that are programs: Pillow hands them to Ghostscript, if it is there."""
 LOSSY = {"JPEG", "MPO", "WEBP", "AVIF", "HEIF", "JPEG2000"}
 """Formats that may change the values."""
 
@@ -120,7 +122,11 @@ def read_image(image: Image.Image, upright: bool = False, in_place: bool = False
 def head(path: Path | str) -> Image.Image:
     """Pillow's `open`, which reads the head, with a plugin for what it cannot read itself."""
     try:
-        return Image.open(path)
+        image = Image.open(path)
+        if image.format in RUN_PROGRAMS:
+            image.close()
+            raise ValueError(f"{image.format} is a program and no picture: save it as PNG")
+        return image
     except UnidentifiedImageError:
         brand = _start(path)[4:12]
         if brand[:4] != b"ftyp":

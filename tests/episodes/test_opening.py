@@ -156,6 +156,13 @@ def test_a_missing_tifffile_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyP
 HEIC_HEAD = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
 
 
+def test_postscript_is_never_run(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n")
+    for function in (open_picture, check_picture):
+        with pytest.raises(InputError, match="EPS is a program and no picture"):
+            function(tmp_path / "a.png")
+
+
 def test_a_missing_plugin_for_heic_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "phone.HEIC").write_bytes(HEIC_HEAD)
     monkeypatch.setattr(Image, "ID", [name for name in Image.ID if name != "HEIF"])
