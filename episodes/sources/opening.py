@@ -153,7 +153,8 @@ def _sixteen_bits(image: Image.Image, path: str, raw: str) -> Values:
 
 def _with_raw_mode(tile: Any, raw: str) -> Any:
     arguments = raw if isinstance(tile[3], str) else (raw, *tile[3][1:])
-    return tile._replace(args=arguments)
+    changed = (*tile[:3], arguments)
+    return tile._make(changed) if hasattr(tile, "_make") else changed  # a plain tuple before Pillow 11
 
 
 def _read_tiff(path: Path | str) -> Values:
