@@ -103,6 +103,10 @@ class NetworkSettings:
         if self.checkpointing and self.trained == "head":
             raise InputError("checkpointing saves memory of a backbone that is trained: use it with --train all")
         check_whole(self, 0, 4, "frozen_stages")
+        if self.frozen_stages > self.stages[-1]:
+            raise InputError(
+                f"{self.frozen_stages} stages cannot be frozen: the last of this network is {self.stages[-1]}"
+            )
         if self.present_above is not None:
             check_number(self, 0, 1, "present_above")
         check_number(self, 0, 10_000, "alpha", above=True)

@@ -208,6 +208,7 @@ def test_what_is_trainable(tiny: Tiny, trained: Any, convolutions: bool) -> None
         ({"stages": ()}, "stages must be different and ascending"),
         ({"stages": (0, 1)}, "stages must be"),
         ({"frozen_stages": 5}, "frozen stages must be a whole number from 0 to 4, not 5"),
+        ({"frozen_stages": 3, "stages": (1, 2)}, "3 stages cannot be frozen: the last of this network is 2"),
         ({"stages": (3, 2)}, "stages must be"),
         ({"stages": (3, 3)}, "stages must be"),
         ({"width": 0}, "width must be a whole number from 1 to 8192, not 0"),
