@@ -50,6 +50,8 @@ class Commands(click.Group):
         before, warnings.formatwarning = warnings.formatwarning, _one_line
         try:
             return super().invoke(ctx)
+        except click.UsageError as error:  # which repeats what was typed
+            raise click.UsageError(for_terminal(" ".join(error.format_message().split())), error.ctx) from None
         except ValueError as error:
             from episodes.errors import InputError
 

@@ -239,9 +239,9 @@ def judged(said: dict[str, Any], folder: Path) -> str:
         return "stack trace"
     if said["code"] not in GOOD_CODES:
         return f"exit code {said['code']}"
-    lines = [line for line in said["error"].splitlines() if not line.startswith("\t")]  # click lists choices so
+    lines = [line for line in said["error"].splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("Error: ")]
-    if said["code"] == 2 and (len(errors) != 1 or [line for line in lines if line.strip()][-1] != errors[0]):
+    if said["code"] == 2 and (len(errors) != 1 or lines[-1] != errors[0]):
         return "not one line of error"
     if [file.name for file in folder.parent.iterdir()] != [folder.name]:
         return "a file outside its folder"

@@ -308,3 +308,9 @@ def test_a_warning_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         warnings.showwarning = lambda *given: click.echo(warnings.formatwarning(*given[:4]), nl=False)
         assert srpnet("models").output == "Warning: odd \\x1b[31m\n"
     assert warnings.formatwarning is before
+
+
+def test_what_click_repeats_is_one_line() -> None:
+    assert refused(srpnet("compare", "a", "b", "c\nd")).endswith("(c d)")
+    assert "Choose from: pascal, coco" in refused(srpnet("data", "prepare", "--root", "new"))
+    assert "\\x1b" in refused(srpnet("eval", "--engine", "\x1b[31m"))
