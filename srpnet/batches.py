@@ -73,6 +73,8 @@ class EpisodeTensors(NamedTuple):
 def _images(photographs: Sequence[Photograph]) -> Tensor:
     if photographs[0].prepared is None:
         return torch.stack([photograph.image for photograph in photographs])
+    if len(photographs) == 1:
+        return photographs[0].prepared[None]  # no copy of what is large, and kept
     return torch.stack([photograph.prepared for photograph in photographs])
 
 

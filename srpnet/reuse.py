@@ -125,14 +125,23 @@ class ReusedEpisodes:
         self.check(where, folder, limit)
         features_VL = self._in_file(folder) if where == "disk" else torch.empty(self.shape, dtype=self._dtype)
         loaded, valid = ahead(self._load, self._first_use), None
+        labels_VHW: Tensor | None = None
         for place, (version, photograph) in enumerate(zip(self._first_use, loaded, strict=True)):
             with self._runtime.autocast():
                 levels = self._network.levels(photograph.image[None].to(self._runtime.device))
-            features_VL[place] = torch.cat([level_1Chw[0].permute(1, 2, 0).flatten() for level_1Chw in levels])
+            parts = features_VL[place].split([level_1Chw.numel() for level_1Chw in levels])
+            for part, level_1Chw in zip(parts, levels, strict=True):
+                level_hwC = level_1Chw[0].permute(1, 2, 0)
+                part.view(level_hwC.shape).copy_(level_hwC)
             valid = photograph.valid if valid is None else valid  # all of them are, and one says so for all
+            if labels_VHW is None:
+                # In one piece: small maps that stay, among large ones that go, keep a thread's memory from being freed.
+                labels_VHW = photograph.labels.new_empty(self.shape[0], *photograph.labels.shape)
+            labels_VHW[place] = photograph.labels
             self._photographs[version] = replace(
                 photograph,
                 image=photograph.image.new_empty(3, 0, 0),
+                labels=labels_VHW[place],
                 valid=valid,
                 original=photograph.original.new_empty(0, 0),
                 prepared=features_VL[place],

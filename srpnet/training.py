@@ -260,10 +260,13 @@ def episode_losses(
 ) -> Tensor:
     """L_query + lambda * L_support of each episode (method, 5): (E,). One pass of the backbone serves them all."""
     images = [images for episode in episodes for images in (episode.support_images, episode.query_images)]
-    together, size = torch.cat(images), episodes[0].query_labels.shape[-2:]
+    size = episodes[0].query_labels.shape[-2:]
+    features: Sequence[Tensor]
     with runtime.autocast():
-        encoded = network.reduced_levels(together, size) if episodes[0].encoded else network.encode(together)
-    features = encoded.split([len(each) for each in images])
+        if episodes[0].encoded:  # on their own: put together, they would be copied
+            features = [network.reduced_levels(levels, size) for levels in images]
+        else:
+            features = network.encode(torch.cat(images)).split([len(each) for each in images])
     iqi = replace(network.config.iqi, rounds=settings.train_rounds)
     losses = []
     for episode, supports, queries in zip(episodes, features[::2], features[1::2], strict=True):
