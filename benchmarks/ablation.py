@@ -31,11 +31,11 @@ from episodes import (
     Task,
     evaluate,
 )
+from episodes.fewshot.pairs import Pairs
 from episodes.files import atomic_write, write_json
-from episodes.sources.pairs import Pairs
 from srpnet import NetworkSettings, SRPNet, SRPNetMethod, TrainingRun, TrainingSettings, build, runtime
-from srpnet.method import Encoded
-from srpnet.runtime import Runtime
+from srpnet.fewshot.method import Encoded
+from srpnet.nn.device import Runtime
 
 STAGES = (2, 3, 4)
 ROUNDS = (0, 1, 3, 5)

@@ -8,8 +8,8 @@ from scoring import RULES, Workload, add_arguments
 from torch import Tensor
 
 from episodes import EpisodeList, evaluate
-from srpnet import runtime
-from srpnet.method import ENGINES
+from srpnet.fewshot.method import ENGINES
+from srpnet.nn import device as runtime
 
 
 def maps(workload: Workload, episodes: EpisodeList, count: int, engine: str) -> list[Tensor]:

@@ -9,7 +9,7 @@ from harness import Report, measure, parser
 from scoring import Workload, add_arguments, photographs_of
 from torch.utils.flop_counter import FlopCounterMode
 
-from srpnet import runtime
+from srpnet.nn import device as runtime
 
 
 def rate(side: int = 4096) -> float:

@@ -8,7 +8,7 @@ import torch
 from harness import Report, Timing, measure, parser
 from scoring import Workload, add_arguments, peak_gib
 
-from episodes.metrics import confusion
+from episodes.scoring.metrics import confusion
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from srpnet import TRAINING_FREE, Segmenter, SRPNet, runtime
-from srpnet.runtime import Precision
+from srpnet.nn.device import Precision
 
 SIZES = ((500, 375), (4000, 3000))
 

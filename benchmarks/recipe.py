@@ -16,7 +16,7 @@ from torch import Tensor
 
 from episodes import PROTOCOLS, DataSettings, Episode, EpisodeList, Loader, Photograph, Task, evaluate
 from srpnet import SRPNet, SRPNetMethod, load_network, runtime
-from srpnet.method import Encoded
+from srpnet.fewshot.method import Encoded
 
 RULES = PROTOCOLS["hsnet"]
 CHANGES: dict[str, dict[str, Any]] = {

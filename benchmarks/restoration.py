@@ -1,7 +1,7 @@
 """Do examples with wrong masks give themselves away? `python benchmarks/restoration.py --help`.
 
-The limits of `srpnet/example_checks.py` are chosen here. Each photograph is an example of the class of which it shows
-most: with its right mask, the same inverted, shifted by half of both sides, and the mask of the next photograph.
+The limits of `srpnet/apps/example_checks.py` are chosen here. Each photograph is an example of the class of which it
+shows most: with its right mask, the same inverted, shifted by half of both sides, and the mask of the next photograph.
 """
 
 from collections.abc import Iterator
@@ -11,9 +11,9 @@ import torch
 from harness import Report, parser
 
 from episodes import Geometry, open_source
-from episodes.sources.base import IGNORE, Array, Split
+from episodes.data.source import IGNORE, Array, Split
 from srpnet import load_network, runtime
-from srpnet.example_checks import border_share, restoration
+from srpnet.apps.example_checks import border_share, restoration
 
 TEST_CLASSES = (
     "pizza,bowl,cup,oven,refrigerator,toilet,laptop,keyboard,umbrella,cake,microwave,bed,sandwich,broccoli,suitcase,"

@@ -9,10 +9,10 @@ from functools import cached_property
 import torch
 
 from episodes import PROTOCOLS, DataSettings, EpisodeList, Evaluation, Geometry, Loader, Pairs, Sampler, Task, evaluate
-from episodes.shelf import chunks
+from episodes.scoring.photograph_cache import chunks
 from srpnet import SRPNet, load_network, runtime
-from srpnet.method import ENGINES
-from srpnet.runtime import Precision
+from srpnet.fewshot.method import ENGINES
+from srpnet.nn.device import Precision
 
 RULES = PROTOCOLS["hsnet"]
 

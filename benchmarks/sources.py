@@ -152,8 +152,8 @@ def report_episodes(report: "Report", root: Path) -> None:
     from harness import Timing, measure
 
     from episodes import DataSettings, Task
-    from episodes.sources.annotations import Annotations
-    from episodes.sources.base import silent
+    from episodes.data.coco_annotations import Annotations
+    from episodes.data.source import silent
 
     sampler, _ = Task(DataSettings(data=f"coco:{root}")).training_sampler((), "background", shot=5)
     drawing = Timing(tuple(measure(partial(sampler.spec, index), 1).median for index in range(1000)))

@@ -4,7 +4,7 @@ import torch
 from harness import Report, measure, parser
 
 from episodes import DataSettings, Task
-from srpnet.logs import highest
+from srpnet.training.log import highest
 
 
 def main() -> None:

@@ -19,8 +19,8 @@ from scoring import peak_gib
 
 from episodes import Augmentation, DataSettings, EpisodeList, Geometry, Loader, Task
 from srpnet import NetworkSettings, SRPNet, TrainingRun, TrainingSettings, build, runtime
-from srpnet.batches import EpisodeTensors
-from srpnet.reuse import ReusedEpisodes
+from srpnet.fewshot.batches import EpisodeTensors
+from srpnet.fewshot.reuse import ReusedEpisodes
 
 
 class Timed(TrainingRun):

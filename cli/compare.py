@@ -26,8 +26,8 @@ def command(first: Path, second: Path, resample_supports: bool) -> None:
       srpnet eval --fold 1 --data pascal:$PASCAL --checkpoint pascal-fold1 --out scores/with
       srpnet compare scores/without scores/with
     """
-    from episodes.comparison import compare
-    from episodes.intervals import Resampling
+    from episodes.results.bootstrap import Resampling
+    from episodes.results.comparison import compare
 
     console = Console()
     rows = compare(first, second, Resampling(supports=resample_supports))

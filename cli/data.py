@@ -15,7 +15,7 @@ from cli.progress import Bars
 from episodes.names import for_display, for_terminal
 
 if TYPE_CHECKING:
-    from episodes.leakage import Leakage
+    from episodes.fewshot.leakage import Leakage
 
 
 @click.group("data")
@@ -38,9 +38,9 @@ def report(ctx: click.Context, /, out: Path | None, **flags: Any) -> None:
       srpnet data report --data pascal:$PASCAL --pairs lists/pascal --fold 1
     """
     announce_data(ctx, flags["data"])
+    from episodes.fewshot.folds import DataSettings, Task
+    from episodes.fewshot.leakage import leakage
     from episodes.files import check_folder, write_json
-    from episodes.leakage import leakage
-    from episodes.task import DataSettings, Task
 
     if out is not None:
         check_folder(out.parent)
@@ -67,7 +67,7 @@ def check(source: str, pairs: Path | None, strict: bool) -> None:
     Example:
       srpnet data check pascal:$PASCAL --pairs lists/pascal
     """
-    from episodes.doctor import check
+    from episodes.fewshot.check_data import check
 
     with Bars(Console(stderr=True)) as bars:
         found = check(source, pairs, bars.update, strict)
@@ -105,7 +105,7 @@ def prepare(kind: str, root: Path, archives: tuple[Path, ...]) -> None:
     Example:
       srpnet data prepare pascal --root $PASCAL --archive VOCtrainval_11-May-2012.tar --archive benchmark.tgz
     """
-    from episodes.building import build
+    from episodes.data.prepare import build
 
     with Bars(Console(stderr=True)) as bars:
         counts = build(kind, root, archives, bars.update)

@@ -36,8 +36,8 @@ def export(ctx: click.Context, /, out: Path, **flags: Any) -> None:
     """
     announce_data(ctx, flags["data"])
     from episodes.errors import InputError
-    from episodes.plan import PlanSettings, plans
-    from episodes.task import DataSettings
+    from episodes.fewshot.folds import DataSettings
+    from episodes.scoring.plan import PlanSettings, plans
 
     flags |= {"classes": names_in(flags["classes"])}
     settings = pick(PlanSettings, flags, data=pick(DataSettings, flags))
@@ -62,9 +62,9 @@ def show(manifest: Path, data: str, pictures: int, out: Path) -> None:
     Example:
       srpnet episodes show fold1-5shot.jsonl --data pascal:$PASCAL --out pictures
     """
-    from episodes.manifest import Manifest
-    from episodes.pictures import draw_manifest
-    from episodes.sources import open_source
+    from episodes.data import open_source
+    from episodes.results.pictures import draw_manifest
+    from episodes.scoring.manifest import Manifest
 
     files = draw_manifest(Manifest.read(manifest), open_source(data), pictures, out)
     click.echo(f"{len(files)} pictures: {out}")

@@ -122,11 +122,10 @@ def command(
             raise BadInput("--negatives are no part of a manifest, so that no predictions are there: leave one out")
     console = Console(stderr=True, quiet=rank() > 0)
     with waiting(console, "Loading PyTorch"):
-        from episodes.predictions import score_predictions
-        from episodes.scoring import Output
-        from episodes.task import DataSettings
-        from episodes.world import joined
-        from srpnet.eval_fold import EvalSettings, run_evaluation
+        from episodes.distributed import joined
+        from episodes.fewshot.folds import DataSettings
+        from episodes.score import Output, score_predictions
+        from srpnet.fewshot.evaluate import EvalSettings, run_evaluation
 
     flags |= {"classes": names_in(flags["classes"])}
     settings = pick(EvalSettings, flags, data=pick(DataSettings, flags))

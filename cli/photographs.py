@@ -12,8 +12,8 @@ from PIL import Image
 from cli.options import BadInput
 from episodes.errors import InputError
 from episodes.files import check_folder
-from srpnet.output_names import alike, check_outputs, is_output, mask_path, output_names, overlay_path
-from srpnet.reading import check_photograph
+from srpnet.apps.output_names import alike, check_outputs, is_output, mask_path, output_names, overlay_path
+from srpnet.apps.reading import check_photograph
 
 RECOGNISED_ONLY = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
 """Formats that Pillow recognises, but cannot read, or only with another program."""

@@ -16,11 +16,11 @@ from cli.photographs import Listing, Photograph, list_photographs, name_outputs
 from cli.progress import Bars, waiting
 from episodes.files import locked
 from episodes.names import for_terminal
-from srpnet.found_table import ABSENT, NOTHING, FoundTable, Row
-from srpnet.output_names import mask_path
+from srpnet.apps.found_table import ABSENT, NOTHING, FoundTable, Row
+from srpnet.apps.output_names import mask_path
 
 if TYPE_CHECKING:
-    from srpnet.segmenter import Segmenter
+    from srpnet.apps.segmenter import Segmenter
 
 NAMED = 10
 """So many names stand in a line; the table has them all."""
@@ -101,7 +101,7 @@ def predict(
     console = Console(stderr=True)
     with locked(out, "written"):
         with waiting(console, "Loading PyTorch"):
-            from srpnet.segmenter import Segmenter
+            from srpnet.apps.segmenter import Segmenter
 
             segmenter = Segmenter(checkpoint, size=size, **flags)
         segmenter.set_support(images, masks)
@@ -158,7 +158,7 @@ class Run:
 
     def segment(self, presence: bool, bars: Bars) -> bool:
         """Segment the others; whether it was stopped before the last. The table is written however it ends."""
-        from srpnet.interrupts import stop_requested
+        from srpnet.training.interrupts import stop_requested
 
         todo = {photograph.path: photograph for photograph in self.listing.photographs if photograph not in self.rows}
         saved = time.monotonic()

@@ -17,7 +17,7 @@ from cli.printing import say
 from episodes.names import for_terminal
 
 if TYPE_CHECKING:
-    from srpnet.logs import Progress as Logged
+    from srpnet.training.log import Progress as Logged
 
 EVERY = 5.0
 """Seconds between two plain lines."""

@@ -12,7 +12,7 @@ def command() -> None:
     In all of them label 255 of a query is not counted, counts are summed over all episodes before the IoU is taken, and
     the mIoU is the mean over the novel classes.
     """
-    from episodes.protocols import PROTOCOLS
+    from episodes.scoring.protocols import PROTOCOLS
 
     tables = [protocol.table() for protocol in PROTOCOLS.values()]
     table = Table("", *(Column(name, overflow="fold") for name in PROTOCOLS))

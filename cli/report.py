@@ -21,7 +21,7 @@ def command(runs: tuple[Path, ...], out: Path) -> None:
       srpnet eval --fold 0 --out scores --pictures 7 --worst 5
       srpnet report scores
     """
-    from episodes.report import report
+    from episodes.results.page import report
 
     report(runs, out)
     click.echo(f"report: {out}")

@@ -247,9 +247,9 @@ def command(ctx: click.Context, /, out: Path | None, resume: bool, tensorboard: 
             click.echo(f"Light settings for the embedded stickers: {announced(light)}")
     console = Console(stderr=True, quiet=rank() > 0)
     with waiting(console, "Loading PyTorch"):
-        from episodes.world import joined
-        from srpnet.interrupts import Interrupted
-        from srpnet.train_fold import run_training
+        from episodes.distributed import joined
+        from srpnet.fewshot.train import run_training
+        from srpnet.training.interrupts import Interrupted
 
         settings = train_settings(flags)
     episodes = settings.training.steps * settings.training.batch
@@ -268,12 +268,12 @@ def command(ctx: click.Context, /, out: Path | None, resume: bool, tensorboard: 
 
 def train_settings(flags: dict[str, Any]) -> Any:
     """The settings of `srpnet train` from its flags."""
-    from episodes.loading import Augmentation
-    from episodes.task import DataSettings
-    from srpnet.inference import QueryInference
-    from srpnet.recipe import TrainingSettings
-    from srpnet.settings import NetworkSettings
-    from srpnet.train_fold import TrainSettings
+    from episodes.fewshot.folds import DataSettings
+    from episodes.fewshot.loading import Augmentation
+    from srpnet.fewshot.query_inference import QueryInference
+    from srpnet.fewshot.settings import NetworkSettings
+    from srpnet.fewshot.train import TrainSettings
+    from srpnet.training.settings import TrainingSettings
 
     try:
         stages = tuple(int(stage) for stage in str(flags["stages"]).split(","))

@@ -6,7 +6,7 @@ import click
 from rich.console import Console
 
 from cli.progress import waiting
-from srpnet.weight_sets import WEIGHT_SETS, cached_file
+from srpnet.nn.weight_sets import WEIGHT_SETS, cached_file
 
 
 @click.command("weights")
@@ -37,7 +37,7 @@ def command(name: str | None, file: Path | None, listing: bool) -> None:
         _print_list()
         return
     with waiting(Console(stderr=True), "Fetching weights"):
-        from srpnet.weights import get_weights
+        from srpnet.nn.weights import get_weights
 
         found, _ = get_weights(name, file, say=lambda line: click.echo(line, err=True))
     click.echo(f"name        {found.name}")

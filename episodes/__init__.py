@@ -5,28 +5,28 @@ from typing import TYPE_CHECKING
 from episodes.lazy import import_lazily
 
 if TYPE_CHECKING:
-    from episodes.comparison import Difference, compare
-    from episodes.episode import Episode, EpisodeSpec, Photograph
+    from episodes.data import open_source
+    from episodes.data.source import Source
+    from episodes.distributed import World, joined
     from episodes.errors import InputError
-    from episodes.evaluation import Evaluation, Method, evaluate
-    from episodes.folds import folds, novel_and_base
-    from episodes.geometry import Geometry
-    from episodes.intervals import Interval, Resampling
-    from episodes.loading import Augmentation, EpisodeList, Loader
-    from episodes.manifest import Header, Manifest
-    from episodes.metrics import Score, confusion
-    from episodes.plan import Outcome, Plan, PlanSettings, plans
-    from episodes.predictions import Predictions
-    from episodes.protocols import PROTOCOLS, Protocol, protocols
-    from episodes.records import Record, Records
-    from episodes.runs import Run
-    from episodes.sampler import Sampler
-    from episodes.scoring import Output, score
-    from episodes.sources import open_source
-    from episodes.sources.base import Source
-    from episodes.sources.pairs import Pairs
-    from episodes.task import DataSettings, Task
-    from episodes.world import World, joined
+    from episodes.fewshot.episode import Episode, EpisodeSpec, Photograph
+    from episodes.fewshot.fold_classes import folds, novel_and_base
+    from episodes.fewshot.folds import DataSettings, Task
+    from episodes.fewshot.geometry import Geometry
+    from episodes.fewshot.loading import Augmentation, EpisodeList, Loader
+    from episodes.fewshot.pairs import Pairs
+    from episodes.fewshot.sampler import Sampler
+    from episodes.results.bootstrap import Interval, Resampling
+    from episodes.results.comparison import Difference, compare
+    from episodes.results.run import Run
+    from episodes.score import Output, score
+    from episodes.scoring.evaluate import Evaluation, Method, evaluate
+    from episodes.scoring.manifest import Header, Manifest
+    from episodes.scoring.metrics import Score, confusion
+    from episodes.scoring.plan import Outcome, Plan, PlanSettings, plans
+    from episodes.scoring.predictions import Predictions
+    from episodes.scoring.protocols import PROTOCOLS, Protocol, protocols
+    from episodes.scoring.records import Record, Records
 
 __all__ = [
     "PROTOCOLS",

@@ -22,7 +22,7 @@ class LazyPackage(ModuleType):
         return value
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # Importing the file folds.py sets `folds` on its package, where that name is the function.
+        # Importing the file score.py sets `score` on its package, where that name is the function.
         if not (isinstance(value, ModuleType) and name in self._homes):
             super().__setattr__(name, value)
 

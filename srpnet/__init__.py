@@ -13,24 +13,24 @@ from episodes.lazy import import_lazily
 
 if TYPE_CHECKING:
     from episodes.errors import InputError
-    from srpnet.backbone import Backbone
-    from srpnet.checkpoints import load_network
-    from srpnet.eval_fold import EvalSettings, run_evaluation
-    from srpnet.inference import QueryInference, infer
-    from srpnet.losses import segmentation_loss
-    from srpnet.method import SRPNetMethod
-    from srpnet.network import SRPNet, build
-    from srpnet.prototypes import masked_average_pooling, support_prototypes
-    from srpnet.recipe import TrainingSettings
-    from srpnet.runtime import runtime
-    from srpnet.segmenter import Segmenter
-    from srpnet.settings import TRAINING_FREE, NetworkSettings
-    from srpnet.similarity import cosine, fidelity
-    from srpnet.train_fold import TrainSettings, run_training
-    from srpnet.training import TrainingRun
+    from srpnet.apps.segmenter import Segmenter
+    from srpnet.fewshot.checkpoint import load_network
+    from srpnet.fewshot.evaluate import EvalSettings, run_evaluation
+    from srpnet.fewshot.losses import segmentation_loss
+    from srpnet.fewshot.method import SRPNetMethod
+    from srpnet.fewshot.network import SRPNet, build
+    from srpnet.fewshot.prototypes import masked_average_pooling, support_prototypes
+    from srpnet.fewshot.query_inference import QueryInference, infer
+    from srpnet.fewshot.settings import TRAINING_FREE, NetworkSettings
+    from srpnet.fewshot.train import TrainSettings, run_training
+    from srpnet.nn.backbone import Backbone
+    from srpnet.nn.device import runtime
+    from srpnet.nn.similarity import cosine, fidelity
+    from srpnet.nn.weight_sets import WEIGHT_SETS
+    from srpnet.nn.weights import get_weights
+    from srpnet.training.run import TrainingRun
+    from srpnet.training.settings import TrainingSettings
     from srpnet.version import __version__
-    from srpnet.weight_sets import WEIGHT_SETS
-    from srpnet.weights import get_weights
 
 __all__ = [
     "TRAINING_FREE",

@@ -9,8 +9,8 @@ from click.testing import CliRunner
 from PIL import Image
 
 from cli.main import main
-from srpnet.backbone import Backbone
-from srpnet.weights import Weights
+from srpnet.nn.backbone import Backbone
+from srpnet.nn.weights import Weights
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -26,7 +26,7 @@ BLOCKS = python_in((ROOT / "README.md").read_text())
 
 def test_segmenter(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     weights = Weights("keras-v1", "v1", "0" * 64), Backbone("v1", stages=(4,)).state_dict()
-    monkeypatch.setattr("srpnet.network.get_weights", lambda *_, **__: weights)
+    monkeypatch.setattr("srpnet.fewshot.network.get_weights", lambda *_, **__: weights)
     monkeypatch.chdir(tmp_path)
     mask = Image.new("L", (64, 48))
     mask.paste(255, (10, 10, 40, 40))

@@ -17,11 +17,11 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import cli.main
-import srpnet.network
-from srpnet.backbone import Backbone
-from srpnet.network import SRPNet
-from srpnet.settings import NetworkSettings
-from srpnet.weights import Weights
+import srpnet.fewshot.network
+from srpnet.fewshot.network import SRPNet
+from srpnet.fewshot.settings import NetworkSettings
+from srpnet.nn.backbone import Backbone
+from srpnet.nn.weights import Weights
 
 TINY = "--size 64 --device cpu --precision fp32"
 TRAIN = f"--steps 2 --batch 1 --width 4 --stages 2 --workers 0 --min-pixels 1 {TINY}"
@@ -78,7 +78,7 @@ def build(ground: Path) -> None:
     os.environ["SRPNET_CACHE"] = str(ground / "cache")
     state = Backbone("v1").state_dict()
     weights = Weights("keras-v1", "v1", "0" * 64)
-    srpnet.network.get_weights = lambda *_, **__: (weights, state)
+    srpnet.fewshot.network.get_weights = lambda *_, **__: (weights, state)
     before = Path.cwd()
     os.chdir(ground)
     _voc(Path("voc"))

@@ -1,4 +1,4 @@
-"""Make `episodes/sources/artwork/` again: openly licensed emoji and icons, backgrounds from scikit-image.
+"""Make `episodes/data/artwork/` again: openly licensed emoji and icons, backgrounds from scikit-image.
 
     pip install resvg-py scikit-image
     python tools/make_artwork.py
@@ -26,7 +26,7 @@ from skimage.measure import label
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from episodes.sources.base import PASCAL_CLASSES
+from episodes.data.source import PASCAL_CLASSES
 
 FOLDER = Path(__file__).resolve().parents[1] / "episodes" / "sources" / "artwork"
 SIDE = 144  # pixels of an artwork's longest side: a scene seldom draws one much larger

@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from episodes.files import atomic_write
-from srpnet.checkpoints import load_network
+from srpnet.fewshot.checkpoint import load_network
 from srpnet.models import released
 
 MODELS = Path(__file__).parent.parent / "srpnet" / "models"

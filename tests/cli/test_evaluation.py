@@ -8,7 +8,7 @@ import click
 import pytest
 
 from cli.eval import command as evaluation
-from episodes.sampler import Drawing
+from episodes.fewshot.sampler import Drawing
 from tests.cli.commands import TINY, refused, srpnet
 
 pytestmark = pytest.mark.usefixtures("random_backbone")

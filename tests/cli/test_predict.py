@@ -16,10 +16,10 @@ from click.testing import Result
 from PIL import Image
 from torch import Tensor
 
-from episodes.geometry import Placement
-from srpnet.network import SRPNet
-from srpnet.presence import Recogniser
-from srpnet.settings import TRAINING_FREE, NetworkSettings
+from episodes.fewshot.geometry import Placement
+from srpnet.fewshot.network import SRPNet
+from srpnet.fewshot.presence import Recogniser
+from srpnet.fewshot.settings import TRAINING_FREE, NetworkSettings
 from tests.cli.commands import TINY, refused, srpnet
 
 pytestmark = pytest.mark.usefixtures("random_backbone")
@@ -422,7 +422,7 @@ def test_an_example_that_is_not_restored_is_doubted(
     predict: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     draw("photos/a.jpg")
-    monkeypatch.setattr("srpnet.segmenter.restoration", lambda *_: torch.tensor([[0.307]]))
+    monkeypatch.setattr("srpnet.apps.segmenter.restoration", lambda *_: torch.tensor([[0.307]]))
     result = predict("photos")
     assert "your example restores 31 % of its mask" in result.stdout
     assert "Warning: the network finds only 31 % of the mask of example/cup.png again" in result.stderr
@@ -452,7 +452,7 @@ def test_photographs_that_may_not_show_the_object(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(
         SRPNet, "label_maps", lambda _, __, placement, original: torch.ones(1, *placement.original, dtype=torch.uint8)
     )
-    monkeypatch.setattr("srpnet.checkpoints.TRAINING_FREE", replace(TRAINING_FREE, present_above=0.3))
+    monkeypatch.setattr("srpnet.fewshot.checkpoint.TRAINING_FREE", replace(TRAINING_FREE, present_above=0.3))
     words: Sequence[str] = ("--support", "one.png", "mask.png", "one.png", "two.png", "--checkpoint", "training-free")
     result = srpnet("predict", *words, *TINY, "--out", "found")
     assert result.exit_code == 0, result.output

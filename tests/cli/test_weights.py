@@ -8,8 +8,8 @@ from click.testing import CliRunner
 
 from cli.weights import command
 from episodes.errors import InputError
-from srpnet.weight_sets import WEIGHT_SETS, cached_file
-from srpnet.weights import Weights
+from srpnet.nn.weight_sets import WEIGHT_SETS, cached_file
+from srpnet.nn.weights import Weights
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[Any, An
         say("torchvision-v1.5 could not be fetched: it rains")
         return Weights("keras-v1", "v1", "abcdef"), {}
 
-    monkeypatch.setattr("srpnet.weights.get_weights", get_weights)
+    monkeypatch.setattr("srpnet.nn.weights.get_weights", get_weights)
     monkeypatch.setenv("SRPNET_CACHE", str(tmp_path / "cache"))
     return calls
 

@@ -49,11 +49,11 @@ for words in {typed}:
 
 
 def test_names_that_are_functions_and_files() -> None:
-    """`folds` is a file and the function in it; whichever is imported first, the package gives the function."""
+    """`score` is a file and the function in it; whichever is imported first, the package gives the function."""
     code = """
-import episodes.folds, episodes.protocols, srpnet.runtime
+import episodes.score
 import episodes, srpnet
-assert all(callable(face) for face in (episodes.folds, episodes.protocols, srpnet.runtime))
+assert all(callable(face) for face in (episodes.score, episodes.folds, srpnet.runtime))
 assert not [name for name in episodes.__all__ if name not in dir(episodes)]
 try:
     srpnet.no_such_name

@@ -5,9 +5,9 @@ from typing import Literal
 
 import numpy as np
 
+from episodes.data.class_index import areas_of
+from episodes.data.source import Array, Split
 from episodes.errors import InputError
-from episodes.sources.base import Array, Split
-from episodes.sources.index import areas_of
 
 ANIMALS = ("ant", "bee", "cat", "dog", "elk", "fox", "gnu", "hen")
 

@@ -6,11 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from episodes.episode import Episode, EpisodeSpec, Photograph
-from episodes.evaluation import Evaluation, evaluate
-from episodes.geometry import Geometry
-from episodes.loading import Loader
-from episodes.protocols import PROTOCOLS
+from episodes.fewshot.episode import Episode, EpisodeSpec, Photograph
+from episodes.fewshot.geometry import Geometry
+from episodes.fewshot.loading import Loader
+from episodes.scoring.evaluate import Evaluation, evaluate
+from episodes.scoring.protocols import PROTOCOLS
 from tests.episodes.fakes import Fake, label_map
 
 NAMES = {1: "ant", 2: "bee"}

@@ -9,10 +9,10 @@ import pytest
 
 from episodes.checks import check_choice, check_number, check_type, check_whole
 from episodes.errors import InputError
-from episodes.geometry import Geometry
-from episodes.intervals import Resampling
-from episodes.plan import PlanSettings
-from episodes.task import DataSettings
+from episodes.fewshot.folds import DataSettings
+from episodes.fewshot.geometry import Geometry
+from episodes.results.bootstrap import Resampling
+from episodes.scoring.plan import PlanSettings
 
 NONE_OF_THEM = [math.nan, math.inf, -math.inf, "3", None, [3], {"a": 1}, True, 10**400, -1]
 

@@ -4,10 +4,10 @@ from io import StringIO
 
 from rich.console import Console
 
-from episodes.plan import PlanSettings, plans
-from episodes.progress import bar
-from episodes.scoring import score
-from episodes.task import DataSettings, Task
+from episodes.fewshot.folds import DataSettings, Task
+from episodes.score import score
+from episodes.scoring.plan import PlanSettings, plans
+from episodes.scoring.progress import bar
 from tests.episodes.fakes import Fake
 from tests.episodes.scored import MAPS, perfect
 

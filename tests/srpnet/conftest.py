@@ -11,21 +11,21 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from episodes.episode import Episode, EpisodeSpec
+from episodes.data.source import Array
 from episodes.errors import InputError
-from episodes.geometry import Geometry
-from episodes.loading import Augmentation, Loader
-from episodes.sources.base import Array
-from episodes.task import DataSettings
-from srpnet import network as network_module
-from srpnet.backbone import Backbone
-from srpnet.network import SRPNet
-from srpnet.recipe import TrainingSettings
-from srpnet.settings import NetworkSettings
-from srpnet.train_fold import TrainSettings, run_training
-from srpnet.training import TrainingRun
-from srpnet.weight_sets import WEIGHT_SETS
-from srpnet.weights import StateDict, Weights, content_hash
+from episodes.fewshot.episode import Episode, EpisodeSpec
+from episodes.fewshot.folds import DataSettings
+from episodes.fewshot.geometry import Geometry
+from episodes.fewshot.loading import Augmentation, Loader
+from srpnet.fewshot import network as network_module
+from srpnet.fewshot.network import SRPNet
+from srpnet.fewshot.settings import NetworkSettings
+from srpnet.fewshot.train import TrainSettings, run_training
+from srpnet.nn.backbone import Backbone
+from srpnet.nn.weight_sets import WEIGHT_SETS
+from srpnet.nn.weights import StateDict, Weights, content_hash
+from srpnet.training.run import TrainingRun
+from srpnet.training.settings import TrainingSettings
 from tests.srpnet.runs import FP32, QUICK, Begin
 
 Noise = Callable[..., Tensor]

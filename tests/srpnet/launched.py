@@ -15,12 +15,12 @@ from pathlib import Path
 
 import torch
 
-from episodes.world import joined
-from srpnet import network
-from srpnet.interrupts import Interrupted
-from srpnet.logs import Progress
-from srpnet.train_fold import TrainSettings, run_training
-from srpnet.training import TrainingRun
+from episodes.distributed import joined
+from srpnet.fewshot import network
+from srpnet.fewshot.train import TrainSettings, run_training
+from srpnet.training.interrupts import Interrupted
+from srpnet.training.log import Progress
+from srpnet.training.run import TrainingRun
 from tests.srpnet.conftest import Shelf
 
 

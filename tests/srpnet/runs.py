@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from srpnet.recipe import TrainingSettings
-from srpnet.runtime import Runtime
-from srpnet.training import TrainingRun
+from srpnet.nn.device import Runtime
+from srpnet.training.run import TrainingRun
+from srpnet.training.settings import TrainingSettings
 
 FP32 = Runtime(torch.device("cpu"), "fp32")
 QUICK = TrainingSettings(steps=6, batch=1, warmup=2, workers=0, log_every=1, save_every=2)

@@ -7,12 +7,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from episodes.folds import novel_and_base
-from episodes.sources.base import PASCAL_CLASSES
-from srpnet.compact import expand, is_compact
+from episodes.data.source import PASCAL_CLASSES
+from episodes.fewshot.fold_classes import novel_and_base
+from srpnet.fewshot.compact import expand, is_compact
+from srpnet.fewshot.network import SRPNet
+from srpnet.fewshot.settings import NetworkSettings
 from srpnet.models import released
-from srpnet.network import SRPNet
-from srpnet.settings import NetworkSettings
 
 MODELS = released()
 MEGABYTE = 1_000_000

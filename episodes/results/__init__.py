@@ -1,0 +1,1 @@
+"""What is made of a run: figures with intervals, comparisons, pictures, pages."""

@@ -1,0 +1,71 @@
+"""Two runs over the same episodes: by how much one is better, and how sure that is."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from episodes.errors import InputError
+from episodes.results.bootstrap import FIGURES, Interval, Resampling, intervals, mean_figures
+from episodes.results.run import Run
+from episodes.scoring.records import difference
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One figure of two runs, as fractions; NaN where it does not exist.
+
+    Attributes:
+        name: `mIoU`, `FB-IoU` or a class.
+        first, second: The figure of each run, its mean over the seeds.
+        interval: The middle 95 % of second - first over the replicates; None if there are too few photographs.
+        drawn: False for a class that no episode drew.
+    """
+
+    name: str
+    first: float
+    second: float
+    interval: Interval | None
+    drawn: bool = True
+
+    @property
+    def difference(self) -> float:
+        """Second - first."""
+        return self.second - self.first
+
+    @property
+    def sure(self) -> bool:
+        """Whether the interval leaves 0 out."""
+        return self.interval is not None and not self.interval.low <= 0 <= self.interval.high
+
+
+def compare(first: Path, second: Path, resampling: Resampling | None = None) -> list[Difference]:
+    """Compare two runs by the same replicates: mIoU, FB-IoU, then each class.
+
+    Args:
+        first, second: Folders of `srpnet eval --out`.
+        resampling: How replicates are drawn; the default is `Resampling()`.
+
+    Raises:
+        InputError: if a folder holds no run, or the two did not score the same episodes by the same rules.
+    """
+    runs = [Run.read(first), Run.read(second)]
+    names, rules = runs[0].names, runs[0].rules
+    rows = [run.records.role("query").rows for run in runs]
+    if runs[1].rules != rules:
+        own, other = rules.table(), runs[1].rules.table()
+        what = next((name for name in own if own[name] != other[name]), "protocol")
+        raise InputError(f"{first} and {second} were scored by other rules ({what}): compare runs of one protocol")
+    if runs[1].names != names:
+        raise InputError(f"{first} and {second} tested other classes: compare runs of the same --classes and --fold")
+    if found := difference(*rows):
+        raise InputError(f"{first} and {second} scored other episodes ({found}): use the same seed, shots and lists")
+    first_figures, second_figures = (
+        mean_figures(list(run.records.role("query").scores(names, rules).values())) for run in runs
+    )
+    named = [*FIGURES, *names.values()]
+    replicates = (resampling or Resampling()).figures(rows, names, rules)
+    places = [str(place) for place in range(len(named))]  # a class may be called mIoU
+    spread = intervals(None if replicates is None else replicates[:, 1] - replicates[:, 0], places).values()
+    return [
+        Difference(name, one, two, interval, name not in runs[0].not_drawn)
+        for name, one, two, interval in zip(named, first_figures, second_figures, spread, strict=True)
+    ]

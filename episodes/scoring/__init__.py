@@ -1,0 +1,1 @@
+"""Count, then reduce: by whose rules a method is scored."""

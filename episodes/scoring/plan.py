@@ -1,0 +1,397 @@
+"""What a protocol asks of a fold: its episodes for every seed, drawn or from a manifest, ready to be scored."""
+
+import itertools
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+from torch import Tensor
+
+from episodes.checks import LARGEST_SEED, check_number, check_type, check_whole
+from episodes.data.source import Crowded, OnProgress, silent
+from episodes.distributed import ALONE, World
+from episodes.errors import InputError
+from episodes.fewshot.episode import Episode, EpisodeSpec
+from episodes.fewshot.folds import DataSettings, Task
+from episodes.fewshot.geometry import Geometry
+from episodes.fewshot.hsnet_episodes import PUBLISHED
+from episodes.fewshot.loading import Loader
+from episodes.fewshot.negatives import Negatives
+from episodes.fewshot.pairs import ANY_SIZE
+from episodes.fewshot.sampler import Drawing, Sampler
+from episodes.fewshot.weak_supports import Annotation, check
+from episodes.scoring.evaluate import Evaluation, Method, evaluate, shelf_for
+from episodes.scoring.manifest import Header, Manifest
+from episodes.scoring.photograph_cache import Shelf
+from episodes.scoring.protocols import Protocol, pair_rule, protocols
+from episodes.scoring.records import Records
+
+MOST_DRAWN = 1_000_000
+"""Episodes of a run. Published protocols draw up to 20,000."""
+
+
+def check_episodes(settings: object) -> None:
+    """`InputError` unless `way`, `shot`, `query_count` and `seed` are in their ranges, see `PlanSettings`."""
+    check_whole(settings, 1, 1000, "way", "shot", "query_count")
+    check_whole(settings, 0, LARGEST_SEED, "seed")
+
+
+@dataclass(frozen=True)
+class PlanSettings:
+    """Which episodes are scored, and by which rules.
+
+    Attributes:
+        data: Source and fold.
+        protocol: Names of `PROTOCOLS` with commas between, or `all`; the next five change single choices of them.
+        episodes: How many for each seed, up to a million, instead of the protocol's number.
+        seeds: How many runs, up to 1000, instead of the protocol's number.
+        drawing: How they are drawn, instead of the protocol's way, see `Sampler`.
+        size: Side of the square, instead of the protocol's.
+        original_size: Compare label maps at the photographs' own sizes.
+        classes: Novel classes to test, by name; none means all of the fold.
+        way, shot, query_count: Of the episodes, each from 1 to 1000.
+        seed: Of the episodes of the first run, from 0 to 2^62; each further one takes the next.
+        manifest: File with the episodes to score. It fixes the fold, its classes, the protocol and the episodes.
+        support: What is given of the supports: `mask`, `box`, `scribble` or `points`, see `weakened`.
+        negatives: How many episodes to add whose queries do not show the class, as a share of the others, in [0, 1]. No
+            IoU counts them, see `Presence`.
+
+    Raises:
+        InputError: if there is nothing to score, or a number is out of its range.
+    """
+
+    data: DataSettings = DataSettings()
+    protocol: str = "hsnet"
+    episodes: int | None = None
+    seeds: int | None = None
+    drawing: Drawing | None = None
+    size: int | None = None
+    original_size: bool = False
+    classes: tuple[str, ...] = ()
+    way: int = 1
+    shot: int = 1
+    query_count: int = 1
+    seed: int = 0
+    manifest: str | None = None
+    support: Annotation = "mask"
+    negatives: float = 0.0
+
+    def __post_init__(self) -> None:
+        check(self.support)
+        for name, count in (("episodes", self.episodes), ("seeds", self.seeds)):
+            if count is not None and count < 1:
+                raise InputError(f"cannot score {count} {name}: at least 1")
+        if self.episodes is not None:
+            check_whole(self, 1, MOST_DRAWN, "episodes")
+        if self.seeds is not None:
+            check_whole(self, 1, 1000, "seeds")
+        if self.size is not None:
+            Geometry(self.size)
+        check_episodes(self)
+        check_type(self, bool, "original_size")
+        check_number(self, 0, 1, "negatives")
+
+    def rules(self, protocol: Protocol) -> Protocol:
+        """A protocol with the choices that are changed here."""
+        rules = protocol.on(self.data.data)
+        if self.size is not None:
+            rules = rules.resized(self.size)
+        pixels = rules.min_pixels if self.data.min_pixels is None else self.data.min_pixels
+        listed = self.data.pairs is not None
+        return replace(
+            rules.counting(rules.episodes if self.episodes is None else self.episodes),
+            seeds=rules.seeds if self.seeds is None else self.seeds,
+            score_at="original" if self.original_size else rules.score_at,
+            lists=rules.lists if self.data.every_pair else pair_rule(None if listed else pixels, rules.any_size),
+            min_pixels=1 if self.data.every_pair else pixels,
+            drawing=self.drawing or rules.drawing,
+        )
+
+    def with_manifest(self, header: Header) -> Self:
+        """The settings that the episodes of a manifest were drawn with."""
+        data = replace(self.data, fold=header.fold, folds=header.folds, fold_order=header.fold_order)
+        return replace(
+            self,
+            data=data,
+            protocol=header.protocol,
+            episodes=header.episodes,
+            seeds=header.seeds,
+            drawing=header.drawing,
+            classes=tuple(header.classes.values()),
+            way=header.way,
+            shot=header.shot,
+            query_count=header.queries,
+            seed=header.seed,
+        )
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What scoring a plan found.
+
+    Attributes:
+        runs: Seed -> scores of that run, the same in all processes.
+        records: What every photograph was counted as; in other processes than the first, none.
+        negatives: The same of the episodes whose queries do not show the class.
+    """
+
+    runs: dict[int, Evaluation]
+    records: Records
+    negatives: Records = Records(())
+
+    @property
+    def never_drawn(self) -> list[str]:
+        """Names of the tested classes that no episode of any run drew, see `absent` of `Score`."""
+        drawn = frozenset[int]().union(*(run.queries.asked for run in self.runs.values()))
+        return [name for label, name in next(iter(self.runs.values())).queries.names.items() if label not in drawn]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one protocol asks of a fold.
+
+    Attributes:
+        task: The fold.
+        settings: What was asked for.
+        protocol: The entry of `PROTOCOLS`.
+        rules: The same with what the settings change.
+        samplers: One for each seed.
+        classes: The labels that are tested; others are not scored even where a sampler draws them (`hsnet-seed0`).
+        manifest: Episodes to take instead of those that the samplers would draw.
+        partial: Leave out the episodes that need a photograph that is not there.
+    """
+
+    task: Task
+    settings: PlanSettings
+    protocol: Protocol
+    rules: Protocol
+    samplers: Sequence[Sampler]
+    classes: tuple[int, ...]
+    manifest: Manifest | None = None
+    partial: bool = False
+
+    @property
+    def names(self) -> dict[int, str]:
+        """Label -> name of the classes that are tested."""
+        return self.task.names(self.classes)
+
+    @property
+    def ordinary(self) -> int:
+        """Episodes of all runs, without the negative ones."""
+        return self.rules.episodes * self.rules.seeds
+
+    @property
+    def negative(self) -> int:
+        """Negative episodes of each run; at least one if any are asked for."""
+        return math.ceil(self.settings.negatives * self.rules.episodes)
+
+    @property
+    def count(self) -> int:
+        """Episodes of all runs that are scored, the negative ones too."""
+        return self.ordinary - len(self.left_out) + self.negative * self.rules.seeds
+
+    @property
+    def header(self) -> Header:
+        """What its manifest begins with."""
+        return Header.of(self.task, self.settings.data, self.samplers[0], self.rules, self.classes)
+
+    @cached_property
+    def left_out(self) -> dict[int, tuple[str, ...]]:
+        """Index of each episode that is left out as photographs are not there -> which ones; see `partial`."""
+        if not self.partial:
+            return {}
+        there = {id: self.task.source.has(id) for _, specs in self._all() for spec in specs for id in spec.slots}
+        missing = {
+            spec.index: tuple(dict.fromkeys(id for id in spec.slots if not there[id]))
+            for _, specs in self._all()
+            for spec in specs
+        }
+        return {index: ids for index, ids in missing.items() if ids}
+
+    @property
+    def left_out_record(self) -> dict[str, Any]:
+        """What a result says about `left_out`: how many episodes of how many, and the photographs they lack."""
+        ids = sorted({id for ids in self.left_out.values() for id in ids})
+        return {"episodes": len(self.left_out), "of": self.ordinary, "photographs": ids}
+
+    @property
+    def departures(self) -> list[str]:
+        """In what its episodes are not the protocol's, in words, beside what `protocols.departures` says."""
+        found = []
+        if self.left_out:
+            count, example = len(self.left_out), next(iter(self.left_out.values()))[0]
+            found.append(f"{count} of {self.ordinary} episodes left out: their photographs are absent, as {example}")
+        listed = PUBLISHED.get(self.settings.data.fold) == self.header.pairs["sha256"]
+        if self.rules.drawing == "hsnet-seed0" and not listed:
+            found.append("drawing: HSNet's stream over another pair list than its own")
+        if self.protocol.name == "panet" and self.settings.way > 1:
+            found.append("queries: never a support of another way, which PANet's may be")
+        if self.protocol.name == "panet" and isinstance(self.task.source, Crowded):
+            found.append("labels: each pixel has one class, where PANet's instances of two classes may share it")
+        return found
+
+    def runs(self) -> Iterator[tuple[int, Iterator[EpisodeSpec]]]:
+        """Seed and episodes of each run. The index goes on from one run to the next, so that each has its own."""
+        for seed, specs in self._all():
+            yield seed, (spec for spec in specs if spec.index not in self.left_out)
+
+    def _all(self) -> Iterator[tuple[int, Iterator[EpisodeSpec]]]:
+        """The runs with the episodes that are left out."""
+        if self.manifest is not None:
+            for seed, specs in self.manifest.runs():
+                yield seed, iter(specs)
+            return
+        for run, sampler in enumerate(self.samplers):
+            yield sampler.seed, self._drawn(sampler, run * self.rules.episodes)
+
+    def _drawn(self, sampler: Sampler, first: int) -> Iterator[EpisodeSpec]:
+        """The episodes of one run, whose indices begin at `first`: of the tested classes alone."""
+        specs = (spec for spec in map(sampler.spec, itertools.count()) if set(spec.classes) <= set(self.classes))
+        for index, spec in enumerate(itertools.islice(specs, self.rules.episodes), start=first):
+            yield replace(spec, index=index)
+
+    def negatives(self) -> Iterator[tuple[int, Iterator[EpisodeSpec]]]:
+        """Seed and negative episodes of each run, made of some that are evenly spread over its ordinary ones.
+
+        The index goes on after all ordinary ones.
+        """
+        if not self.negative:
+            return
+        maker, numbers = Negatives(self.task.source, self.rules.split), itertools.count(self.ordinary)
+        for seed, run in self.runs():
+            specs = list(run)
+            chosen = [specs[number * len(specs) // self.negative] for number in range(self.negative) if specs]
+            yield seed, (maker.of(spec, seed, number) for spec, number in zip(chosen, numbers, strict=False))
+
+    def export(self) -> Manifest:
+        """Its episodes, to be written to a file: also those that would be left out here."""
+        return Manifest(self.header, [spec for _, specs in self._all() for spec in specs])
+
+    def loader(self) -> Loader:
+        """Builds its episodes, by the protocol's rules."""
+        rules = self.rules
+        return Loader(
+            self.task.source,
+            rules.geometry,
+            score_at=rules.score_at,
+            support_ignore=rules.support_ignore,
+            annotation=self.settings.support,
+        )
+
+    def evaluate(
+        self,
+        method: Method,
+        *,
+        cache_bytes: int = 2 << 30,
+        shelf: Shelf | None = None,
+        world: World = ALONE,
+        on_episode: Callable[[Episode, list[Tensor], Tensor], None] = lambda *_: None,
+    ) -> Outcome:
+        """Score a method on all runs, which share what it prepares; see `evaluate`, also for what is raised.
+
+        Args:
+            method, cache_bytes, shelf, world, on_episode: As there.
+        """
+        loader = self.loader()
+        with nullcontext(shelf) if shelf else shelf_for(method, cache_bytes) as photographs:
+
+            def scored(runs: Iterator[tuple[int, Iterator[EpisodeSpec]]]) -> tuple[dict[int, Evaluation], Records]:
+                found, records = {}, []
+                for seed, specs in runs:
+                    found[seed] = evaluate(
+                        method,
+                        map(loader.build, specs),
+                        self.rules,
+                        self.names,
+                        shelf=photographs,
+                        world=world,
+                        on_episode=on_episode,
+                    )
+                    records += [record._replace(seed=seed) for record in found[seed].records]
+                gathered = world.gather(records) or []
+                return found, Records.of(record for part in gathered for record in part)
+
+            found, records = scored(self.runs())
+            _, negatives = scored(self.negatives())
+        return Outcome(found, records, negatives)
+
+
+def plans(settings: PlanSettings, on_progress: OnProgress = silent, task: Task | None = None) -> dict[str, Plan]:
+    """Name of a protocol -> what it asks of a fold, for each one that the settings name.
+
+    Args:
+        settings: What to score.
+        on_progress: Told how far it is when the data take long to read or count.
+        task: The fold, if it is there already.
+
+    Raises:
+        InputError: if settings or data are wrong, a class is not novel or has too few images, or the manifest is of
+            other episodes.
+    """
+    manifest = None if settings.manifest is None else Manifest.read(Path(settings.manifest))
+    if manifest is not None:
+        settings = settings.with_manifest(manifest.header)
+    chosen = protocols(settings.protocol)
+    task = task or Task(settings.data, on_progress=on_progress)
+    return {protocol.name: _plan(task, settings, protocol, manifest) for protocol in chosen}
+
+
+def as_drawn(protocol: Protocol, header: Header) -> Protocol:
+    """A protocol with the rules that a manifest was drawn by: another version of this program may have written it."""
+    rules = protocol if header.shot == 1 else replace(protocol, replacement=header.replacement)
+    if header.source == "coco":
+        rules = replace(rules, crowds=header.crowds)
+    if match := re.fullmatch(rf"min_pixels=(\d+)({ANY_SIZE})?", str(header.pairs.get("rule"))):
+        rules = replace(rules, min_pixels=int(match[1]), any_size=match[2] is not None)
+    return rules
+
+
+def _plan(task: Task, settings: PlanSettings, protocol: Protocol, manifest: Manifest | None) -> Plan:
+    novel = task.base if settings.data.fold == "all" else task.novel
+    classes = task.labels(settings.classes, novel, "novel class") if settings.classes else tuple(sorted(novel))
+    rules = settings.rules(protocol if manifest is None else as_drawn(protocol, manifest.header))
+    task = task.treating(rules.crowds)
+    own = rules.drawing == "hsnet-seed0"
+    if own:
+        _check_hsnet(settings, rules)
+    # Episodes that somebody else drew, from names alone, are scored as far as their photographs are here.
+    whole = own or (manifest is not None and not manifest.header.pairs.get("missing"))
+    first = task.novel_sampler(
+        novel if own else classes,
+        rules.split,
+        min_pixels=rules.min_pixels,
+        any_size=rules.any_size,
+        keep_missing=whole,
+        drawing=rules.drawing,
+        replacement=rules.replacement and settings.shot > 1 and not own,
+        way=settings.way,
+        shot=settings.shot,
+        query_count=settings.query_count,
+        seed=settings.seed,
+    )
+    if own and manifest is None:
+        drawn = map(first.spec, range(rules.episodes))
+        rules = rules.counting(sum(spec.classes[0] in classes for spec in drawn))
+    samplers = [replace(first, seed=settings.seed + run) for run in range(rules.seeds)]
+    plan = Plan(task, settings, protocol, rules, samplers, classes, manifest, whole and settings.data.allow_missing)
+    if manifest is not None and (difference := plan.header.difference(manifest.header)):
+        raise InputError(f"{settings.manifest} is of other episodes: here is {difference}")
+    if manifest is not None:
+        manifest.check_pairs(first, plan.names, settings.manifest)
+    if plan.partial and len(plan.left_out) == plan.ordinary:
+        example = next(iter(plan.left_out.values()))[0]
+        raise InputError(f"every episode needs a photograph that is not there, as {example}: complete the folder")
+    return plan
+
+
+def _check_hsnet(settings: PlanSettings, rules: Protocol) -> None:
+    """`InputError` unless HSNet's own episodes can be drawn."""
+    if settings.data.pairs is None or settings.data.data.partition(":")[0] != "pascal":
+        raise InputError("hsnet-seed0 draws from HSNet's pair lists of PASCAL-5i: give --data pascal and their --pairs")
+    if rules.seeds != 1:
+        raise InputError(f"hsnet-seed0 is one run, not {rules.seeds}: use --protocol hsnet, or --seeds 1")

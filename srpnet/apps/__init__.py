@@ -1,0 +1,1 @@
+"""For people: segment photographs by example."""

@@ -1,0 +1,92 @@
+"""Do examples make sense? Whether the network restores their masks, and whether a mask looks inverted.
+
+Letters in names: S supports, N ways, P = N + 1 classes with background, C channels, h w feature size, H W pixels.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from episodes.data.source import IGNORE, Array
+from srpnet.fewshot.network import SRPNet
+
+RESTORED = 0.45
+"""An example that restores less of its mask deserves a second look; chosen on base classes (docs/results.md)."""
+BORDER = 0.7
+"""So does a mask that paints more of the photograph's border; likewise."""
+
+
+class SupportCheck(NamedTuple):
+    """What was taken of a support, and whether it makes sense.
+
+    Attributes:
+        name: Its path, or its number.
+        mask: What was read of its mask, in words: "10 % object, 3 % ignored".
+        restored: How well the network finds the mask again, IoU of each class (N,), see `restoration`.
+        border: How much of the photograph's border is painted, see `border_share`.
+    """
+
+    name: str
+    mask: str
+    restored: NDArray[np.float32]
+    border: float
+
+    @property
+    def least(self) -> float:
+        """What is restored of the class that is restored least; NaN if the network sees none of them in the mask."""
+        seen = self.restored[~np.isnan(self.restored)]
+        return float(seen.min()) if seen.size else float("nan")
+
+    @property
+    def doubts(self) -> list[str]:
+        """A sentence for each thing that deserves a second look, by `RESTORED` and `BORDER`."""
+        doubts = []
+        if self.least < RESTORED:
+            doubts.append(
+                f"the network finds only {100 * self.least:.0f} % of the mask of {self.name} again: is it the mask of "
+                "this photograph, and is the object what is painted?"
+            )
+        if self.border > BORDER:
+            doubts.append(
+                f"the mask of {self.name} paints {100 * self.border:.0f} % of the photograph's border: is it inverted? "
+                "What is painted is the object"
+            )
+        return doubts
+
+
+def restoration(network: SRPNet, features_SChw: Tensor, labels_SHW: Tensor, prototypes_PC: Tensor) -> Tensor:
+    """How well the prototypes restore the masks that they were made of: IoU of each support and way (S, N), in [0, 1].
+
+    It is without query inference, as in training, where the supports are restored too, and in the support mIoU of an
+    evaluation. Pixels labelled 255 count neither way. NaN where a mask does not show the way.
+
+    An inverted mask is restored as well as the right one, or better: see `border_share`.
+
+    Args:
+        network: Whose features these are.
+        features_SChw: From `encode`.
+        labels_SHW: uint8, 0 background, 1..N, 255 neither, at the size of the images that were encoded.
+        prototypes_PC: From `prototypes`.
+    """
+    logits_SPhw = network.segment(features_SChw, prototypes_PC)
+    predicted_SHW = network.upsample(logits_SPhw, labels_SHW.shape[-2:]).argmax(1)
+    ways_N11 = torch.arange(1, len(prototypes_PC), device=labels_SHW.device)[:, None, None]
+    painted_SNHW = labels_SHW[:, None] == ways_N11
+    restored_SNHW = (predicted_SHW[:, None] == ways_N11) & (labels_SHW[:, None] != IGNORE)
+    shared_SN = (painted_SNHW & restored_SNHW).sum((2, 3))
+    union_SN = (painted_SNHW | restored_SNHW).sum((2, 3))
+    return torch.where(painted_SNHW.flatten(2).any(2), shared_SN / union_SN, torch.nan)
+
+
+def border_share(labels: Array) -> float:
+    """How much of the photograph's outermost pixels a label map (H, W) paints: 0 to 1; pixels labelled 255 left out.
+
+    >>> border_share(np.array([[0, 0, 0], [1, 1, 1], [0, 255, 0]], dtype=np.uint8))
+    0.2857142857142857
+    """
+    border = np.concatenate([labels[0], labels[-1], labels[1:-1, 0], labels[1:-1, -1]])
+    counted = border[border != IGNORE]
+    return float((counted > 0).mean()) if counted.size else 0.0

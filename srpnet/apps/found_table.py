@@ -1,0 +1,138 @@
+"""`found.csv`: what was found in each photograph, a row for each mask in a folder.
+
+| column | |
+|---|---|
+| photograph | its path, as it was named; with `./` before it if a spreadsheet would take it for a formula |
+| mask | its path in the folder, likewise |
+| area | share of the photograph that is the object, 0 to 1; `area_1`, `area_2` ... with several classes |
+| presence | how much it resembles the examples, 0 to 1, see `Segmenter.presence`; empty if it was not asked for |
+| doubt | `nothing found`, `may not show the object`, or empty |
+| examples | what made it, see `Segmenter.fingerprint`; empty if a mask was there and its row was not |
+"""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from episodes.data.source import Array
+from episodes.errors import InputError
+from episodes.files import atomic_write
+
+NAME = "found.csv"
+NOTHING, ABSENT = "nothing found", "may not show the object"
+"""What `doubt` says."""
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet takes for the beginning of a formula."""
+
+Row = dict[str, str]
+
+
+class FoundTable:
+    """The rows, by the mask's path in the folder. Nothing is written before `write`.
+
+    Args:
+        folder: Of the masks. Rows of a `found.csv` in it are kept if their masks are there.
+        examples: `Segmenter.fingerprint`.
+        present_above: Below it a class may not be there; None tells nothing.
+        classes: How many there are.
+
+    Raises:
+        InputError: if there is a `found.csv` that cannot be read, or is no such table.
+    """
+
+    def __init__(self, folder: Path, examples: str, present_above: float | None = None, classes: int = 1) -> None:
+        self.path = folder / NAME
+        self.examples = examples
+        self.present_above = present_above
+        numbers = [""] if classes == 1 else [f"_{number + 1}" for number in range(classes)]
+        self._areas, self._presences = ([f"{what}{number}" for number in numbers] for what in ("area", "presence"))
+        self.columns = ["photograph", "mask", *self._areas, *self._presences, "doubt", "examples"]
+        self.rows = {row["mask"]: row for row in self._read() if (folder / row["mask"]).is_file()}
+
+    def add(
+        self, photograph: Path, mask: Path, labels: Array, presence: Sequence[float] | NDArray[np.float32] | None
+    ) -> Row:
+        """The row of a photograph that has just been segmented.
+
+        Args:
+            photograph: Its path.
+            mask: The mask's path in the folder.
+            labels: The label map.
+            presence: Of each class, or None.
+        """
+        areas = [float((labels == label + 1).mean()) for label in range(len(self._areas))]
+        shown = [""] * len(areas) if presence is None else [f"{value:.4f}" for value in presence]
+        doubt = NOTHING if not any(areas) else ""
+        if not doubt and presence is not None and self.present_above is not None and max(presence) < self.present_above:
+            doubt = ABSENT
+        return self._keep(photograph, mask, areas, shown, doubt, self.examples)
+
+    def row_of(self, photograph: Path, mask: Path) -> Row | None:
+        """The row of a mask that is there already, made of this photograph by these examples; None if there is none.
+
+        A mask without a row, as of a run that was killed, counts if it can be read and has the photograph's size.
+        """
+        row = self.rows.get(_cell(mask.as_posix()))
+        if row is not None:
+            same = Path(row["photograph"]).name == photograph.name and row["examples"] in ("", self.examples)
+            return row if same else None
+        try:
+            with Image.open(self.path.parent / mask) as image, Image.open(photograph) as pictured:
+                if sorted(image.size) != sorted(pictured.size):  # one may lie on its side
+                    return None
+                values = np.asarray(image)
+        except (OSError, SyntaxError, ValueError):
+            return None
+        painted = [255] if len(self._areas) == 1 else range(1, len(self._areas) + 1)
+        areas = [float((values == value).mean()) for value in painted]
+        return self._keep(photograph, mask, areas, [""] * len(areas), "" if any(areas) else NOTHING, "")
+
+    def write(self) -> None:
+        """Write the file, whole or not at all.
+
+        Raises:
+            InputError: if it cannot be written.
+        """
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, self.columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows.values())
+        with atomic_write(self.path) as temporary:
+            temporary.write_bytes(text.getvalue().encode("utf-8", "surrogateescape"))
+
+    def _keep(
+        self, photograph: Path, mask: Path, areas: Sequence[float], presence: Sequence[str], doubt: str, examples: str
+    ) -> Row:
+        cells = [_cell(str(photograph)), _cell(mask.as_posix()), *(f"{area:.6f}" for area in areas), *presence]
+        row = dict(zip(self.columns, [*cells, doubt, examples], strict=True))
+        self.rows[row["mask"]] = row
+        return row
+
+    def _read(self) -> list[Row]:
+        if not self.path.exists():
+            return []
+        mend = "move it away, or name another --out"
+        if not self.path.is_file():
+            raise InputError(f"{self.path} is not a file: {mend}")
+        try:
+            text = self.path.read_bytes().decode("utf-8", "surrogateescape")
+            rows = list(csv.DictReader(io.StringIO(text, newline="")))
+        except (OSError, csv.Error) as error:
+            raise InputError(f"{self.path} cannot be read ({error}): {mend}") from None
+        if not text.startswith(",".join(self.columns)) or any(None in (*row, *row.values()) for row in rows):
+            raise InputError(f"{self.path} is not a table of these columns ({', '.join(self.columns)}): {mend}")
+        return rows
+
+
+def _cell(path: str) -> str:
+    """A path that no spreadsheet takes for a formula.
+
+    >>> _cell("=a.jpg"), _cell("kitchen/a.jpg")
+    ('./=a.jpg', 'kitchen/a.jpg')
+    """
+    return f"./{path}" if path.startswith(FORMULA) else path

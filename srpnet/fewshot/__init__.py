@@ -1,0 +1,1 @@
+"""SRPNet: the network, its prototypes, its training and its evaluation."""

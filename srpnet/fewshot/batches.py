@@ -1,0 +1,114 @@
+"""Episodes as tensors, loaded in other processes."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from episodes.distributed import World
+from episodes.errors import InputError
+from episodes.fewshot.episode import Episode, Photograph
+from srpnet.fewshot.method import membership
+
+
+class EpisodeTensors(NamedTuple):
+    """An episode as the network takes it; see `SRPNet.forward` for the shapes.
+
+    If `encoded`, the images are levels of the backbone (B, L) instead of pixels, see `SRPNet.reduced_levels`.
+    """
+
+    classes: tuple[int, ...]
+    support_images: Tensor
+    support_labels: Tensor
+    support_valid: Tensor
+    membership: Tensor
+    query_images: Tensor
+    query_labels: Tensor
+    query_valid: Tensor
+    support_ids: tuple[str, ...] = ()
+    encoded: bool = False
+
+    @classmethod
+    def of(cls, episode: Episode) -> "EpisodeTensors":
+        """Load an episode's photographs."""
+        supports, queries = episode.supports(), episode.queries()
+        return cls(
+            episode.spec.classes,
+            _images(supports),
+            torch.stack([episode.labels(support) for support in supports]),
+            torch.stack([support.valid for support in supports]),
+            membership(episode),
+            _images(queries),
+            torch.stack([episode.labels(query) for query in queries]),
+            torch.stack([query.valid for query in queries]),
+            tuple(support.id for support in supports),
+            queries[0].prepared is not None,
+        )
+
+    def to(self, device: torch.device) -> "EpisodeTensors":
+        """The same on a device."""
+        moved = (value.to(device, non_blocking=True) if isinstance(value, Tensor) else value for value in self)
+        return EpisodeTensors._make(moved)
+
+    def reversed(self) -> "EpisodeTensors | None":
+        """The episode with supports and queries in each other's place; None if the queries do not show every way."""
+        ways = torch.arange(1, self.membership.shape[1] + 1, device=self.query_labels.device)
+        shown_QN = (self.query_labels.flatten(1)[..., None] == ways).any(1)
+        if not shown_QN.any(0).all():
+            return None
+        return self._replace(
+            support_images=self.query_images,
+            support_labels=self.query_labels,
+            support_valid=self.query_valid,
+            membership=shown_QN,
+            support_ids=(),
+            query_images=self.support_images,
+            query_labels=self.support_labels,
+            query_valid=self.support_valid,
+        )
+
+
+def _images(photographs: Sequence[Photograph]) -> Tensor:
+    if photographs[0].prepared is None:
+        return torch.stack([photograph.image for photograph in photographs])
+    if len(photographs) == 1:
+        return photographs[0].prepared[None]  # no copy of what is large, and kept
+    return torch.stack([photograph.prepared for photograph in photographs])
+
+
+class Indexed(Protocol):
+    """Endless episodes by index, such as `episodes.EpisodeList`."""
+
+    def __getitem__(self, index: int, /) -> Episode: ...
+
+
+class EpisodeDataset(Dataset[EpisodeTensors | InputError]):
+    """Episodes first..first+count-1, for a DataLoader.
+
+    Bad input comes as a value: raised in a worker process it would arrive wrapped in a stack trace.
+    """
+
+    def __init__(self, episodes: Indexed, first: int, count: int) -> None:
+        self.episodes, self.first, self.count = episodes, first, count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> EpisodeTensors | InputError:
+        try:
+            return EpisodeTensors.of(self.episodes[self.first + index])
+        except InputError as error:
+            return error
+
+
+def shares(steps: Iterable[int], batch: int, world: World) -> Iterator[list[int]]:
+    """For each step, lazily, the episodes of this process: its part of episodes step * batch .. (step + 1) * batch - 1.
+
+    >>> list(shares(range(2, 4), batch=6, world=World(rank=1, size=3)))
+    [[14, 15], [20, 21]]
+    """
+    share = batch // world.size
+    firsts = (step * batch + world.rank * share for step in steps)
+    return (list(range(first, first + share)) for first in firsts)

@@ -1,0 +1,131 @@
+"""Score a network on the novel classes of a fold: `srpnet eval` as a plain function."""
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from episodes.checks import GIGABYTES, check_number, check_whole
+from episodes.data.source import OnProgress, same_name, silent
+from episodes.distributed import ALONE, World
+from episodes.errors import InputError
+from episodes.files import check_folder
+from episodes.results.bootstrap import Resampling
+from episodes.score import NOTHING_KEPT, Output, score
+from episodes.scoring.plan import Plan, PlanSettings, plans
+from episodes.scoring.workload import OnEpisode
+from srpnet.fewshot.checkpoint import load_network
+from srpnet.fewshot.method import ENGINES, Engine
+from srpnet.fewshot.network import SRPNet
+from srpnet.fewshot.query_inference import MOST_ROUNDS
+from srpnet.nn.device import DeviceName, Precision, runtime
+from srpnet.nn.weights import content_hash
+from srpnet.training.run import LOCAL, flat
+
+
+@dataclass(frozen=True)
+class EvalSettings(PlanSettings):
+    """Everything that `srpnet eval` is told: which episodes (see `PlanSettings`), and what segments them.
+
+    Attributes:
+        checkpoint: Folder, released model or Hugging Face name; None is the training-free network.
+        iqi_rounds: Instead of the checkpoint's, up to 100.
+        resample_supports: Intervals count the choice of supports too, see `Resampling`.
+        engine: `shared` encodes each photograph once for all episodes; `plain` encodes each episode's anew, as
+            published code does. Both find the same up to rounding.
+        cache_limit: Gigabytes (2^30 bytes) of encoded photographs that the shared engine keeps in memory. It moves the
+            time, not the score. Up to a million.
+        device, precision: See `runtime`.
+
+    Raises:
+        InputError: if the engine does not exist, or a number is out of range.
+    """
+
+    checkpoint: str | None = None
+    iqi_rounds: int | None = None
+    resample_supports: bool = False
+    engine: Engine = "shared"
+    cache_limit: float = 2.0
+    device: DeviceName = "auto"
+    precision: Precision = "auto"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.engine not in ENGINES:
+            raise InputError(f"there is no engine {self.engine!r}: it is one of {', '.join(ENGINES)}")
+        check_number(self, 0, GIGABYTES, "cache_limit")
+        if self.iqi_rounds is not None:
+            check_whole(self, 0, MOST_ROUNDS, "iqi_rounds")
+
+
+def run_evaluation(
+    settings: EvalSettings,
+    output: Output = NOTHING_KEPT,
+    on_episode: OnEpisode | None = None,
+    world: World = ALONE,
+    on_progress: OnProgress = silent,
+) -> dict[str, dict[str, Any]]:
+    """Score a network on the novel classes of a fold, by one protocol or several.
+
+    Args:
+        settings: What to score, on what, how.
+        output: What is kept.
+        on_episode: See `score`.
+        world: The processes that share the episodes. All call this alike and get the same scores; the first has the
+            intervals too, and writes.
+        on_progress: Told how far it is when the data take long to read or count.
+
+    Returns:
+        Protocol -> the content of `result.json`.
+
+    Raises:
+        InputError: if settings, data or weights are wrong, or not the same in all processes, or the network was trained
+            on a class to be tested.
+    """
+    if not world.first:
+        on_progress = silent
+    with world.first_alone():  # counts classes and fetches weights, which the others then find in the cache
+        if output.folder is not None:
+            check_folder(output.folder)
+        chosen = plans(settings, on_progress)
+        network = load_network(settings.checkpoint)
+        for plan in chosen.values():
+            _check_unseen(network, plan, settings.checkpoint)
+    iqi = network.config.iqi
+    if settings.iqi_rounds is not None:
+        iqi = replace(iqi, rounds=settings.iqi_rounds)
+    with world.together():
+        machine = runtime(settings.device, settings.precision, world)
+    digest = content_hash(network.state_dict())
+    if world.size > 1:
+        told = {name: value for name, value in flat(asdict(settings)).items() if name not in {*LOCAL, "checkpoint"}}
+        drawn = {name: asdict(plan.header) for name, plan in chosen.items()}
+        world.check_same(told | flat(drawn) | {"weights": digest})
+    about = {
+        "name": network.config.backbone,
+        "sha256": network.config.backbone_sha256,
+        "trained_sha256": digest,
+        "network": asdict(network.config),
+    }
+    return score(
+        chosen,
+        ENGINES[settings.engine](network, machine, iqi, presence=settings.negatives > 0),
+        about,
+        output,
+        used={"iqi": asdict(iqi), "runtime": str(machine)},
+        resampling=Resampling(supports=settings.resample_supports),
+        present_above=network.config.present_above,
+        cache_bytes=int(settings.cache_limit * 2**30),
+        world=world,
+        on_episode=on_episode,
+    )
+
+
+def _check_unseen(network: SRPNet, plan: Plan, checkpoint: str | None) -> None:
+    known = {same_name(name) for name in network.config.seen}
+    # What the lines of a manifest ask for counts, whatever its header says.
+    asked = {label for spec in plan.manifest.specs for label in spec.classes} if plan.manifest is not None else set()
+    tested = plan.task.names({*plan.names, *asked}).values()
+    if seen := sorted(name for name in tested if same_name(name) in known):
+        raise InputError(
+            f"{checkpoint} was trained on {', '.join(seen)}: it cannot be tested on them as novel "
+            "classes; name the checkpoint of this fold, or other --classes"
+        )

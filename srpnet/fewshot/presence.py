@@ -1,0 +1,110 @@
+"""Does a photograph show the class at all? What was found in it is compared with the supports' object by ImageNet.
+
+The features that prototypes are made of were trained to part an object from its background, whatever the object is, on
+episodes whose query always shows the class: they hardly tell a sheep from a horse. The deepest stage of the backbone,
+as ImageNet left it and at the stride that it was trained at, tells them better (docs/results.md).
+
+Letters in names: B photographs, S supports, N ways, P = N + 1 classes with background, D channels of the deepest stage,
+h w feature size, y x size of the deepest stage, H W pixels.
+"""
+
+import copy
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from srpnet.fewshot.network import SRPNet, in_parts, upcast
+from srpnet.nn.backbone import Backbone
+from srpnet.nn.grid import average
+from srpnet.nn.weights import get_weights, load_backbone
+
+
+class Recogniser:
+    """Says how sure it is that photographs show the classes which a network found in them.
+
+    Args:
+        network: Whose backbone it takes, with the ImageNet weights that it was trained from. May be `for_inference`.
+        device: Where it works.
+
+    Raises:
+        InputError: if a network whose backbone was fine-tuned comes from weights that cannot be had.
+    """
+
+    def __init__(self, network: SRPNet, device: torch.device) -> None:
+        config = network.config
+        if config.trained == "all":
+            convention = network.backbone.convention
+            backbone = Backbone(convention, 32, config.stages, layers=config.layers, base_width=config.base_width)
+            load_backbone(backbone, get_weights(config.backbone, sha256=config.backbone_sha256)[1])
+        else:
+            backbone = copy.deepcopy(network.backbone)
+            backbone.output_stride = 32
+        backbone.requires_grad_(False).fold_batchnorm()
+        self.backbone = backbone.to(device).to(memory_format=torch.channels_last)
+        self.stride = self.backbone.strides[-1]
+        self.ratio = self.stride // min(config.output_stride, *(2 ** (stage + 1) for stage in config.stages))
+        self.mean, self.std = network.mean.to(device), network.std.to(device)
+
+    def describe(self, images_B3HW: Tensor) -> Tensor:
+        """Images, RGB in [0, 1] -> the deepest stage (B, D, y, x)."""
+        return in_parts(self._describe, images_B3HW)
+
+    def _describe(self, images_B3HW: Tensor) -> Tensor:
+        normalised = ((images_B3HW - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+        deep_BDyx: Tensor = self.backbone(normalised)[-1]
+        return deep_BDyx
+
+    def shown(self, deep_SDyx: Tensor, labels_SHW: Tensor, ways: int) -> Tensor:
+        """What each support shows of each way: unit vectors (S, N, D), 0 where it shows nothing.
+
+        Args:
+            deep_SDyx: From `describe`.
+            labels_SHW: uint8, 0 background, 1..N, 255 neither.
+            ways: N.
+        """
+        masks_SNHW = labels_SHW[:, None] == torch.arange(1, ways + 1, device=labels_SHW.device)[:, None, None]
+        return described(deep_SDyx, average(masks_SNHW.float(), _size(deep_SDyx), self.stride))
+
+    def presence(
+        self, deep_BDyx: Tensor, logits_BPhw: Tensor, examples_BND: Tensor, valid_BHW: Tensor | None = None
+    ) -> Tensor:
+        """The cosine of what was found and what the supports show, in [0, 1]; 0 where nothing was found: (B, N).
+
+        Args:
+            deep_BDyx: From `describe`.
+            logits_BPhw: What the network says of the photographs.
+            examples_BND: From `examples`.
+            valid_BHW: bool, False on padding; None if there is none.
+        """
+        size = _size(deep_BDyx)
+        weights_BNyx = average(found(logits_BPhw), size, self.ratio)
+        if valid_BHW is not None:
+            weights_BNyx = weights_BNyx * average(valid_BHW.float(), size, self.stride)[:, None]
+        return (described(deep_BDyx, weights_BNyx) * examples_BND).sum(2).clamp(0, 1)
+
+
+def described(deep_BDyx: Tensor, weights_BNyx: Tensor) -> Tensor:
+    """The weighted mean of each photograph's cells for each way, as a unit vector (B, N, D); 0 where none counts."""
+    return normalize(torch.einsum("bdyx,bnyx->bnd", upcast(deep_BDyx), weights_BNyx), dim=2)
+
+
+def _size(maps: Tensor) -> tuple[int, int]:
+    return maps.shape[-2], maps.shape[-1]
+
+
+def found(logits_BPhw: Tensor) -> Tensor:
+    """How much of each cell was found to be each way (B, N, h, w): its probability where no other is higher, else 0."""
+    probability_BPhw = logits_BPhw.softmax(1)
+    best_BPhw = probability_BPhw == probability_BPhw.amax(1, keepdim=True)
+    return (probability_BPhw * best_BPhw)[:, 1:]
+
+
+def examples(shown_SND: Tensor, membership_SN: Tensor) -> Tensor:
+    """What the supports show of each way together, as unit vectors (N, D).
+
+    Args:
+        shown_SND: What each support shows of each way, see `Recogniser.shown`.
+        membership_SN: bool, whether support s is a shot of way n.
+    """
+    return normalize((shown_SND * membership_SN[..., None]).sum(0), dim=1)

@@ -1,0 +1,286 @@
+"""Train a network on the base classes of a fold: `srpnet train` as a plain function."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import get_args
+
+from episodes.checks import GIGABYTES, check_choice, check_number, check_type, check_whole
+from episodes.data.source import OnProgress, silent
+from episodes.distributed import ALONE, World
+from episodes.errors import InputError
+from episodes.fewshot.episode import Episode
+from episodes.fewshot.folds import DataSettings, NovelPixels, Pools, Task
+from episodes.fewshot.geometry import Geometry
+from episodes.fewshot.loading import Augmentation, EpisodeList, Loader
+from episodes.fewshot.sampler import Drawing
+from episodes.files import check_folder, clear_parts, write_json
+from episodes.results.result import STICKERS_NOTE
+from episodes.scoring.evaluate import evaluate
+from episodes.scoring.plan import MOST_DRAWN, check_episodes
+from episodes.scoring.protocols import PROTOCOLS
+from srpnet.fewshot.batches import Indexed, shares
+from srpnet.fewshot.method import SRPNetMethod
+from srpnet.fewshot.network import SRPNet, build
+from srpnet.fewshot.reuse import Reuse, ReusedEpisodes, clear_features, obstacle
+from srpnet.fewshot.settings import NetworkSettings
+from srpnet.nn.device import DeviceName, Precision, Runtime, runtime
+from srpnet.training import launch
+from srpnet.training.log import Progress
+from srpnet.training.run import TrainingRun, best_step
+from srpnet.training.settings import TrainingSettings
+
+Say = Callable[[str], None]
+OnLog = Callable[[str, int, Progress], None]
+"""Called with the phase (`select` or `train`), its number of steps, and the progress."""
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """Everything that `srpnet train` is told.
+
+    Attributes:
+        data, network, training: What on, what, and how.
+        way, shot, query_count, seed: Of the episodes, see `PlanSettings`; the seed also seeds the head and the
+            augmentation.
+        drawing: How training episodes are drawn, `random` or `pairs`; see `Sampler`.
+        size: Photographs are stretched to this square, in pixels.
+        augmentation: Of supports and queries, independently.
+        novel_pixels: What becomes of training photographs that also show novel classes, see `Task.training_sampler`.
+        hold_back: Base classes to validate on: `none`, names with commas between, or how many.
+        validation_episodes: How many episodes of the classes held back, up to a million.
+        reuse_features: With a frozen backbone: compute the features of each photograph once, into `memory` or onto
+            `disk`, see `ReusedEpisodes`. `none` computes them at every step. `auto` is `memory` on a processor where
+            photographs come several times and their features fit, else `none`: the network becomes the same.
+        cache_limit: The most gigabytes (2^30 bytes) that they may take, in each process, up to a million.
+        device, precision: See `runtime`.
+
+    Raises:
+        InputError: if one does not exist or is out of its range.
+    """
+
+    data: DataSettings = DataSettings()
+    network: NetworkSettings = NetworkSettings()
+    training: TrainingSettings = TrainingSettings()
+    way: int = 1
+    shot: int = 1
+    query_count: int = 1
+    seed: int = 0
+    drawing: Drawing = "random"
+    size: int = 321
+    augmentation: Augmentation = Augmentation()
+    novel_pixels: NovelPixels = "background"
+    hold_back: str = "none"
+    validation_episodes: int = 200
+    reuse_features: Reuse = "auto"
+    cache_limit: float = 8.0
+    device: DeviceName = "auto"
+    precision: Precision = "auto"
+
+    def __post_init__(self) -> None:
+        if self.reuse_features not in get_args(Reuse):
+            raise InputError(f"features are reused by {', '.join(get_args(Reuse))}, not {self.reuse_features!r}")
+        if self.drawing not in ("random", "pairs"):
+            raise InputError(f"training episodes are drawn by random or pairs, not {self.drawing!r}")
+        check_episodes(self)
+        Geometry(self.size)
+        check_choice(self, get_args(NovelPixels), "novel_pixels")
+        check_type(self, str, "hold_back")
+        check_whole(self, 1, MOST_DRAWN, "validation_episodes")
+        check_number(self, 0, GIGABYTES, "cache_limit")
+        if self.reuse_features in ("memory", "disk") and (reason := obstacle(self.network, self.augmentation)):
+            raise InputError(reason)
+
+    def episodes(self) -> dict[str, int]:
+        """The fields that `Sampler` takes."""
+        return {"way": self.way, "shot": self.shot, "query_count": self.query_count, "seed": self.seed}
+
+
+def run_training(
+    settings: TrainSettings,
+    out: Path,
+    resume: bool = False,
+    say: Say = print,
+    on_log: OnLog = lambda *_: None,
+    world: World = ALONE,
+    on_progress: OnProgress = silent,
+) -> Path:
+    """Train a network on the base classes of a fold; the folder that holds it is returned.
+
+    With classes held back, a first run in `out/select` trains without them and is validated on them; the step with the
+    best score then ends the final run, which trains on all base classes under the same learning-rate schedule.
+
+    Every process of a `world` calls this alike; `say` and `on_log` are called in the first one, which also writes. If
+    torchrun restarted them, they go on with the run that the same launch began. Meanwhile nobody else can
+    use the folder.
+
+    Raises:
+        InputError: if settings, data or weights are wrong, or `out` holds another run, or is being used.
+        Interrupted: if asked to stop; the state is saved.
+    """
+    if not world.first:
+        say, on_progress = _silence, silent
+    with world.together():
+        settings.training.share(world.size)
+        check_folder(out)
+    with world.locked(out, "trained"):
+        _train(settings, out, resume, say, on_log, world, on_progress)
+    return out
+
+
+def _train(
+    settings: TrainSettings, out: Path, resume: bool, say: Say, on_log: OnLog, world: World, on_progress: OnProgress
+) -> None:
+    """`run_training` in a folder that is held."""
+    if world.first:
+        for folder in (out, out / "select"):
+            clear_parts(folder)
+            clear_features(folder)
+    with world.first_alone():
+        task = Task(settings.data, on_progress=on_progress)
+        held_back = task.hold_back(settings.hold_back, settings.shot, settings.seed)
+        machine = runtime(settings.device, settings.precision, world)
+    # As the first process sees it, who is about to change it.
+    begun = {folder: world.any(world.first and (folder / "training.pt").exists()) for folder in (out, out / "select")}
+    resume = resume or (any(begun.values()) and launch.restarted(out, world))
+    if not resume and any(begun.values()):
+        raise InputError(f"{out} already holds a run: go on with --resume, or name another --out")
+    if resume and not any(begun.values()):
+        raise InputError(f"there is no run to resume in {out}: leave out --resume, or name its --out")
+    if resume and bool(held_back) != begun[out / "select"]:
+        raise InputError(f"{out} was begun with another --hold-back: resume with the same settings")
+    say(f"fold {settings.data.fold} of {settings.data.data}: novel {_named(task, task.novel) or 'none'}")
+    if settings.data.data == "stickers":
+        say(STICKERS_NOTE)
+    if not resume:
+        launch.begin(out, world)
+    fold = _Fold(settings, task, machine, world, say, on_progress)
+    steps = settings.training.steps
+    if held_back:
+        say(f"Choosing the number of steps on base classes held back: {_named(task, held_back)}")
+        select = out / "select"
+        run, episodes = fold.prepare(held_back, select, steps, begun[select])
+        with world.together():
+            if world.first and not begun[out]:
+                run.network.write(out)  # so that the folder holds a network from the first moment on
+        on_step = partial(on_progress, "Choosing steps")
+        run.train(episodes, lambda progress: on_log("select", steps, progress), fold.validator(held_back), on_step)
+        steps = best_step(run.validations)
+        say(f"Best after {steps} steps: {100 * run.validations[steps]:.1f} mIoU. Training on all base classes.")
+        del run, episodes  # with what they hold in memory
+    run, episodes = fold.prepare((), out, steps, begun[out])
+    run.train(episodes, lambda progress: on_log("train", steps, progress), on_step=partial(on_progress, "Training"))
+
+
+@dataclass(frozen=True)
+class _Fold:
+    """What both runs of a training share."""
+
+    settings: TrainSettings
+    task: Task
+    machine: Runtime
+    world: World
+    say: Say
+    on_progress: OnProgress
+
+    def prepare(
+        self, held_back: tuple[int, ...], folder: Path, steps: int, resume: bool
+    ) -> tuple[TrainingRun, Indexed]:
+        """A run that is ready to train in its folder, and its episodes."""
+        settings, task, machine, world, say = self.settings, self.task, self.machine, self.world, self.say
+        with world.first_alone():  # counts classes and fetches weights, which the others then find in the cache
+            sampler, short = task.training_sampler(
+                held_back, settings.novel_pixels, drawing=settings.drawing, **settings.episodes()
+            )
+            pairs = Pools(sampler.supports, sampler.queries).record()
+            for remark in task.remarks("train"):
+                say(f"data: {remark}")
+            if short:
+                say(f"Left out of training for want of images: {', '.join(short)}")
+            share = task.unseen_share(sampler, held_back)
+            say(f"{100 * share:.1f} % of the training photographs also show unseen classes: {settings.novel_pixels}")
+            trained_on = {
+                "data": settings.data.data.partition(":")[0],
+                "fold": settings.data.fold,
+                "novel_pixels": settings.novel_pixels,
+                "unseen_share": share,
+                "photographs": len(sampler.supports.ids | sampler.queries.ids),
+                "pairs": pairs,
+                "left_out": short,
+                "held_back": _named(task, held_back),
+                "steps": steps,
+            }
+            seen = tuple(task.names(sampler.classes).values())
+            unseen = frozenset(task.novel) | set(held_back) if settings.novel_pixels == "ignore" else frozenset()
+            loader = Loader(task.source, Geometry(settings.size), settings.augmentation, settings.seed, unseen)
+            network = build(replace(settings.network, seen=seen, trained_on=trained_on), say=say)
+            network.reset_head(settings.seed)
+            say(f"weights {network.config.backbone} {str(network.config.backbone_sha256)[:12]}; {machine}")
+        episodes = EpisodeList(sampler, loader)
+
+        def once(first: int) -> ReusedEpisodes:
+            own = [index for share in shares(range(first, steps), training.batch, world) for index in share]
+            return ReusedEpisodes(episodes, own, network, machine)
+
+        training, where = replace(settings.training, steps=steps), settings.reuse_features
+        if where == "auto":
+            where = self._reuse(once(0))
+        if where != "none":
+            training = replace(training, workers=0)  # what lies in memory, or in a file of it, needs nobody to load it
+        if where != "none" and not resume:
+            with world.together():
+                once(0).check(where, folder, settings.cache_limit)  # before anything is written
+        run = TrainingRun(network, training, folder, machine, settings.training.steps, resume, asdict(settings), world)
+        with world.together():
+            if world.first:
+                write_json(folder / "settings.json", asdict(settings))
+        if where == "none" or run.step == steps:
+            return run, episodes
+        reused = once(run.step)
+        say(f"Computing the features of {reused.shape[0]} photographs once: {reused.nbytes / 2**30:.1f} GB of {where}")
+        with world.together():
+            progress = partial(self.on_progress, "Computing features")
+            reused.compute(where, folder, settings.cache_limit, progress)
+        return run, reused
+
+    def _reuse(self, reused: ReusedEpisodes) -> Reuse:
+        """What `auto` means for these episodes, in all processes alike."""
+        settings = self.settings
+        if obstacle(settings.network, settings.augmentation) or self.machine.device.type != "cpu":
+            return "none"  # a GPU computes features sooner than they come from memory
+        if self.world.any(not reused.pays):
+            return "none"
+        if self.world.any(not reused.fits(settings.cache_limit)):
+            self.say(
+                f"Features are computed at every step: kept, those of {reused.shape[0]} photographs would take "
+                f"{reused.nbytes / 2**30:.1f} GB (--reuse-features memory or disk keeps them)"
+            )
+            return "none"
+        return "memory"
+
+    def validator(self, classes: tuple[int, ...]) -> Callable[[SRPNet], float]:
+        """Scores a network on base classes that are held back."""
+        settings, task = self.settings, self.task
+        sampler = task.validation_sampler(classes, **settings.episodes())
+        episodes = EpisodeList(sampler, Loader(task.source, Geometry(settings.size)))
+
+        def validate(network: SRPNet) -> float:
+            method = SRPNetMethod(network, self.machine)
+            scored = episodes.first(count := settings.validation_episodes)
+
+            def on_episode(episode: Episode, *_: object) -> None:
+                self.on_progress("Validating", min(episode.spec.index + self.world.size, count), count)
+
+            names, rules = task.names(classes), PROTOCOLS["hsnet"]
+            return evaluate(method, scored, rules, names, world=self.world, on_episode=on_episode).queries.miou
+
+        return validate
+
+
+def _silence(_: str) -> None:
+    """What the processes but the first say."""
+
+
+def _named(task: Task, classes: tuple[int, ...]) -> str:
+    return ", ".join(task.names(classes).values())

@@ -1,0 +1,1 @@
+"""What all methods share: the backbone, its weights, the feature grid, similarity, device."""

@@ -1,0 +1,464 @@
+"""COCO folders: label maps with known pixels, both layouts, and each way in which a folder can be wrong."""
+
+import json
+import pickle
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from episodes.data.coco import Coco
+from episodes.data.source import COCO_NAMES, PASCAL_CLASSES, Crowds, Source, same_name
+from episodes.errors import InputError
+from episodes.fewshot.folds import DataSettings
+from episodes.scoring.plan import PlanSettings, plans
+from episodes.scoring.protocols import departures
+
+pytest.importorskip("ijson")
+pytest.importorskip("pycocotools")
+
+# pycocotools 2.0 hands numpy 2 arrays in numpy 1's way; nothing here can change that.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+HEIGHT, WIDTH = 6, 8
+Content = dict[str, Any]
+
+
+def box(left: int, top: int, right: int, bottom: int) -> list[list[int]]:
+    """A rectangle as a polygon; right and bottom are exclusive."""
+    return [[left, top, right, top, right, bottom, left, bottom]]
+
+
+def runs(labels: np.ndarray) -> Content:
+    """A mask as uncompressed run lengths, which is how COCO stores crowds."""
+    flat = labels.ravel(order="F").astype(int)
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], flat]))).tolist()
+    counts = np.diff([0, *edges, flat.size]).tolist()
+    return {"size": list(labels.shape), "counts": counts}
+
+
+def annotation(number: int, category: int, segmentation: Any, image: int = 7, crowd: int = 0) -> Content:
+    return {
+        "id": number,
+        "image_id": image,
+        "category_id": category,
+        "segmentation": segmentation,
+        "iscrowd": crowd,
+    }
+
+
+def example() -> Content:
+    """Image 7 shows a small cat (90) before a large dog (18) before a crowd of dogs; image 8 is empty."""
+    crowd = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
+    crowd[0:2] = 1
+    return {
+        "images": [
+            {"id": 7, "file_name": "000007.jpg", "height": HEIGHT, "width": WIDTH},
+            {"id": 8, "file_name": "000008.jpg", "height": HEIGHT, "width": WIDTH},
+        ],
+        "categories": [{"id": 90, "name": "cat"}, {"id": 18, "name": "dog"}],
+        "annotations": [
+            annotation(1, 90, box(2, 2, 4, 4)),
+            annotation(2, 18, box(0, 1, 6, 5)),
+            annotation(3, 18, runs(crowd), crowd=1),
+        ],
+    }
+
+
+EXPECTED = np.array(
+    [
+        [255, 255, 255, 255, 255, 255, 255, 255],
+        [1, 1, 1, 1, 1, 1, 255, 255],
+        [1, 1, 2, 2, 1, 1, 0, 0],
+        [1, 1, 2, 2, 1, 1, 0, 0],
+        [1, 1, 1, 1, 1, 1, 0, 0],
+        [0, 0, 0, 0, 0, 0, 0, 0],
+    ]
+)
+
+
+def write(root: Path, content: Content, name: str = "instances", photographs: str = "images") -> Path:
+    (root / "annotations").mkdir(parents=True, exist_ok=True)
+    (root / "annotations" / f"{name}.json").write_text(json.dumps(content))
+    (root / photographs).mkdir(parents=True, exist_ok=True)
+    for image in content["images"]:
+        Image.new("RGB", (WIDTH, HEIGHT), (10, 20, 30)).save(root / photographs / image["file_name"])
+    return root
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SRPNET_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return write(tmp_path / "coco", example())
+
+
+def test_ids_classes_and_name(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source: Source = Coco(root)
+    assert source.ids("val") == source.ids("val", "support") == ("000007", "000008")
+    assert source.classes == ("dog", "cat"), "ascending category id, not file order"
+    assert source.name == f"coco:{root}"
+    assert [source.has(id) for id in ("000007", "000009")] == [True, False]
+    assert capsys.readouterr().out == ""
+
+
+def test_label_map_crowd_below_large_below_small(root: Path) -> None:
+    photograph, labels = Coco(root).load("000007")
+    assert photograph.shape == (HEIGHT, WIDTH, 3)
+    assert labels.dtype == np.uint8
+    assert labels.flags.c_contiguous
+    np.testing.assert_array_equal(labels, EXPECTED)
+
+
+def test_order_of_annotations_does_not_matter(tmp_path: Path) -> None:
+    content = example()
+    content["annotations"].reverse()
+    np.testing.assert_array_equal(Coco(write(tmp_path, content)).load("000007")[1], EXPECTED)
+
+
+def test_classes_in_counts_visible_pixels(root: Path) -> None:
+    source = Coco(root)
+    assert source.classes_in("000007") == {1: 20, 2: 4}
+    assert source.classes_in("000008") == {}
+    assert not source.load("000008")[1].any()
+
+
+def test_a_changed_annotation_file_is_counted_again(root: Path) -> None:
+    assert Coco(root).classes_in("000007") == {1: 20, 2: 4}
+    content = example()
+    del content["annotations"][0]
+    write(root, content)
+    assert Coco(root).classes_in("000007") == {1: 24}
+
+
+@pytest.mark.parametrize("year", ["2014", "2017"])
+@pytest.mark.parametrize("folder", ["{part}", "images/{part}", "images"])
+def test_official_layout(tmp_path: Path, year: str, folder: str) -> None:
+    train = example()
+    for image in train["images"]:
+        image["file_name"] = "train_" + image["file_name"]
+    write(tmp_path, train, f"instances_train{year}", folder.format(part=f"train{year}"))
+    write(tmp_path, example(), f"instances_val{year}", folder.format(part=f"val{year}"))
+    source = Coco(tmp_path)
+    assert source.ids("train") == ("train_000007", "train_000008")
+    assert source.ids("val") == ("000007", "000008")
+    for id in ("train_000007", "000007"):
+        assert source.has(id)
+        assert source.classes_in(id) == {1: 20, 2: 4}
+        np.testing.assert_array_equal(source.load(id)[1], EXPECTED)
+
+
+def test_the_train_file_is_not_read_for_val(tmp_path: Path) -> None:
+    write(tmp_path, example(), "instances_val2014", "val2014")
+    (tmp_path / "train2014").mkdir()
+    (tmp_path / "annotations" / "instances_train2014.json").write_text("{ broken")
+    source = Coco(tmp_path)
+    assert source.classes
+    assert source.load("000007")
+    with pytest.raises(InputError, match=r"instances_train2014\.json is not a COCO instances file"):
+        source.ids("train")
+
+
+def test_train_is_not_made_of_a_single_file(root: Path) -> None:
+    with pytest.raises(InputError, match=r"no annotations for train: .*instances_train2014\.json"):
+        Coco(root).ids("train")
+
+
+def test_splits_that_share_a_photograph(tmp_path: Path) -> None:
+    write(tmp_path, example(), "instances_train2017", "train2017")
+    write(tmp_path, example(), "instances_val2017", "val2017")
+    source = Coco(tmp_path)
+    source.ids("val")
+    with pytest.raises(InputError, match="share 2 photographs, 000007 for one"):
+        source.ids("train")
+
+
+def test_splits_that_disagree_on_categories(tmp_path: Path) -> None:
+    other = example()
+    other["categories"][0]["name"] = "tiger"
+    write(tmp_path, other, "instances_train2017", "train2017")
+    write(tmp_path, example(), "instances_val2017", "val2017")
+    source = Coco(tmp_path)
+    source.ids("val")
+    with pytest.raises(InputError, match="declare different categories"):
+        source.ids("train")
+
+
+def test_a_folder_without_annotations(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="has no annotations: a COCO folder holds"):
+        Coco(tmp_path)
+
+
+def test_a_folder_without_photographs(root: Path) -> None:
+    (root / "images").rename(root / "pictures")
+    with pytest.raises(InputError, match=r"no photographs: .*images is not there"):
+        Coco(root)
+
+
+@pytest.mark.parametrize("library", ["pycocotools", "ijson"])
+def test_without_a_library(root: Path, monkeypatch: pytest.MonkeyPatch, library: str) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(InputError, match=r"pip install 'srpnet\[coco\]'"):
+        Coco(root).ids("val")
+
+
+@pytest.mark.parametrize("text", ["", '{"images": [', "[]", '{"annotations": [{}]}', '{"images": ["x"]}', "{}"])
+def test_corrupt_json(root: Path, text: str) -> None:
+    (root / "annotations" / "instances.json").write_text(text)
+    with pytest.raises(InputError, match=r"instances\.json (is not a COCO|needs categories)"):
+        Coco(root).ids("val")
+
+
+def many_categories(content: Content) -> None:
+    content["categories"] += [{"id": number, "name": str(number)} for number in range(100, 353)]
+
+
+def no_sizes(content: Content) -> None:
+    for image in content["images"]:
+        image["width"] = 0
+
+
+def nothing_at_all(content: Content) -> None:
+    content["annotations"] = []
+
+
+def no_name(content: Content) -> None:
+    content["categories"] = [{"id": 90}, {"name": "dog"}]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (many_categories, "has 255 categories: label maps hold up to 254"),
+        (no_sizes, "nothing that can be used: photographs declared without a usable file name, number or size: 2 of 2"),
+        (nothing_at_all, "needs categories, images with their sizes, and annotations"),
+        (no_name, "nothing that can be used: categories declared without a number"),
+    ],
+)
+def test_files_that_cannot_be_used(tmp_path: Path, spoil: Callable[[Content], None], words: str) -> None:
+    content = example()
+    spoil(content)
+    with pytest.raises(InputError, match=words):
+        Coco(write(tmp_path, content)).ids("val")
+
+
+@pytest.mark.parametrize("segmentation", [None, [], [[]], [[1, 2, 3]], {"size": [2, 2], "counts": [4]}, "text"])
+def test_a_segmentation_that_cannot_be_drawn_is_passed_over(tmp_path: Path, segmentation: Any) -> None:
+    content = example()
+    content["annotations"][0]["segmentation"] = segmentation
+    for source in (Coco(write(tmp_path, content)), Coco(tmp_path)):  # the second finds it in the cache
+        assert source.classes_in("000007") == {1: 24}
+        np.testing.assert_array_equal(source.load("000007")[1], np.where(EXPECTED == 2, 1, EXPECTED))
+        (remark,) = source.remarks("val")
+        assert (remark.count, remark.total, remark.examples) == (1, 3, ("annotation 1",))
+
+
+def test_names_that_begin_with_the_folder(tmp_path: Path) -> None:
+    root = write(tmp_path, example())
+    content = example()
+    for image in content["images"]:
+        image["file_name"] = "images\\" + image["file_name"]
+    (root / "annotations/instances.json").write_text(json.dumps(content))
+    source = Coco(root)
+    assert source.has("000007")
+    np.testing.assert_array_equal(source.load("000007")[1], EXPECTED)
+    assert not source.remarks("val")
+
+
+def test_one_name_in_several_folders(tmp_path: Path) -> None:
+    content = example()
+    content["images"][0]["file_name"], content["images"][1]["file_name"] = "cam0/1.jpg", "cam1/1.jpg"
+    for camera in ("cam0", "cam1"):
+        (tmp_path / "images" / camera).mkdir(parents=True)
+    source = Coco(write(tmp_path, content))
+    assert source.ids("val") == ("cam0/1", "cam1/1")
+    assert source.has("cam0/1")
+    assert source.classes_in("cam0/1") == {1: 20, 2: 4}
+    np.testing.assert_array_equal(source.load("cam0/1")[1], EXPECTED)
+    assert source.classes_in("cam1/1") == {}
+
+
+@pytest.mark.parametrize(
+    "name", ["../outside.jpg", "{root}/outside.jpg", "..\\outside.jpg", "images/../../outside.jpg"]
+)
+def test_a_path_that_leaves_the_folder_is_passed_over(tmp_path: Path, name: str) -> None:
+    content = example()
+    root = write(tmp_path / "coco", content)
+    (root / "images/000008.jpg").rename(tmp_path / "outside.jpg")
+    content["images"][1]["file_name"] = name.format(root=tmp_path)
+    (root / "annotations/instances.json").write_text(json.dumps(content))
+    source = Coco(root)
+    assert source.ids("val") == ("000007",)
+    assert [
+        "leads out of the folder (it must be a path below it): 1 of 2" in str(remark)
+        for remark in source.remarks("val")
+    ] == [True]
+
+
+@pytest.mark.parametrize(
+    ("orientation", "stored", "words"),
+    [
+        (6, (WIDTH, HEIGHT), "taken upright"),
+        (6, (HEIGHT, WIDTH), "taken as stored as only this fits"),
+        (3, (HEIGHT, WIDTH), "fit their annotation either way, taken as stored"),
+    ],
+)
+def test_exif_turns(root: Path, orientation: int, stored: tuple[int, int], words: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    pixels = np.zeros((*stored, 3), np.uint8)
+    pixels[0] = 255
+    Image.fromarray(pixels).save(root / "images/000007.jpg", exif=exif, quality=100)
+    source = Coco(root)
+    loaded, labels = source.load("000007")
+    bright = loaded[:, -1] if stored == (WIDTH, HEIGHT) else loaded[0]  # orientation 6: turn clockwise to see it
+    assert bright.min() > 128
+    np.testing.assert_array_equal(labels, EXPECTED)
+    assert source.classes_in("000007") == {1: 20, 2: 4}
+    (remark,) = source.remarks("val")
+    assert not remark.passed_over
+    assert words in str(remark)
+
+
+def test_an_exif_turn_that_does_not_help_is_named(root: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (WIDTH + 1, HEIGHT)).save(root / "images/000007.jpg", exif=exif)
+    with pytest.raises(InputError, match="its photograph 9 x 6, and 6 x 9 as its EXIF orientation 6 turns it"):
+        Coco(root).load("000007")
+
+
+def test_equal_class_names_are_told_apart(tmp_path: Path) -> None:
+    content = example()
+    content["categories"] += [{"id": 91, "name": "dog"}, {"id": 92, "name": "dog (1)"}]
+    source = Coco(write(tmp_path, content))
+    assert source.classes == ("dog (1) (1)", "cat", "dog (3)", "dog (1)")
+
+
+def test_an_unknown_id(root: Path) -> None:
+    with pytest.raises(InputError, match="has no photograph '000009'"):
+        Coco(root).load("000009")
+
+
+def test_a_missing_photograph(root: Path) -> None:
+    (root / "images" / "000007.jpg").unlink()
+    assert not Coco(root).has("000007")
+    with pytest.raises(InputError, match=r"000007\.jpg is not there"):
+        Coco(root).load("000007")
+
+
+def test_a_photograph_of_another_size(root: Path) -> None:
+    Image.new("RGB", (WIDTH + 1, HEIGHT)).save(root / "images" / "000007.jpg")
+    with pytest.raises(InputError, match=r"000007\.jpg: the mask is 8 x 6 pixels, its photograph 9 x 6"):
+        Coco(root).load("000007")
+
+
+def test_six_classes_have_another_name_in_pascal() -> None:
+    assert len(COCO_NAMES) == 6
+    for name, pascal in COCO_NAMES.items():
+        assert pascal in PASCAL_CLASSES
+        assert name not in PASCAL_CLASSES
+        assert same_name(name) == same_name(pascal) == pascal
+    coco = (
+        *("airplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "dining table", "dog"),
+        *("horse", "motorcycle", "person", "potted plant", "sheep", "couch", "train", "tv"),
+    )
+    assert tuple(map(same_name, coco)) == PASCAL_CLASSES
+    assert same_name("giraffe") == "giraffe"
+
+
+def test_a_folder_that_goes_away(root: Path) -> None:
+    source = Coco(root)
+    (root / "images").rename(root / "pictures")
+    with pytest.raises(InputError, match=r"images cannot be listed \(No such file or directory\)"):
+        source.has("000007")
+
+
+def test_photographs_in_folders_of_their_own(tmp_path: Path) -> None:
+    content = example()
+    (tmp_path / "images" / "deep").mkdir(parents=True)
+    for image in content["images"]:
+        image["file_name"] = "deep/" + image["file_name"]
+    root = write(tmp_path, content)
+    (root / "images" / "deep" / "000008.jpg").unlink()
+    assert [Coco(root).has(id) for id in ("000007", "000008")] == [True, False]
+    assert Coco(root).load("000007")[0].shape == (HEIGHT, WIDTH, 3)
+
+
+def test_a_link_is_a_photograph_if_it_leads_to_one(root: Path) -> None:
+    (root / "images" / "000007.jpg").rename(root / "elsewhere.jpg")
+    (root / "images" / "000007.jpg").symlink_to(root / "elsewhere.jpg")
+    assert Coco(root).has("000007")
+    (root / "elsewhere.jpg").unlink()
+    assert not Coco(root).has("000007")
+
+
+def test_progress_stays_in_this_process(root: Path) -> None:
+    told: list[tuple[str, int, int]] = []
+    source = Coco(root, on_progress=lambda *step: told.append(step))
+    sent = pickle.loads(pickle.dumps(source))
+    assert sent.classes_in("000007") == {1: 20, 2: 4}
+    assert told == []
+    source.ids("val")
+    assert pickle.loads(pickle.dumps(source)).has("000007")
+
+
+CROWDS: dict[Crowds, int] = {"ignore": 255, "object": 1, "background": 0}
+
+
+@pytest.mark.parametrize("crowds", CROWDS)
+def test_crowds_as_they_are_treated(root: Path, crowds: Crowds) -> None:
+    source = Coco(root).treating(crowds)
+    _, labels = source.load("000007")
+    assert np.array_equal(labels, np.where(EXPECTED == 255, CROWDS[crowds], EXPECTED))
+    assert dict(source.classes_in("000007")) == {label: int((labels == label).sum()) for label in (1, 2)}
+    assert source.treating("ignore").classes_in("000007") == {1: 20, 2: 4}
+    assert source.treating(crowds) is source
+
+
+def test_each_protocol_treats_crowds_in_its_way(tmp_path: Path) -> None:
+    content = example()
+    for number in (9, 10):
+        content["images"].append({"id": number, "file_name": f"00000{number}.jpg", "height": HEIGHT, "width": WIDTH})
+        content["annotations"] += [
+            {**one, "id": number * 10 + one["id"], "image_id": number} for one in example()["annotations"]
+        ]
+    write(tmp_path, content, "instances_train2014", "train2014")
+    for image in content["images"]:
+        image |= {"id": image["id"] + 100, "file_name": f"v{image['file_name']}"}
+    for one in content["annotations"]:
+        one |= {"id": one["id"] + 1000, "image_id": one["image_id"] + 100}
+    write(tmp_path, content, "instances_val2014", "val2014")
+    data = DataSettings(f"coco:{tmp_path}", min_pixels=1, fold="all")
+    seen = {}
+    for name, plan in plans(PlanSettings(data, "all", episodes=1, seeds=1)).items():
+        episode = plan.loader().build(next(next(plan.runs())[1]))
+        (query,) = episode.queries()
+        seen[name] = int(query.original[0, 0])
+    assert seen == {"panet": 1, "pfenet": 255, "bam": 255, "hsnet": 0, "ssp": 255}
+
+
+def test_a_manifest_says_what_crowds_were(root: Path, tmp_path: Path) -> None:
+    content = example()
+    content["images"] += [{"id": 9, "file_name": "000009.jpg", "height": HEIGHT, "width": WIDTH}]
+    content["annotations"] += [{**one, "id": one["id"] + 10, "image_id": 9} for one in example()["annotations"]]
+    data = DataSettings(f"coco:{write(tmp_path / 'COCO', content)}", min_pixels=1, fold="all")
+    (plan,) = plans(PlanSettings(data, episodes=4)).values()
+    plan.export().write(tmp_path / "m.jsonl")
+    assert '"crowds": "background"}' in (tmp_path / "m.jsonl").read_text()
+    (again,) = plans(PlanSettings(data, manifest=str(tmp_path / "m.jsonl"))).values()
+    assert again.export() == plan.export()
+    text = (tmp_path / "m.jsonl").read_text()
+    (tmp_path / "m.jsonl").write_text(text.replace(', "crowds": "background"', ""))  # as before crowds had a rule
+    (before,) = plans(PlanSettings(data, manifest=str(tmp_path / "m.jsonl"))).values()
+    assert before.rules.crowds == before.header.crowds == "ignore"
+    assert "COCO crowds: ignored, not background" in departures(
+        before.protocol, before.rules, data.data, data.fold_order
+    )
