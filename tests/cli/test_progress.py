@@ -69,6 +69,7 @@ def test_plain_lines_come_while_nothing_is_heard() -> None:
     with Bars(out, every=0.01) as bars:
         wait_for("Preparing, 1 s so far\n", out)
         bars.update("Training", 0, 120)
+        wait_for("Training 0/120\nTraining 0/120\n", out)
         bars.update("Training", 119, 120)
         wait_for("Training 119/120, about 1 s left\nTraining 119/120, about 1 s left\n", out)
         bars.update("Training", 120, 120)
