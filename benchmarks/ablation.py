@@ -24,11 +24,11 @@ from episodes import (
     DataSettings,
     Episode,
     EpisodeList,
+    Fold,
     Geometry,
     Loader,
     Photograph,
     Sampler,
-    Task,
     evaluate,
 )
 from episodes.fewshot.pairs import Pairs
@@ -92,17 +92,17 @@ class Workload:
 
     def __init__(self, given: argparse.Namespace) -> None:
         self.given = given
-        self.task = Task(DataSettings(given.data, pairs=given.pairs, allow_missing=True, fold=given.fold))
-        self.held_back = self.task.labels(given.hold_back.split(","), self.task.base, "base class")
+        self.fold = Fold(DataSettings(given.data, pairs=given.pairs, allow_missing=True, fold=given.fold))
+        self.held_back = self.fold.labels(given.hold_back.split(","), self.fold.base, "base class")
         self.runtime: Runtime = runtime("auto", "auto")
         self.backbone = build(NetworkSettings(stages=STAGES))
         self.rules = PROTOCOLS["hsnet"]
-        self.validation = Loader(self.task.source, self.rules.geometry)
+        self.validation = Loader(self.fold.source, self.rules.geometry)
         self.photographs: dict[tuple[str, int], Photograph] = {}
 
     def sampler(self, variant: Variant, seed: int) -> Sampler:
         """Training episodes; with a share of the images, of every so manieth pair."""
-        sampler, _ = self.task.training_sampler(self.held_back, "drop", seed=seed, **variant.episodes)
+        sampler, _ = self.fold.training_sampler(self.held_back, "drop", seed=seed, **variant.episodes)
         if variant.images == 1.0:
             return sampler
         every = round(1 / variant.images)
@@ -131,7 +131,7 @@ class StoredEpisodes:
 
     def __init__(self, workload: Workload, sampler: Sampler, size: int, stages: Sequence[int]) -> None:
         self.workload, self.stages = workload, stages
-        self.loader = Loader(workload.task.source, Geometry(size))
+        self.loader = Loader(workload.fold.source, Geometry(size))
         self.episodes = EpisodeList(sampler, self.loader)
 
     def __getitem__(self, index: int) -> Episode:
@@ -180,9 +180,9 @@ def run(workload: Workload, variant: Variant, seed: int) -> dict[str, float]:
     folder = given.runs / f"{variant.name}, seed {seed}"
     training_run = TrainingRun(network, training, folder, workload.runtime)
     training_run.train(StoredEpisodes(workload, sampler, variant.size, network.config.stages))
-    names, scores = workload.task.names(workload.held_back), {}
+    names, scores = workload.fold.names(workload.held_back), {}
     for rounds, ways in (*((rounds, 1) for rounds in ROUNDS), (3, 2)):
-        validation = workload.task.validation_sampler(workload.held_back, drawing=workload.rules.drawing, way=ways)
+        validation = workload.fold.validation_sampler(workload.held_back, drawing=workload.rules.drawing, way=ways)
         episodes = EpisodeList(validation, workload.validation).first(given.episodes)
         evaluation = evaluate(StoredMethod(workload, network, rounds), episodes, workload.rules, names)
         scores[f"IQI {rounds}" if ways == 1 else "2-way"] = evaluation.queries.miou

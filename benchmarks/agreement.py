@@ -15,7 +15,7 @@ from srpnet.nn import device as runtime
 def maps(workload: Workload, episodes: EpisodeList, count: int, engine: str) -> list[Tensor]:
     """The label maps of the queries of the first episodes."""
     method, found = ENGINES[engine](workload.network, runtime("auto", "fp32")), list[Tensor]()
-    names = workload.task.names(workload.classes)
+    names = workload.fold.names(workload.classes)
     evaluate(method, episodes.first(count), RULES, names, on_episode=lambda _, predicted, __: found.extend(predicted))
     return found
 

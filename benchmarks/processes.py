@@ -21,9 +21,9 @@ from episodes import (
     Augmentation,
     DataSettings,
     EpisodeList,
+    Fold,
     Geometry,
     Loader,
-    Task,
     World,
     evaluate,
     joined,
@@ -39,9 +39,9 @@ def train(given: argparse.Namespace, world: World) -> list[float]:
     settings = TrainingSettings(steps=given.steps + 1, batch=given.batch, workers=0, log_every=1, save_every=10**6)
     seconds: list[float] = []
     with world.first_alone():
-        task = Task(DataSettings())
-        sampler, _ = task.training_sampler((), "background")
-    episodes = EpisodeList(sampler, Loader(task.source, Geometry(given.size), Augmentation()))
+        fold = Fold(DataSettings())
+        sampler, _ = fold.training_sampler((), "background")
+    episodes = EpisodeList(sampler, Loader(fold.source, Geometry(given.size), Augmentation()))
     network = SRPNet(replace(NetworkSettings(), trained="all"))
     with tempfile.TemporaryDirectory() as folder:
         run = TrainingRun(network, settings, Path(folder), runtime("auto", "auto", world), world=world)
@@ -52,11 +52,11 @@ def train(given: argparse.Namespace, world: World) -> list[float]:
 def score(given: argparse.Namespace, world: World) -> list[float]:
     """The seconds of each evaluation, but for the first."""
     with world.first_alone():
-        task = Task(DataSettings())
-    sampler = task.novel_sampler(task.novel, drawing="list")
-    episodes = EpisodeList(sampler, Loader(task.source, Geometry(given.size)))
+        fold = Fold(DataSettings())
+    sampler = fold.novel_sampler(fold.novel, drawing="list")
+    episodes = EpisodeList(sampler, Loader(fold.source, Geometry(given.size)))
     method = SRPNetMethod(SRPNet(NetworkSettings()), runtime("auto", "auto", world))
-    names, rules = task.names(task.novel), PROTOCOLS["hsnet"]
+    names, rules = fold.names(fold.novel), PROTOCOLS["hsnet"]
     runs = [evaluate(method, episodes.first(given.episodes), rules, names, world=world) for _ in range(4)]
     return [run.seconds for run in runs[1:]]
 

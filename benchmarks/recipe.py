@@ -14,7 +14,7 @@ from typing import Any
 from harness import Report, parser
 from torch import Tensor
 
-from episodes import PROTOCOLS, DataSettings, Episode, EpisodeList, Loader, Photograph, Task, evaluate
+from episodes import PROTOCOLS, DataSettings, Episode, EpisodeList, Fold, Loader, Photograph, evaluate
 from srpnet import SRPNet, SRPNetMethod, load_network, runtime
 from srpnet.fewshot.method import Encoded
 
@@ -61,15 +61,15 @@ def main() -> None:
     arguments.add_argument("--hold-back", default="horse,sheep")
     arguments.add_argument("--episodes", type=int, default=1000)
     given = arguments.parse_args()
-    task = Task(DataSettings(given.data, given.pairs, allow_missing=True, fold=given.fold))
-    classes = task.labels(given.hold_back.split(","), task.base, "base class")
-    names = task.names(classes)
+    fold = Fold(DataSettings(given.data, given.pairs, allow_missing=True, fold=given.fold))
+    classes = fold.labels(given.hold_back.split(","), fold.base, "base class")
+    names = fold.names(classes)
     network = load_network(given.checkpoint)
     report = Report("recipe", ("what", "shot", *names.values(), "mIoU"))
 
     def score(what: str, network: SRPNet, memory: dict[str, Encoded], shot: int = 1, hide: bool = False) -> None:
-        sampler = task.validation_sampler(classes, drawing=RULES.drawing, shot=shot)
-        episodes = EpisodeList(sampler, Loader(task.source, RULES.geometry))
+        sampler = fold.validation_sampler(classes, drawing=RULES.drawing, shot=shot)
+        episodes = EpisodeList(sampler, Loader(fold.source, RULES.geometry))
         found = evaluate(Remembering(network, memory, hide), episodes.first(given.episodes), RULES, names).queries
         shown = [f"{100 * iou:.2f}" for iou in (*found.per_class.values(), found.miou)]
         report.add(what, str(shot), *shown, shot=shot, per_class=dict(found.per_class), miou=found.miou)

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import torch
 
-from episodes import PROTOCOLS, DataSettings, EpisodeList, Evaluation, Geometry, Loader, Pairs, Sampler, Task, evaluate
+from episodes import PROTOCOLS, DataSettings, EpisodeList, Evaluation, Fold, Geometry, Loader, Pairs, Sampler, evaluate
 from episodes.scoring.photograph_cache import chunks
 from srpnet import SRPNet, load_network, runtime
 from srpnet.fewshot.method import ENGINES
@@ -37,18 +37,18 @@ class Workload:
         return load_network(self.arguments.checkpoint)
 
     @cached_property
-    def task(self) -> Task:
+    def fold(self) -> Fold:
         given = self.arguments
-        return Task(DataSettings(given.data, given.pairs, allow_missing=given.pairs is not None, fold=given.fold))
+        return Fold(DataSettings(given.data, given.pairs, allow_missing=given.pairs is not None, fold=given.fold))
 
     @cached_property
     def classes(self) -> tuple[int, ...]:
         names = tuple(filter(None, self.arguments.classes.split(",")))
-        return self.task.labels(names, self.task.novel, "novel class") if names else self.task.novel
+        return self.fold.labels(names, self.fold.novel, "novel class") if names else self.fold.novel
 
     def sampler(self, shot: int = 1, way: int = 1, photographs: int | None = None) -> Sampler:
         """Episodes in the manner of HSNet, of all pairs or of the first few of each class."""
-        sampler = self.task.novel_sampler(self.classes, drawing="list", shot=shot, way=way)
+        sampler = self.fold.novel_sampler(self.classes, drawing="list", shot=shot, way=way)
         if photographs is None:
             return sampler
         kept = {id for ids in sampler.queries.by_class.values() for id in ids[: photographs // len(self.classes)]}
@@ -56,14 +56,14 @@ class Workload:
         return replace(sampler, supports=pairs, queries=pairs)
 
     def episodes(self, sampler: Sampler, size: int = RULES.geometry.size) -> EpisodeList:
-        return EpisodeList(sampler, Loader(self.task.source, Geometry(size)))
+        return EpisodeList(sampler, Loader(self.fold.source, Geometry(size)))
 
     def score(
         self, episodes: EpisodeList, count: int, engine: str = "shared", precision: Precision = "bf16"
     ) -> Evaluation:
         """Score the first episodes; `seconds` of the result is without imports and loading of the network."""
         method = ENGINES[engine](self.network, runtime("auto", precision))
-        return evaluate(method, episodes.first(count), RULES, self.task.names(self.classes))
+        return evaluate(method, episodes.first(count), RULES, self.fold.names(self.classes))
 
     def floor(self, episodes: EpisodeList, count: int, together: int = 8) -> tuple[float, int]:
         """Seconds of one plain batched bfloat16 pass of the backbone over the distinct photographs of the episodes.

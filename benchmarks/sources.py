@@ -65,9 +65,9 @@ def megabytes(process: str = "self") -> float:
 
 
 def start(root: str, split: str) -> dict[str, Any]:
-    """Build a fold's task and its sampler of training (`train`) or novel episodes (`val`); seconds and megabytes."""
+    """Build a fold and its sampler of training (`train`) or novel episodes (`val`); seconds and megabytes."""
     before = time.perf_counter()
-    from episodes import DataSettings, Task
+    from episodes import DataSettings, Fold
 
     imported, own = time.perf_counter(), megabytes()
     helpers: dict[str, float] = {}
@@ -76,11 +76,11 @@ def start(root: str, split: str) -> dict[str, Any]:
         for children in Path("/proc/self/task").glob("*/children"):
             helpers.update({child: megabytes(child) for child in children.read_text().split()})
 
-    task = Task(DataSettings(data=f"coco:{root}"), on_progress=look)
+    fold = Fold(DataSettings(data=f"coco:{root}"), on_progress=look)
     if split == "train":
-        task.training_sampler((), "background")
+        fold.training_sampler((), "background")
     else:
-        task.novel_sampler(task.novel)
+        fold.novel_sampler(fold.novel)
     return {
         "imports": imported - before,
         "seconds": time.perf_counter() - imported,
@@ -151,11 +151,11 @@ def report_later_starts(report: "Report", root: Path, split: str, repeats: int) 
 def report_episodes(report: "Report", root: Path) -> None:
     from harness import Timing, measure
 
-    from episodes import DataSettings, Task
+    from episodes import DataSettings, Fold
     from episodes.data.coco_annotations import Annotations
     from episodes.data.source import silent
 
-    sampler, _ = Task(DataSettings(data=f"coco:{root}")).training_sampler((), "background", shot=5)
+    sampler, _ = Fold(DataSettings(data=f"coco:{root}")).training_sampler((), "background", shot=5)
     drawing = Timing(tuple(measure(partial(sampler.spec, index), 1).median for index in range(1000)))
     report.add("draw a 5-shot episode", drawing.text("ms"), "", seconds=drawing)
 

@@ -3,7 +3,7 @@
 import torch
 from harness import Report, measure, parser
 
-from episodes import DataSettings, Task
+from episodes import DataSettings, Fold
 from srpnet.training.log import highest
 
 
@@ -13,8 +13,8 @@ def main() -> None:
     arguments.add_argument("--repeats", type=int, default=5)
     given = arguments.parse_args()
     scores = torch.rand(1, 2, given.size, given.size)
-    task = Task(DataSettings())
-    sampler = task.novel_sampler(task.novel)
+    fold = Fold(DataSettings())
+    sampler = fold.novel_sampler(fold.novel)
     calls = {
         "best class, argmax": lambda: scores.argmax(1),
         "best class, highest": lambda: highest(scores),

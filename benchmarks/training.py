@@ -17,7 +17,7 @@ import torch
 from harness import Report, measure, parser
 from scoring import peak_gib
 
-from episodes import Augmentation, DataSettings, EpisodeList, Geometry, Loader, Task
+from episodes import Augmentation, DataSettings, EpisodeList, Fold, Geometry, Loader
 from srpnet import NetworkSettings, SRPNet, TrainingRun, TrainingSettings, build, runtime
 from srpnet.fewshot.batches import EpisodeTensors
 from srpnet.fewshot.reuse import ReusedEpisodes
@@ -41,9 +41,9 @@ class Timed(TrainingRun):
 
 
 def episodes_of(given: argparse.Namespace) -> EpisodeList:
-    task = Task(DataSettings(given.data, given.pairs, allow_missing=given.pairs is not None, fold=given.fold))
-    sampler, _ = task.training_sampler((), "background")
-    return EpisodeList(sampler, Loader(task.source, Geometry(given.size), Augmentation(), 0))
+    fold = Fold(DataSettings(given.data, given.pairs, allow_missing=given.pairs is not None, fold=given.fold))
+    sampler, _ = fold.training_sampler((), "background")
+    return EpisodeList(sampler, Loader(fold.source, Geometry(given.size), Augmentation(), 0))
 
 
 def passes(given: argparse.Namespace, network: SRPNet, backward: bool) -> float:

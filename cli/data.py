@@ -38,14 +38,14 @@ def report(ctx: click.Context, /, out: Path | None, **flags: Any) -> None:
       srpnet data report --data pascal:$PASCAL --pairs lists/pascal --fold 1
     """
     announce_data(ctx, flags["data"])
-    from episodes.fewshot.folds import DataSettings, Task
+    from episodes.fewshot.folds import DataSettings, Fold
     from episodes.fewshot.leakage import leakage
     from episodes.files import check_folder, write_json
 
     if out is not None:
         check_folder(out.parent)
     with Bars(Console(stderr=True)) as bars:
-        found = leakage(Task(pick(DataSettings, flags), on_progress=bars.update), bars.update)
+        found = leakage(Fold(pick(DataSettings, flags), on_progress=bars.update), bars.update)
     print_leakage(found, Console())
     if out is not None:
         write_json(out, asdict(found))

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from episodes.errors import InputError
     from episodes.fewshot.episode import Episode, EpisodeSpec, Photograph
     from episodes.fewshot.fold_classes import folds, novel_and_base
-    from episodes.fewshot.folds import DataSettings, Task
+    from episodes.fewshot.folds import DataSettings, Fold
     from episodes.fewshot.geometry import Geometry
     from episodes.fewshot.loading import Augmentation, EpisodeList, Loader
     from episodes.fewshot.pairs import Pairs
@@ -37,6 +37,7 @@ __all__ = [
     "EpisodeList",
     "EpisodeSpec",
     "Evaluation",
+    "Fold",
     "Geometry",
     "Header",
     "InputError",
@@ -59,7 +60,6 @@ __all__ = [
     "Sampler",
     "Score",
     "Source",
-    "Task",
     "World",
     "compare",
     "confusion",

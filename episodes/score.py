@@ -13,7 +13,7 @@ from episodes.results.bootstrap import Resampling
 from episodes.results.gallery import chosen, draw, ranked
 from episodes.results.result import result
 from episodes.results.run import write_run
-from episodes.scoring.evaluate import Method, Prepares, PreparesMany, shelf_for
+from episodes.scoring.evaluate import Method, Prepares, PreparesMany, cache_for
 from episodes.scoring.metrics import Absent
 from episodes.scoring.plan import Plan, PlanSettings, plans
 from episodes.scoring.predictions import Predictions
@@ -88,7 +88,7 @@ def score(
     with ExitStack() as held:
         for folder in folders.values():
             held.enter_context(world.locked(folder, "written"))
-        shelf = held.enter_context(shelf_for(method, cache_bytes))
+        cache = held.enter_context(cache_for(method, cache_bytes))
         show = held.enter_context(bar(world.first)) if on_episode is None else on_episode
 
         def tell(done: int, every: int) -> None:
@@ -96,8 +96,8 @@ def score(
 
         tell(0, every)
         for name, plan in ordered:
-            told = Told(sum(plans[done].count for done in contents), plan.count, every, world, tell)
-            outcome = plan.evaluate(method, shelf=shelf, world=world, on_episode=told)
+            progress = RunProgress(sum(plans[done].count for done in contents), plan.count, every, world, tell)
+            outcome = plan.evaluate(method, cache=cache, world=world, on_episode=progress)
             data = plan.settings.data
             settings = asdict(plan.settings) | {"data": data.data, "source": asdict(data), "protocol": name}
             settings |= {"episodes": plan.rules.episodes, "size": plan.rules.geometry.size}
@@ -112,13 +112,13 @@ def score(
             contents[name] = result(outcome, plan.rules, settings, pairs, about, departed, resampling, present_above)
             if plan.partial:
                 contents[name]["left_out"] = plan.left_out_record
-            contents[name]["data_notes"] = [str(remark) for remark in plan.task.remarks(plan.rules.split)]
+            contents[name]["data_notes"] = [str(remark) for remark in plan.fold.remarks(plan.rules.split)]
             with world.together():
                 if world.first and name in folders:
                     folder = folders[name]
                     contents[name] = write_run(folder, outcome, contents[name])
                     drawn = chosen(ranked(outcome.records), output.pictures, output.worst)
-                    draw(folder, plan.task, plan.loader(), method, shelf, drawn)
+                    draw(folder, plan.fold, plan.loader(), method, cache, drawn)
     return {name: contents[name] for name in plans}
 
 
@@ -131,7 +131,7 @@ TO_THE_MEAN: Mapping[Absent, str] = {
 
 
 @dataclass
-class Told:
+class RunProgress:
     """Tells somebody after each episode how far the work is."""
 
     before: int

@@ -108,7 +108,7 @@ def test_public_api_of_episodes() -> None:
         "Sampler",
         "Score",
         "Source",
-        "Task",
+        "Fold",
         "World",
         "compare",
         "confusion",

@@ -10,7 +10,7 @@ from episodes.data.class_index import Index
 from episodes.data.coco_annotations import Annotations
 from episodes.data.images import fit, read_photograph, state_of
 from episodes.data.remarks import Remark
-from episodes.data.source import Array, Crowds, OnProgress, Split, Teller, silent
+from episodes.data.source import Array, Crowds, LocalProgress, OnProgress, Split, silent
 from episodes.data.survey import Look, Survey, remarks, survey
 from episodes.errors import InputError
 from episodes.files import expanded
@@ -41,7 +41,7 @@ class Coco:
     def __init__(self, root: Path | str, name: str | None = None, on_progress: OnProgress = silent) -> None:
         self.root = expanded(root)
         self.name = name or f"coco:{root}"
-        self._on_progress = Teller(on_progress)
+        self._on_progress = LocalProgress(on_progress)
         self._layout = _layout(self.root)
         self._read: dict[Split, Annotations] = {}
         self._areas: dict[Split, Index] = {}

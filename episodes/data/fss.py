@@ -10,7 +10,7 @@ from PIL import Image
 
 from episodes.data.images import first_file, fit, head, open_picture, read_photograph, state_of
 from episodes.data.remarks import Remark
-from episodes.data.source import IGNORE, Array, FoldNumber, Labels, OnProgress, Split, Teller, silent
+from episodes.data.source import IGNORE, Array, FoldNumber, Labels, LocalProgress, OnProgress, Split, silent
 from episodes.data.survey import Look, Survey, remarks, survey
 from episodes.errors import InputError
 from episodes.files import expanded
@@ -48,7 +48,7 @@ class Fss:
     def __init__(self, root: Path | str, name: str | None = None, on_progress: OnProgress = silent) -> None:
         self.root = expanded(root)
         self.name = name or f"fss:{root}"
-        self._on_progress = Teller(on_progress)
+        self._on_progress = LocalProgress(on_progress)
         self._lists = {split: _names(self.root, files) for split, files in LISTS.items()}
         known: dict[str, str] = {}
         for split, names in self._lists.items():

@@ -23,7 +23,7 @@ def silent(title: str, done: int, total: int) -> None:
     """The `OnProgress` of whoever does not want to know."""
 
 
-class Teller:
+class LocalProgress:
     """Passes progress on, but is silent in other processes: a bar cannot be pickled with the source that tells it."""
 
     def __init__(self, on_progress: OnProgress = silent) -> None:
@@ -32,8 +32,8 @@ class Teller:
     def __call__(self, title: str, done: int, total: int) -> None:
         self._on_progress(title, done, total)
 
-    def __reduce__(self) -> tuple[type["Teller"], tuple[()]]:
-        return Teller, ()
+    def __reduce__(self) -> tuple[type["LocalProgress"], tuple[()]]:
+        return LocalProgress, ()
 
 
 PASCAL_CLASSES = (

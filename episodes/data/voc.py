@@ -9,7 +9,7 @@ import numpy as np
 from episodes.data.class_index import Index, areas_of
 from episodes.data.images import NoLabelMap, first_file, fit, open_picture, read_photograph, state_of
 from episodes.data.remarks import EXAMPLES, Remark
-from episodes.data.source import IGNORE, PASCAL_CLASSES, Array, OnProgress, Split, Teller, silent
+from episodes.data.source import IGNORE, PASCAL_CLASSES, Array, LocalProgress, OnProgress, Split, silent
 from episodes.data.survey import Look, Survey, remarks, survey
 from episodes.errors import InputError
 from episodes.files import expanded
@@ -41,7 +41,7 @@ class Voc:
         self.root = expanded(root)
         self.name = name or f"pascal:{root}"
         self.classes = PASCAL_CLASSES
-        self._on_progress = Teller(on_progress)
+        self._on_progress = LocalProgress(on_progress)
         self._photographs = self._first_of("JPEGImages")
         self._masks = self._first_of("SegmentationClassAug", "SegmentationClass")
         lists = self._first_of("ImageSets/Segmentation")

@@ -87,7 +87,7 @@ class Pools(NamedTuple):
         }
 
 
-class Task:
+class Fold:
     """One fold of one source. Photographs are not read here, only lists and class indices.
 
     Args:
@@ -114,11 +114,11 @@ class Task:
         else:
             self.novel, self.base = novel_and_base(len(names), settings.fold, settings.folds, settings.fold_order)
 
-    def treating(self, crowds: Crowds) -> "Task":
+    def treating(self, crowds: Crowds) -> "Fold":
         """The same fold with COCO's crowds treated so; itself where the source has none."""
         if not isinstance(self.source, Crowded) or self.source.crowds == crowds:
             return self
-        return Task(self.settings, self.source.treating(crowds))
+        return Fold(self.settings, self.source.treating(crowds))
 
     def names(self, classes: Collection[int]) -> dict[int, str]:
         """Label -> class name, in ascending order."""

@@ -7,7 +7,7 @@ from typing import get_args
 from episodes.data.near_duplicates import Duplicate, duplicates
 from episodes.data.source import FoldNumber, OnProgress, silent
 from episodes.errors import InputError
-from episodes.fewshot.folds import NovelPixels, Task
+from episodes.fewshot.folds import Fold, NovelPixels
 
 
 @dataclass(frozen=True)
@@ -76,23 +76,23 @@ class Leakage:
     duplicates: tuple[Duplicate, ...]
 
 
-def leakage(task: Task, on_progress: OnProgress = silent) -> Leakage:
+def leakage(fold: Fold, on_progress: OnProgress = silent) -> Leakage:
     """Look at every photograph of base training and of the novel classes' test, which takes a while.
 
     Args:
-        task: The fold.
+        fold: The fold.
         on_progress: Told how far it is.
 
     Raises:
         InputError: if the fold has no novel classes, or a photograph cannot be read.
     """
-    if not task.novel:
+    if not fold.novel:
         raise InputError("fold all has no novel classes: name one with --fold")
-    source, novel = task.source, task.names(task.novel)
-    sampler, _ = task.training_sampler((), "background")
+    source, novel = fold.source, fold.names(fold.novel)
+    sampler, _ = fold.training_sampler((), "background")
     trained = sorted(sampler.supports.ids | sampler.queries.ids)
     shown = {id: {label: n for label, n in source.classes_in(id).items() if label in novel} for id in trained}
-    own = task.pools("train", task.novel)
+    own = fold.pools("train", fold.novel)
     listed = {*own.supports.items, *own.queries.items}
     classes = tuple(
         Exposure(
@@ -103,28 +103,28 @@ def leakage(task: Task, on_progress: OnProgress = silent) -> Leakage:
         )
         for label, name in novel.items()
     )
-    test = task.pools("val", task.novel)
+    test = fold.pools("val", fold.novel)
     tested = sorted(test.supports.ids | test.queries.ids)
     return Leakage(
         source.name,
-        task.settings.fold,
+        fold.settings.fold,
         sampler.supports.rule,
         len(trained),
         sum(map(bool, shown.values())),
         len(tested),
         classes,
-        tuple(_effect(task, rule, shown) for rule in get_args(NovelPixels)),
+        tuple(_effect(fold, rule, shown) for rule in get_args(NovelPixels)),
         tuple(sorted({*trained} & {*tested})),
         tuple(duplicates(source, trained, tested, on_progress)),
     )
 
 
-def _effect(task: Task, rule: NovelPixels, shown: Mapping[str, Mapping[int, int]]) -> Effect:
+def _effect(fold: Fold, rule: NovelPixels, shown: Mapping[str, Mapping[int, int]]) -> Effect:
     """What a rule makes of photographs that show so many pixels of novel classes."""
     try:
-        sampler, short = task.training_sampler((), rule)
+        sampler, short = fold.training_sampler((), rule)
     except InputError:  # it leaves nothing to train on
-        return Effect(rule, 0, 0, 0, 0, tuple(task.names(task.base).values()))
+        return Effect(rule, 0, 0, 0, 0, tuple(fold.names(fold.base).values()))
     kept = sampler.supports.ids | sampler.queries.ids
     pixels = sum(sum(shown[id].values()) for id in kept)
     taught, ignored = (pixels if rule == each else 0 for each in ("background", "ignore"))

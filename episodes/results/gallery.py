@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from episodes.errors import InputError
 from episodes.fewshot.episode import EpisodeSpec
-from episodes.fewshot.folds import Task
+from episodes.fewshot.folds import Fold
 from episodes.fewshot.loading import Loader
 from episodes.files import atomic_write, clear_parts
 from episodes.names import for_path
@@ -17,7 +17,7 @@ from episodes.results.pictures import panel
 from episodes.results.result import STICKERS_NOTE
 from episodes.scoring.evaluate import Method, answered
 from episodes.scoring.metrics import Score
-from episodes.scoring.photograph_cache import Shelf
+from episodes.scoring.photograph_cache import PhotographCache
 from episodes.scoring.records import Records
 
 FOLDERS = ("pictures", "worst")
@@ -53,26 +53,26 @@ def chosen(order: Sequence[Ranked], pictures: int, worst: int) -> dict[str, list
 
 
 def draw(
-    folder: Path, task: Task, loader: Loader, method: Method, shelf: Shelf, drawn: dict[str, list[Ranked]]
+    folder: Path, fold: Fold, loader: Loader, method: Method, cache: PhotographCache, drawn: dict[str, list[Ranked]]
 ) -> None:
     """Ask the method again and write `<place>-<index>-<classes>.png`, places from 1. Those of an earlier run go.
 
     Args:
         folder: Of the run.
-        task, loader: Whose classes are drawn, and how photographs are loaded.
-        method, shelf: What was scored, and what it prepared.
+        fold, loader: Whose classes are drawn, and how photographs are loaded.
+        method, cache: What was scored, and what it prepared.
         drawn: From `chosen`.
 
     Raises:
         InputError: if a picture cannot be written.
     """
     clear_pictures(folder)
-    note = STICKERS_NOTE if task.source.name == "stickers" else ""
+    note = STICKERS_NOTE if fold.source.name == "stickers" else ""
     for name, episodes in drawn.items():
         built = [loader.build(each.spec) for each in episodes]
-        answers = answered(method, built, shelf)
+        answers = answered(method, built, cache)
         for place, (each, (episode, answer)) in enumerate(zip(episodes, answers, strict=True), start=1):
-            names = [task.source.classes[label - 1] for label in each.spec.classes]
+            names = [fold.source.classes[label - 1] for label in each.spec.classes]
             file = f"{place:03d}-{each.spec.index:06d}-{for_path('-'.join(names))}.png"
             with atomic_write(folder / name / file) as temporary:
                 predictions = [prediction.cpu() for prediction in answer.queries]

@@ -14,7 +14,7 @@ from torch import Tensor
 from episodes.distributed import ALONE, World
 from episodes.fewshot.episode import Episode, Photograph
 from episodes.scoring.metrics import Score, confusion
-from episodes.scoring.photograph_cache import Prepare, Shelf
+from episodes.scoring.photograph_cache import PhotographCache, Prepare
 from episodes.scoring.protocols import Protocol as Rules
 from episodes.scoring.records import Record
 
@@ -100,7 +100,7 @@ def evaluate(
     names: Mapping[int, str] | None = None,
     *,
     cache_bytes: int = 2 << 30,
-    shelf: Shelf | None = None,
+    cache: PhotographCache | None = None,
     batch: int = 8,
     world: World = ALONE,
     on_episode: Callable[[Episode, list[Tensor], Tensor], None] = lambda *_: None,
@@ -115,7 +115,7 @@ def evaluate(
         names: Label of the source -> name, for every class that is tested; None: the classes that come, by number.
         cache_bytes: How much of prepared photographs is kept, the least recently used going first. The scores do not
             depend on it.
-        shelf: From `shelf_for` of this method, with what earlier evaluations left there; then it stays open.
+        cache: From `cache_for` of this method, with what earlier evaluations left there; then it stays open.
         batch: Episodes that are worked on together.
         world: The processes that share the episodes: this one takes every `world.size`-th, and all get the same scores.
         on_episode: Called after each of this process's episodes with the episode, its predictions and its confusion
@@ -124,24 +124,24 @@ def evaluate(
     Raises:
         InputError: if a photograph cannot be loaded; with several processes, on all of them.
         ValueError: if the method returns another number of maps than queries, maps of another size, or presence scores
-            that are not a finite number for each way; or if several processes are not told the names; or if the shelf
+            that are not a finite number for each way; or if several processes are not told the names; or if the cache
             is another method's.
     """
     if names is None and world.size > 1:
         raise ValueError("several processes must be told the names of the classes")
-    if shelf is not None and shelf.prepare != _preparation(method):
-        raise ValueError("the shelf holds what another method prepared: make one with shelf_for")
+    if cache is not None and cache.prepare != _preparation(method):
+        raise ValueError("the cache holds what another method prepared: make one with cache_for")
     queries, supports = (rules.score(names or {}) for _ in range(2))
     records: list[Record] = []
     restores = isinstance(method, RestoresSupports)
     done, paused, start = 0, 0.0, time.perf_counter()
     own = islice(episodes, world.rank, None, world.size)
-    with world.together(), nullcontext(shelf) if shelf else shelf_for(method, cache_bytes) as photographs:
+    with world.together(), nullcontext(cache) if cache else cache_for(method, cache_bytes) as photographs:
         for together in photographs.batches(own, batch):
-            answers = _answers(method, [shelved for _, shelved in together])
-            for (episode, shelved), answer in zip(together, answers, strict=True):
+            answers = _answers(method, [cached for _, cached in together])
+            for (episode, cached), answer in zip(together, answers, strict=True):
                 classes, predictions = episode.spec.classes, [prediction.cpu() for prediction in answer.queries]
-                truths = [shelved.truth(query) for query in shelved.queries()]
+                truths = [cached.truth(query) for query in cached.queries()]
                 if len(predictions) != len(truths):
                     raise ValueError(f"the method returned {len(predictions)} label maps for {len(truths)} queries")
                 counted = _counts(predictions, truths, len(classes))
@@ -151,7 +151,7 @@ def evaluate(
                     queries.add(classes, each)
                     records.append(Record(episode.spec, slot, each, presence=said))
                 if restores:
-                    labels = [shelved.labels(support) for support in shelved.supports()]
+                    labels = [cached.labels(support) for support in cached.supports()]
                     for slot, each in enumerate(_counts(answer.supports, labels, len(classes))):
                         supports.add(classes, each)
                         records.append(Record(episode.spec, slot, each))
@@ -168,17 +168,17 @@ def evaluate(
 
 
 def answered(
-    method: Method, episodes: Iterable[Episode], shelf: Shelf, batch: int = 8
+    method: Method, episodes: Iterable[Episode], cache: PhotographCache, batch: int = 8
 ) -> Iterator[tuple[Episode, Answer]]:
-    """What a method answers to each episode, whose photographs come from the shelf."""
-    for together in shelf.batches(episodes, batch):
-        answers = _answers(method, [shelved for _, shelved in together])
+    """What a method answers to each episode, whose photographs come from the cache."""
+    for together in cache.batches(episodes, batch):
+        answers = _answers(method, [cached for _, cached in together])
         yield from zip((episode for episode, _ in together), answers, strict=True)
 
 
-def shelf_for(method: Method, cache_bytes: int) -> Shelf:
-    """A shelf for several evaluations of one method: each photograph is prepared once for all that see it alike."""
-    return Shelf(_preparation(method), cache_bytes)
+def cache_for(method: Method, cache_bytes: int) -> PhotographCache:
+    """A cache for several evaluations of one method: each photograph is prepared once for all that see it alike."""
+    return PhotographCache(_preparation(method), cache_bytes)
 
 
 def _preparation(method: Method) -> Prepare | None:

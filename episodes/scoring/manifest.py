@@ -12,7 +12,7 @@ from episodes.data.source import Crowded, Crowds, FoldNumber, Split
 from episodes.errors import InputError
 from episodes.fewshot.episode import EpisodeSpec
 from episodes.fewshot.fold_classes import Order
-from episodes.fewshot.folds import DataSettings, Pools, Task
+from episodes.fewshot.folds import DataSettings, Fold, Pools
 from episodes.fewshot.sampler import Drawing, Sampler
 from episodes.files import write_text
 from episodes.inputs import parse_json, read_text
@@ -101,16 +101,16 @@ class Header:
 
     @classmethod
     def of(
-        cls, task: Task, data: DataSettings, sampler: Sampler, rules: Protocol, classes: Collection[int]
+        cls, fold: Fold, data: DataSettings, sampler: Sampler, rules: Protocol, classes: Collection[int]
     ) -> "Header":
-        """The header of what a sampler draws of a task by a protocol, of these classes."""
+        """The header of what a sampler draws of a fold by a protocol, of these classes."""
         return cls(
             manifest=SCHEMA,
             source=data.data.partition(":")[0],
             fold=data.fold,
             folds=data.folds,
             fold_order=data.fold_order,
-            classes={str(label): name for label, name in task.names(classes).items()},
+            classes={str(label): name for label, name in fold.names(classes).items()},
             protocol=rules.name,
             split=rules.split,
             drawing=rules.drawing,
@@ -122,7 +122,7 @@ class Header:
             episodes=rules.episodes,
             pairs=Pools(sampler.supports, sampler.queries).record(),
             replacement=sampler.replacement,
-            crowds=task.source.crowds if isinstance(task.source, Crowded) else "ignore",
+            crowds=fold.source.crowds if isinstance(fold.source, Crowded) else "ignore",
         )
 
     @property

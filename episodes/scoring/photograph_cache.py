@@ -37,7 +37,7 @@ class Kept(NamedTuple):
     load: Load
 
 
-class Shelf:
+class PhotographCache:
     """Serves the photographs of evaluations of one method. Those of equal `Episode.key` are loaded and prepared once.
 
     Photographs that were prepared are kept, the least recently used leaving first; without `prepare` none is.
@@ -61,7 +61,7 @@ class Shelf:
         self._threads.shutdown(cancel_futures=True)
 
     def batches(self, episodes: Iterable[Episode], size: int) -> Iterator[list[tuple[Episode, Episode]]]:
-        """Episodes in batches of `size`, in order: each as it came, and with its photographs from the shelf."""
+        """Episodes in batches of `size`, in order: each as it came, and with its photographs from the cache."""
         coming = chunks(episodes, size)
         window: deque[list[Episode]] = deque()
         while True:

@@ -17,7 +17,7 @@ from episodes.data.source import Crowded, OnProgress, silent
 from episodes.distributed import ALONE, World
 from episodes.errors import InputError
 from episodes.fewshot.episode import Episode, EpisodeSpec
-from episodes.fewshot.folds import DataSettings, Task
+from episodes.fewshot.folds import DataSettings, Fold
 from episodes.fewshot.geometry import Geometry
 from episodes.fewshot.hsnet_episodes import PUBLISHED
 from episodes.fewshot.loading import Loader
@@ -25,9 +25,9 @@ from episodes.fewshot.negatives import Negatives
 from episodes.fewshot.pairs import ANY_SIZE
 from episodes.fewshot.sampler import Drawing, Sampler
 from episodes.fewshot.weak_supports import Annotation, check
-from episodes.scoring.evaluate import Evaluation, Method, evaluate, shelf_for
+from episodes.scoring.evaluate import Evaluation, Method, cache_for, evaluate
 from episodes.scoring.manifest import Header, Manifest
-from episodes.scoring.photograph_cache import Shelf
+from episodes.scoring.photograph_cache import PhotographCache
 from episodes.scoring.protocols import Protocol, pair_rule, protocols
 from episodes.scoring.records import Records
 
@@ -156,7 +156,7 @@ class Plan:
     """What one protocol asks of a fold.
 
     Attributes:
-        task: The fold.
+        fold: The fold.
         settings: What was asked for.
         protocol: The entry of `PROTOCOLS`.
         rules: The same with what the settings change.
@@ -166,7 +166,7 @@ class Plan:
         partial: Leave out the episodes that need a photograph that is not there.
     """
 
-    task: Task
+    fold: Fold
     settings: PlanSettings
     protocol: Protocol
     rules: Protocol
@@ -178,7 +178,7 @@ class Plan:
     @property
     def names(self) -> dict[int, str]:
         """Label -> name of the classes that are tested."""
-        return self.task.names(self.classes)
+        return self.fold.names(self.classes)
 
     @property
     def ordinary(self) -> int:
@@ -198,14 +198,14 @@ class Plan:
     @property
     def header(self) -> Header:
         """What its manifest begins with."""
-        return Header.of(self.task, self.settings.data, self.samplers[0], self.rules, self.classes)
+        return Header.of(self.fold, self.settings.data, self.samplers[0], self.rules, self.classes)
 
     @cached_property
     def left_out(self) -> dict[int, tuple[str, ...]]:
         """Index of each episode that is left out as photographs are not there -> which ones; see `partial`."""
         if not self.partial:
             return {}
-        there = {id: self.task.source.has(id) for _, specs in self._all() for spec in specs for id in spec.slots}
+        there = {id: self.fold.source.has(id) for _, specs in self._all() for spec in specs for id in spec.slots}
         missing = {
             spec.index: tuple(dict.fromkeys(id for id in spec.slots if not there[id]))
             for _, specs in self._all()
@@ -231,7 +231,7 @@ class Plan:
             found.append("drawing: HSNet's stream over another pair list than its own")
         if self.protocol.name == "panet" and self.settings.way > 1:
             found.append("queries: never a support of another way, which PANet's may be")
-        if self.protocol.name == "panet" and isinstance(self.task.source, Crowded):
+        if self.protocol.name == "panet" and isinstance(self.fold.source, Crowded):
             found.append("labels: each pixel has one class, where PANet's instances of two classes may share it")
         return found
 
@@ -262,7 +262,7 @@ class Plan:
         """
         if not self.negative:
             return
-        maker, numbers = Negatives(self.task.source, self.rules.split), itertools.count(self.ordinary)
+        maker, numbers = Negatives(self.fold.source, self.rules.split), itertools.count(self.ordinary)
         for seed, run in self.runs():
             specs = list(run)
             chosen = [specs[number * len(specs) // self.negative] for number in range(self.negative) if specs]
@@ -276,7 +276,7 @@ class Plan:
         """Builds its episodes, by the protocol's rules."""
         rules = self.rules
         return Loader(
-            self.task.source,
+            self.fold.source,
             rules.geometry,
             score_at=rules.score_at,
             support_ignore=rules.support_ignore,
@@ -288,17 +288,17 @@ class Plan:
         method: Method,
         *,
         cache_bytes: int = 2 << 30,
-        shelf: Shelf | None = None,
+        cache: PhotographCache | None = None,
         world: World = ALONE,
         on_episode: Callable[[Episode, list[Tensor], Tensor], None] = lambda *_: None,
     ) -> Outcome:
         """Score a method on all runs, which share what it prepares; see `evaluate`, also for what is raised.
 
         Args:
-            method, cache_bytes, shelf, world, on_episode: As there.
+            method, cache_bytes, cache, world, on_episode: As there.
         """
         loader = self.loader()
-        with nullcontext(shelf) if shelf else shelf_for(method, cache_bytes) as photographs:
+        with nullcontext(cache) if cache else cache_for(method, cache_bytes) as photographs:
 
             def scored(runs: Iterator[tuple[int, Iterator[EpisodeSpec]]]) -> tuple[dict[int, Evaluation], Records]:
                 found, records = {}, []
@@ -308,7 +308,7 @@ class Plan:
                         map(loader.build, specs),
                         self.rules,
                         self.names,
-                        shelf=photographs,
+                        cache=photographs,
                         world=world,
                         on_episode=on_episode,
                     )
@@ -321,13 +321,13 @@ class Plan:
         return Outcome(found, records, negatives)
 
 
-def plans(settings: PlanSettings, on_progress: OnProgress = silent, task: Task | None = None) -> dict[str, Plan]:
+def plans(settings: PlanSettings, on_progress: OnProgress = silent, fold: Fold | None = None) -> dict[str, Plan]:
     """Name of a protocol -> what it asks of a fold, for each one that the settings name.
 
     Args:
         settings: What to score.
         on_progress: Told how far it is when the data take long to read or count.
-        task: The fold, if it is there already.
+        fold: The fold, if it is there already.
 
     Raises:
         InputError: if settings or data are wrong, a class is not novel or has too few images, or the manifest is of
@@ -337,8 +337,8 @@ def plans(settings: PlanSettings, on_progress: OnProgress = silent, task: Task |
     if manifest is not None:
         settings = settings.with_manifest(manifest.header)
     chosen = protocols(settings.protocol)
-    task = task or Task(settings.data, on_progress=on_progress)
-    return {protocol.name: _plan(task, settings, protocol, manifest) for protocol in chosen}
+    fold = fold or Fold(settings.data, on_progress=on_progress)
+    return {protocol.name: _plan(fold, settings, protocol, manifest) for protocol in chosen}
 
 
 def as_drawn(protocol: Protocol, header: Header) -> Protocol:
@@ -351,17 +351,17 @@ def as_drawn(protocol: Protocol, header: Header) -> Protocol:
     return rules
 
 
-def _plan(task: Task, settings: PlanSettings, protocol: Protocol, manifest: Manifest | None) -> Plan:
-    novel = task.base if settings.data.fold == "all" else task.novel
-    classes = task.labels(settings.classes, novel, "novel class") if settings.classes else tuple(sorted(novel))
+def _plan(fold: Fold, settings: PlanSettings, protocol: Protocol, manifest: Manifest | None) -> Plan:
+    novel = fold.base if settings.data.fold == "all" else fold.novel
+    classes = fold.labels(settings.classes, novel, "novel class") if settings.classes else tuple(sorted(novel))
     rules = settings.rules(protocol if manifest is None else as_drawn(protocol, manifest.header))
-    task = task.treating(rules.crowds)
+    fold = fold.treating(rules.crowds)
     own = rules.drawing == "hsnet-seed0"
     if own:
         _check_hsnet(settings, rules)
     # Episodes that somebody else drew, from names alone, are scored as far as their photographs are here.
     whole = own or (manifest is not None and not manifest.header.pairs.get("missing"))
-    first = task.novel_sampler(
+    first = fold.novel_sampler(
         novel if own else classes,
         rules.split,
         min_pixels=rules.min_pixels,
@@ -378,7 +378,7 @@ def _plan(task: Task, settings: PlanSettings, protocol: Protocol, manifest: Mani
         drawn = map(first.spec, range(rules.episodes))
         rules = rules.counting(sum(spec.classes[0] in classes for spec in drawn))
     samplers = [replace(first, seed=settings.seed + run) for run in range(rules.seeds)]
-    plan = Plan(task, settings, protocol, rules, samplers, classes, manifest, whole and settings.data.allow_missing)
+    plan = Plan(fold, settings, protocol, rules, samplers, classes, manifest, whole and settings.data.allow_missing)
     if manifest is not None and (difference := plan.header.difference(manifest.header)):
         raise InputError(f"{settings.manifest} is of other episodes: here is {difference}")
     if manifest is not None:

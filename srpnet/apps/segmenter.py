@@ -16,7 +16,7 @@ from torch import Tensor
 from episodes.data.source import Array
 from episodes.errors import InputError
 from episodes.fewshot.geometry import Geometry, Placement
-from episodes.threads import ahead
+from episodes.threads import map_in_threads
 from srpnet.apps.example_checks import SupportCheck, border_share, restoration
 from srpnet.apps.output_names import alike, mask_path, overlay_path
 from srpnet.apps.outputs import write_outputs
@@ -251,7 +251,7 @@ class Segmenter:
 
         def segmented() -> Iterator[tuple[Image.Image, Segmented]]:
             written: dict[str, Path] = {}
-            for path, placed in ahead(read, photographs):
+            for path, placed in map_in_threads(read, photographs):
                 if stop():
                     return
                 if (other := written.setdefault(alike(name(path)), path)) != path:
@@ -273,7 +273,7 @@ class Segmenter:
             write_outputs(folder, name(segmented.photograph), photograph, segmented.labels, self._classes)
             return segmented
 
-        return ahead(write, segmented())
+        return map_in_threads(write, segmented())
 
     def _read(self, image: Picture) -> _Placed:
         photograph = read_photograph(image)

@@ -96,9 +96,9 @@ def run_evaluation(
         machine = runtime(settings.device, settings.precision, world)
     digest = content_hash(network.state_dict())
     if world.size > 1:
-        told = {name: value for name, value in flat(asdict(settings)).items() if name not in {*LOCAL, "checkpoint"}}
+        asked = {name: value for name, value in flat(asdict(settings)).items() if name not in {*LOCAL, "checkpoint"}}
         drawn = {name: asdict(plan.header) for name, plan in chosen.items()}
-        world.check_same(told | flat(drawn) | {"weights": digest})
+        world.check_same(asked | flat(drawn) | {"weights": digest})
     about = {
         "name": network.config.backbone,
         "sha256": network.config.backbone_sha256,
@@ -123,7 +123,7 @@ def _check_unseen(network: SRPNet, plan: Plan, checkpoint: str | None) -> None:
     known = {same_name(name) for name in network.config.seen}
     # What the lines of a manifest ask for counts, whatever its header says.
     asked = {label for spec in plan.manifest.specs for label in spec.classes} if plan.manifest is not None else set()
-    tested = plan.task.names({*plan.names, *asked}).values()
+    tested = plan.fold.names({*plan.names, *asked}).values()
     if seen := sorted(name for name in tested if same_name(name) in known):
         raise InputError(
             f"{checkpoint} was trained on {', '.join(seen)}: it cannot be tested on them as novel "

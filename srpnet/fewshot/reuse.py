@@ -21,7 +21,7 @@ from torch import Tensor
 from episodes.errors import InputError
 from episodes.fewshot.episode import Episode, EpisodeSpec, Photograph
 from episodes.fewshot.loading import Augmentation, EpisodeList
-from episodes.threads import ahead
+from episodes.threads import map_in_threads
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.settings import NetworkSettings
 from srpnet.nn.device import Runtime
@@ -124,7 +124,7 @@ class ReusedEpisodes:
         """
         self.check(where, folder, limit)
         features_VL = self._in_file(folder) if where == "disk" else torch.empty(self.shape, dtype=self._dtype)
-        loaded, valid = ahead(self._load, self._first_use), None
+        loaded, valid = map_in_threads(self._load, self._first_use), None
         labels_VHW: Tensor | None = None
         for place, (version, photograph) in enumerate(zip(self._first_use, loaded, strict=True)):
             with self._runtime.autocast():

@@ -11,7 +11,7 @@ from episodes.data.source import OnProgress, silent
 from episodes.distributed import ALONE, World
 from episodes.errors import InputError
 from episodes.fewshot.episode import Episode
-from episodes.fewshot.folds import DataSettings, NovelPixels, Pools, Task
+from episodes.fewshot.folds import DataSettings, Fold, NovelPixels, Pools
 from episodes.fewshot.geometry import Geometry
 from episodes.fewshot.loading import Augmentation, EpisodeList, Loader
 from episodes.fewshot.sampler import Drawing
@@ -47,7 +47,7 @@ class TrainSettings:
         drawing: How training episodes are drawn, `random` or `pairs`; see `Sampler`.
         size: Photographs are stretched to this square, in pixels.
         augmentation: Of supports and queries, independently.
-        novel_pixels: What becomes of training photographs that also show novel classes, see `Task.training_sampler`.
+        novel_pixels: What becomes of training photographs that also show novel classes, see `Fold.training_sampler`.
         hold_back: Base classes to validate on: `none`, names with commas between, or how many.
         validation_episodes: How many episodes of the classes held back, up to a million.
         reuse_features: With a frozen backbone: compute the features of each photograph once, into `memory` or onto
@@ -138,8 +138,8 @@ def _train(
             clear_parts(folder)
             clear_features(folder)
     with world.first_alone():
-        task = Task(settings.data, on_progress=on_progress)
-        held_back = task.hold_back(settings.hold_back, settings.shot, settings.seed)
+        fold = Fold(settings.data, on_progress=on_progress)
+        held_back = fold.hold_back(settings.hold_back, settings.shot, settings.seed)
         machine = runtime(settings.device, settings.precision, world)
     # As the first process sees it, who is about to change it.
     begun = {folder: world.any(world.first and (folder / "training.pt").exists()) for folder in (out, out / "select")}
@@ -150,35 +150,35 @@ def _train(
         raise InputError(f"there is no run to resume in {out}: leave out --resume, or name its --out")
     if resume and bool(held_back) != begun[out / "select"]:
         raise InputError(f"{out} was begun with another --hold-back: resume with the same settings")
-    say(f"fold {settings.data.fold} of {settings.data.data}: novel {_named(task, task.novel) or 'none'}")
+    say(f"fold {settings.data.fold} of {settings.data.data}: novel {_named(fold, fold.novel) or 'none'}")
     if settings.data.data == "stickers":
         say(STICKERS_NOTE)
     if not resume:
         launch.begin(out, world)
-    fold = _Fold(settings, task, machine, world, say, on_progress)
+    runs = _Runs(settings, fold, machine, world, say, on_progress)
     steps = settings.training.steps
     if held_back:
-        say(f"Choosing the number of steps on base classes held back: {_named(task, held_back)}")
+        say(f"Choosing the number of steps on base classes held back: {_named(fold, held_back)}")
         select = out / "select"
-        run, episodes = fold.prepare(held_back, select, steps, begun[select])
+        run, episodes = runs.prepare(held_back, select, steps, begun[select])
         with world.together():
             if world.first and not begun[out]:
                 run.network.write(out)  # so that the folder holds a network from the first moment on
         on_step = partial(on_progress, "Choosing steps")
-        run.train(episodes, lambda progress: on_log("select", steps, progress), fold.validator(held_back), on_step)
+        run.train(episodes, lambda progress: on_log("select", steps, progress), runs.validator(held_back), on_step)
         steps = best_step(run.validations)
         say(f"Best after {steps} steps: {100 * run.validations[steps]:.1f} mIoU. Training on all base classes.")
         del run, episodes  # with what they hold in memory
-    run, episodes = fold.prepare((), out, steps, begun[out])
+    run, episodes = runs.prepare((), out, steps, begun[out])
     run.train(episodes, lambda progress: on_log("train", steps, progress), on_step=partial(on_progress, "Training"))
 
 
 @dataclass(frozen=True)
-class _Fold:
+class _Runs:
     """What both runs of a training share."""
 
     settings: TrainSettings
-    task: Task
+    fold: Fold
     machine: Runtime
     world: World
     say: Say
@@ -188,17 +188,17 @@ class _Fold:
         self, held_back: tuple[int, ...], folder: Path, steps: int, resume: bool
     ) -> tuple[TrainingRun, Indexed]:
         """A run that is ready to train in its folder, and its episodes."""
-        settings, task, machine, world, say = self.settings, self.task, self.machine, self.world, self.say
+        settings, fold, machine, world, say = self.settings, self.fold, self.machine, self.world, self.say
         with world.first_alone():  # counts classes and fetches weights, which the others then find in the cache
-            sampler, short = task.training_sampler(
+            sampler, short = fold.training_sampler(
                 held_back, settings.novel_pixels, drawing=settings.drawing, **settings.episodes()
             )
             pairs = Pools(sampler.supports, sampler.queries).record()
-            for remark in task.remarks("train"):
+            for remark in fold.remarks("train"):
                 say(f"data: {remark}")
             if short:
                 say(f"Left out of training for want of images: {', '.join(short)}")
-            share = task.unseen_share(sampler, held_back)
+            share = fold.unseen_share(sampler, held_back)
             say(f"{100 * share:.1f} % of the training photographs also show unseen classes: {settings.novel_pixels}")
             trained_on = {
                 "data": settings.data.data.partition(":")[0],
@@ -208,12 +208,12 @@ class _Fold:
                 "photographs": len(sampler.supports.ids | sampler.queries.ids),
                 "pairs": pairs,
                 "left_out": short,
-                "held_back": _named(task, held_back),
+                "held_back": _named(fold, held_back),
                 "steps": steps,
             }
-            seen = tuple(task.names(sampler.classes).values())
-            unseen = frozenset(task.novel) | set(held_back) if settings.novel_pixels == "ignore" else frozenset()
-            loader = Loader(task.source, Geometry(settings.size), settings.augmentation, settings.seed, unseen)
+            seen = tuple(fold.names(sampler.classes).values())
+            unseen = frozenset(fold.novel) | set(held_back) if settings.novel_pixels == "ignore" else frozenset()
+            loader = Loader(fold.source, Geometry(settings.size), settings.augmentation, settings.seed, unseen)
             network = build(replace(settings.network, seen=seen, trained_on=trained_on), say=say)
             network.reset_head(settings.seed)
             say(f"weights {network.config.backbone} {str(network.config.backbone_sha256)[:12]}; {machine}")
@@ -261,9 +261,9 @@ class _Fold:
 
     def validator(self, classes: tuple[int, ...]) -> Callable[[SRPNet], float]:
         """Scores a network on base classes that are held back."""
-        settings, task = self.settings, self.task
-        sampler = task.validation_sampler(classes, **settings.episodes())
-        episodes = EpisodeList(sampler, Loader(task.source, Geometry(settings.size)))
+        settings, fold = self.settings, self.fold
+        sampler = fold.validation_sampler(classes, **settings.episodes())
+        episodes = EpisodeList(sampler, Loader(fold.source, Geometry(settings.size)))
 
         def validate(network: SRPNet) -> float:
             method = SRPNetMethod(network, self.machine)
@@ -272,7 +272,7 @@ class _Fold:
             def on_episode(episode: Episode, *_: object) -> None:
                 self.on_progress("Validating", min(episode.spec.index + self.world.size, count), count)
 
-            names, rules = task.names(classes), PROTOCOLS["hsnet"]
+            names, rules = fold.names(classes), PROTOCOLS["hsnet"]
             return evaluate(method, scored, rules, names, world=self.world, on_episode=on_episode).queries.miou
 
         return validate
@@ -282,5 +282,5 @@ def _silence(_: str) -> None:
     """What the processes but the first say."""
 
 
-def _named(task: Task, classes: tuple[int, ...]) -> str:
-    return ", ".join(task.names(classes).values())
+def _named(fold: Fold, classes: tuple[int, ...]) -> str:
+    return ", ".join(fold.names(classes).values())

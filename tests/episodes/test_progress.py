@@ -4,7 +4,7 @@ from io import StringIO
 
 from rich.console import Console
 
-from episodes.fewshot.folds import DataSettings, Task
+from episodes.fewshot.folds import DataSettings, Fold
 from episodes.score import score
 from episodes.scoring.plan import PlanSettings, plans
 from episodes.scoring.progress import bar
@@ -35,7 +35,7 @@ def test_score_tells_whoever_asks() -> None:
     settings = PlanSettings(data, episodes=5, size=32, classes=("ant", "bee"))
     told: list[tuple[int, int]] = []
     score(
-        plans(settings, task=Task(data, Fake(MAPS))),
+        plans(settings, fold=Fold(data, Fake(MAPS))),
         perfect,
         {},
         on_episode=lambda done, every, _: told.append((done, every)),

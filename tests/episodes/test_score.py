@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from episodes.fewshot.episode import EpisodeSpec, Photograph
-from episodes.fewshot.folds import DataSettings, Task
+from episodes.fewshot.folds import DataSettings, Fold
 from episodes.fewshot.geometry import Geometry
 from episodes.score import Output, score
 from episodes.scoring.plan import PlanSettings, plans
@@ -37,7 +37,7 @@ class Counting(Threshold):
 def scored(protocol: str, output: Output | None = None, **changes: Any) -> tuple[dict[str, Any], list[str]]:
     settings = replace(SETTINGS, protocol=protocol, **changes)
     method = Counting()
-    chosen = plans(settings, task=Task(settings.data, source=Fake(MAPS)))
+    chosen = plans(settings, fold=Fold(settings.data, source=Fake(MAPS)))
     return score(chosen, method, {"name": "threshold"}, output or Output()), method.prepared
 
 
@@ -71,7 +71,7 @@ def test_each_protocol_has_a_folder_of_its_own(tmp_path: Path) -> None:
 def test_progress_counts_the_episodes_of_all() -> None:
     settings = replace(SETTINGS, protocol="hsnet,ssp", seeds=2)
     done: list[tuple[int, int, float]] = []
-    chosen = plans(settings, task=Task(settings.data, source=Fake(MAPS)))
+    chosen = plans(settings, fold=Fold(settings.data, source=Fake(MAPS)))
     score(chosen, Threshold(), {}, on_episode=lambda *counts: done.append(counts))
     assert [counts[:2] for counts in done] == [(count, 32) for count in range(33)]
     shares = [share for *_, share in done]

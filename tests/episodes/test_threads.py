@@ -6,7 +6,7 @@ from itertools import count, islice
 
 import pytest
 
-from episodes.threads import ahead
+from episodes.threads import map_in_threads
 
 
 def test_results_keep_their_order() -> None:
@@ -19,7 +19,7 @@ def test_results_keep_their_order() -> None:
             gate.set()
         return -item
 
-    assert list(ahead(call, range(10), workers=3)) == [-item for item in range(10)]
+    assert list(map_in_threads(call, range(10), workers=3)) == [-item for item in range(10)]
 
 
 def test_only_a_few_are_begun_ahead() -> None:
@@ -30,7 +30,7 @@ def test_only_a_few_are_begun_ahead() -> None:
             taken.append(item)
             yield item
 
-    results = ahead(str, items(), workers=2)
+    results = map_in_threads(str, items(), workers=2)
     assert taken == []
     assert list(islice(results, 5)) == list("01234")
     assert len(taken) == 7
@@ -43,7 +43,7 @@ def test_calls_are_made_in_threads_and_items_taken_in_the_callers() -> None:
         takers.append(threading.get_ident())
         yield 1
 
-    (maker,) = ahead(lambda _: threading.get_ident(), items())
+    (maker,) = map_in_threads(lambda _: threading.get_ident(), items())
     assert takers == [threading.get_ident()] != [maker]
 
 
@@ -61,12 +61,12 @@ def test_what_has_begun_is_done_when_the_items_fail(ending: type[BaseException])
         raise ending
 
     with pytest.raises(ending):
-        list(ahead(call, items(), workers=2))
+        list(map_in_threads(call, items(), workers=2))
     assert sorted(done) == [1, 2]
 
 
 def test_an_error_of_a_call_comes_in_its_place() -> None:
-    results = ahead(lambda item: 1 // item, [1, 0, 1], workers=2)
+    results = map_in_threads(lambda item: 1 // item, [1, 0, 1], workers=2)
     assert next(results) == 1
     with pytest.raises(ZeroDivisionError):
         next(results)
@@ -74,7 +74,7 @@ def test_an_error_of_a_call_comes_in_its_place() -> None:
 
 def test_what_has_begun_is_done_when_no_more_is_asked_for() -> None:
     done: list[int] = []
-    results = ahead(done.append, range(9), workers=2)
+    results = map_in_threads(done.append, range(9), workers=2)
     next(results)
     results.close()  # type: ignore[attr-defined]
     assert sorted(done) == [0, 1, 2]

@@ -77,7 +77,7 @@ def global_state() -> Iterator[None]:
     assert np.random.get_state()[1].tolist() == numpy_before  # noqa: NPY002
 
 
-class Shelf:
+class PhotographCache:
     """Stands in for `get_weights`: backbone weights of the tiny networks, and a note of what was asked for."""
 
     def __init__(self) -> None:
@@ -95,11 +95,11 @@ class Shelf:
 
 
 @pytest.fixture
-def shelf(monkeypatch: pytest.MonkeyPatch) -> Shelf:
+def cache(monkeypatch: pytest.MonkeyPatch) -> PhotographCache:
     """Networks take their backbone weights from here."""
-    shelf = Shelf()
-    monkeypatch.setattr(network_module, "get_weights", shelf)
-    return shelf
+    cache = PhotographCache()
+    monkeypatch.setattr(network_module, "get_weights", cache)
+    return cache
 
 
 class Squares:
@@ -186,7 +186,7 @@ def data(tmp_path: Path) -> DataSettings:
 
 
 @pytest.fixture
-def training(data: DataSettings, tiny: Callable[..., NetworkSettings], shelf: Any) -> TrainSettings:
+def training(data: DataSettings, tiny: Callable[..., NetworkSettings], cache: Any) -> TrainSettings:
     quick = TrainingSettings(steps=4, batch=1, warmup=1, workers=0, log_every=1, save_every=2, validate_every=2)
     return TrainSettings(
         data, tiny(), quick, size=64, hold_back="cat", validation_episodes=2, device="cpu", precision="fp32"

@@ -21,12 +21,12 @@ from srpnet.fewshot.train import TrainSettings, run_training
 from srpnet.training.interrupts import Interrupted
 from srpnet.training.log import Progress
 from srpnet.training.run import TrainingRun
-from tests.srpnet.conftest import Shelf
+from tests.srpnet.conftest import PhotographCache
 
 
 def train(settings: TrainSettings, out: Path, mishap: str = "none") -> int:
     """Train among the processes that the environment describes; an exit code."""
-    network.get_weights = Shelf()  # type: ignore[assignment]
+    network.get_weights = PhotographCache()  # type: ignore[assignment]
     learn = TrainingRun._learn
 
     def die(run: TrainingRun, *args: object) -> float:

@@ -1,4 +1,4 @@
-"""FSS-1000: its lists, its classes beyond 254, and the way through a task."""
+"""FSS-1000: its lists, its classes beyond 254, and the way through a fold."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from episodes.data import open_source
 from episodes.data.fss import Fss
 from episodes.errors import InputError
 from episodes.fewshot.episode import episode_labels
-from episodes.fewshot.folds import DataSettings, Task
+from episodes.fewshot.folds import DataSettings, Fold
 from episodes.fewshot.geometry import Geometry
 from episodes.fewshot.loading import Augmentation, Loader
 from episodes.score import score
@@ -135,21 +135,21 @@ def test_unknown_photographs(tmp_path: Path) -> None:
 
 def test_a_task_needs_no_list_and_no_least_number_of_pixels(tmp_path: Path) -> None:
     settings = DataSettings(f"fss:{folder(tmp_path)}")
-    task = Task(settings)
-    assert (task.novel, task.base) == ((5, 6), (1, 2, 3))
+    fold = Fold(settings)
+    assert (fold.novel, fold.base) == ((5, 6), (1, 2, 3))
     assert settings.least_pixels == 1
     assert DataSettings("pascal:x").least_pixels == 2048
     assert DataSettings("pascal:x", min_pixels=5).least_pixels == 5
-    sampler = task.novel_sampler(task.novel, drawing="list", way=2)
+    sampler = fold.novel_sampler(fold.novel, drawing="list", way=2)
     assert len(sampler.queries.items) == 6
-    episode = Loader(task.source, Geometry(32)).build(sampler.spec(0))
+    episode = Loader(fold.source, Geometry(32)).build(sampler.spec(0))
     assert set(episode.labels(episode.queries()[0]).unique().tolist()) == {0, 1}
-    trained, short = task.training_sampler((), "drop")
+    trained, short = fold.training_sampler((), "drop")
     assert (trained.classes, short) == ((1, 2, 3), {})
     with pytest.raises(InputError, match="has lists of its own: leave out --pairs"):
-        Task(DataSettings(settings.data, pairs="lists"))
+        Fold(DataSettings(settings.data, pairs="lists"))
     with pytest.raises(InputError, match="leave out --folds and --fold-order"):
-        Task(DataSettings(settings.data, folds=5))
+        Fold(DataSettings(settings.data, folds=5))
 
 
 def test_hsnet_scores_every_test_pair_once() -> None:
@@ -176,7 +176,7 @@ def test_more_classes_than_a_byte_holds(tmp_path: Path) -> None:
     assert source.novel_and_base(0)[0] == (297, 298, 299, 300, 301)
     assert 255 not in source.novel_and_base("all")[1]
     loader = Loader(source, Geometry(40, "letterbox"), Augmentation(scale=0.5))
-    episode = loader.build(Task(DataSettings(source.name), source).novel_sampler((297, 301), way=2).spec(0))
+    episode = loader.build(Fold(DataSettings(source.name), source).novel_sampler((297, 301), way=2).spec(0))
     labels = [episode.labels(photograph) for photograph in (*episode.supports(), *episode.queries())]
     assert all(each.dtype == torch.uint8 for each in labels)
     assert [set(each.unique().tolist()) for each in labels[:2]] == [{0, 1, 255}, {0, 2, 255}]

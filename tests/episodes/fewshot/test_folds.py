@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from episodes.errors import InputError
-from episodes.fewshot.folds import DataSettings, Task
+from episodes.fewshot.folds import DataSettings, Fold
 from episodes.fewshot.pairs import pairs_from_areas
 from tests.episodes.fakes import Fake, label_map
 
@@ -20,8 +20,8 @@ MAPS = {
 }
 
 
-def task(source: Fake | None = None, **settings: Any) -> Task:
-    return Task(DataSettings(**{"data": "fake", "min_pixels": 10} | settings), source or Fake(MAPS))
+def fold(source: Fake | None = None, **settings: Any) -> Fold:
+    return Fold(DataSettings(**{"data": "fake", "min_pixels": 10} | settings), source or Fake(MAPS))
 
 
 def without(*ids: str) -> Fake:
@@ -29,45 +29,45 @@ def without(*ids: str) -> Fake:
 
 
 def test_novel_and_base_classes() -> None:
-    assert task().novel == (1, 2)
-    assert task(fold=3).base == (1, 2, 3, 4, 5, 6)
-    assert task(fold=1, fold_order="interleaved").novel == (2, 6)
-    assert task(fold=1, folds=2).novel == (5, 6, 7, 8)
-    assert task().names((8, 1)) == {1: "ant", 8: "hen"}
+    assert fold().novel == (1, 2)
+    assert fold(fold=3).base == (1, 2, 3, 4, 5, 6)
+    assert fold(fold=1, fold_order="interleaved").novel == (2, 6)
+    assert fold(fold=1, folds=2).novel == (5, 6, 7, 8)
+    assert fold().names((8, 1)) == {1: "ant", 8: "hen"}
 
 
 def test_a_fold_that_does_not_exist() -> None:
     with pytest.raises(InputError, match="fold 4 does not exist"):
-        task(fold=4)
+        fold(fold=4)
 
 
 def test_pools_by_pixels() -> None:
-    pools = task().pools("val", (1, 2))
+    pools = fold().pools("val", (1, 2))
     assert pools.queries is pools.supports
     assert pools.queries == pairs_from_areas(Fake(MAPS), "val", "query", (1, 2), 10)
     assert pools.queries.by_class[2] == ("v10", *(f"v2{number}" for number in range(6)))
-    assert len(task(min_pixels=9).pools("val", (1, 2)).queries.items) == 6 + 6 + 6 + 6
-    assert task(min_pixels=51).pools("val", (1, 2)).queries.items == ()
+    assert len(fold(min_pixels=9).pools("val", (1, 2)).queries.items) == 6 + 6 + 6 + 6
+    assert fold(min_pixels=51).pools("val", (1, 2)).queries.items == ()
 
 
 def test_splits_share_no_photograph() -> None:
-    train, val = (task().pools(split, range(1, 9)).queries for split in ("train", "val"))
+    train, val = (fold().pools(split, range(1, 9)).queries for split in ("train", "val"))
     assert {id[0] for id, _ in train.items} == {"t"}
     assert {id[0] for id, _ in val.items} == {"v"}
 
 
 def test_separate_pools_of_supports_and_queries() -> None:
     supports = [id for id in MAPS if id[-1] in "12"]
-    pools = task(Fake(MAPS, supports)).pools("val", (1,))
+    pools = fold(Fake(MAPS, supports)).pools("val", (1,))
     assert pools.supports.items == (("v11", 1), ("v12", 1))
     assert [id for id, _ in pools.queries.items] == ["v10", "v13", "v14", "v15", "v80"]
-    sampler = task(Fake(MAPS, supports)).novel_sampler((1, 2), shot=2)
+    sampler = fold(Fake(MAPS, supports)).novel_sampler((1, 2), shot=2)
     assert {id for index in range(50) for id in sampler.spec(index).supports[0]} == {"v11", "v12", "v21", "v22"}
 
 
 def test_the_record_of_pools() -> None:
     supports = [id for id in MAPS if id[-1] in "12"]
-    pools = task(Fake(MAPS, supports)).pools("val", (1,))
+    pools = fold(Fake(MAPS, supports)).pools("val", (1,))
     assert pools.record() == {
         "rule": "min_pixels=10",
         "sha256": pools.queries.sha256,
@@ -88,7 +88,7 @@ def listed(folder: Path) -> Path:
 
 
 def test_pools_by_lists(tmp_path: Path) -> None:
-    pools = task(pairs=str(listed(tmp_path))).pools("val", (1, 2))
+    pools = fold(pairs=str(listed(tmp_path))).pools("val", (1, 2))
     assert pools.queries.items == tuple((f"v{label}{number}", label) for label in (1, 2) for number in (3, 1, 2))
     assert pools.queries == pools.supports
     assert pools.record()["rule"] == "pair list: val_fold0.txt"
@@ -97,78 +97,78 @@ def test_pools_by_lists(tmp_path: Path) -> None:
 def test_base_training_by_lists_reads_the_other_folds_alone(tmp_path: Path) -> None:
     folder = listed(tmp_path)
     (folder / "train_fold1.txt").unlink()
-    sampler, short = task(pairs=str(folder), fold=1).training_sampler((), "background")
+    sampler, short = fold(pairs=str(folder), fold=1).training_sampler((), "background")
     assert sampler.classes == (1, 2, 5, 6, 7, 8)
     assert short == {}
     assert sampler.queries.rule == "pair list: train_fold0.txt + train_fold2.txt + train_fold3.txt"
 
 
 def test_some_classes_of_a_list(tmp_path: Path) -> None:
-    assert task(pairs=str(listed(tmp_path))).novel_sampler((2,)).classes == (2,)
+    assert fold(pairs=str(listed(tmp_path))).novel_sampler((2,)).classes == (2,)
 
 
 def test_listed_photographs_that_are_missing(tmp_path: Path) -> None:
     folder, source = listed(tmp_path), without("v13")
     with pytest.raises(InputError, match="--allow-missing"):
-        task(source, pairs=str(folder)).novel_sampler((1, 2))
-    pools = task(source, pairs=str(folder), allow_missing=True).pools("val", (1, 2))
+        fold(source, pairs=str(folder)).novel_sampler((1, 2))
+    pools = fold(source, pairs=str(folder), allow_missing=True).pools("val", (1, 2))
     assert pools.record()["missing"] == 1
     assert pools.queries.by_class[1] == ("v11", "v12")
 
 
 def test_lists_are_for_four_folds(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="pair lists are for 4 folds: leave out --pairs, or --folds 2"):
-        task(pairs=str(listed(tmp_path)), folds=2)
+        fold(pairs=str(listed(tmp_path)), folds=2)
 
 
 def test_novel_episodes_show_novel_classes_of_val() -> None:
-    sampler = task().novel_sampler((1, 2), way=2, seed=5)
+    sampler = fold().novel_sampler((1, 2), way=2, seed=5)
     assert (sampler.classes, sampler.role, sampler.way, sampler.seed) == ((1, 2), "novel", 2, 5)
     assert {id[0] for id, _ in sampler.queries.items} == {"v"}
 
 
 def test_a_novel_class_with_too_few_images() -> None:
     with pytest.raises(InputError, match="class bee has 1 support image and needs 2"):
-        task(without("v2")).novel_sampler((1, 2))
+        fold(without("v2")).novel_sampler((1, 2))
 
 
 @pytest.mark.parametrize("role", ["novel_sampler", "validation_sampler"])
 def test_a_class_without_any_pair_is_refused(role: str) -> None:
     """It would be scored as one that nobody found."""
     classes = (1, 2) if role == "novel_sampler" else (3, 4)
-    name = task().source.classes[classes[0] - 1]
+    name = fold().source.classes[classes[0] - 1]
     source = Fake({id: labels for id, labels in MAPS.items() if classes[0] not in labels})
     with pytest.raises(InputError, match=f"class {name} has 0 support images and needs 1: leave it out or add"):
-        getattr(task(source), role)(classes)
-    assert getattr(task(source), role)(classes[1:]).classes == classes[1:]
+        getattr(fold(source), role)(classes)
+    assert getattr(fold(source), role)(classes[1:]).classes == classes[1:]
 
 
 def test_the_number_of_queries_counts_for_what_a_class_needs() -> None:
-    assert task().novel_sampler((1, 2), shot=2, query_count=4)
+    assert fold().novel_sampler((1, 2), shot=2, query_count=4)
     with pytest.raises(InputError, match="class ant has 7 support images and needs 8"):
-        task().novel_sampler((1, 2), shot=2, query_count=6)
+        fold().novel_sampler((1, 2), shot=2, query_count=6)
 
 
 def test_validation_shows_base_classes_of_val() -> None:
-    sampler = task().validation_sampler((3, 4))
+    sampler = fold().validation_sampler((3, 4))
     assert (sampler.classes, sampler.role) == ((3, 4), "base")
     assert {id[0] for id, _ in sampler.queries.items} == {"v"}
 
 
 @pytest.mark.parametrize("novel_pixels", ["background", "ignore", "drop"])
 def test_training_excludes_novel_and_held_back_classes(novel_pixels: Any) -> None:
-    sampler, short = task().training_sampler((5,), novel_pixels, way=2, seed=9)
+    sampler, short = fold().training_sampler((5,), novel_pixels, way=2, seed=9)
     # Every photograph of dog also shows elk, which is held back, and every one of hen shows ant.
     expected = {3, 6, 7} if novel_pixels == "drop" else {3, 4, 6, 7, 8}
     assert set(sampler.classes) == expected
-    assert set(short) == {task().source.classes[label - 1] for label in {3, 4, 6, 7, 8} - expected}
+    assert set(short) == {fold().source.classes[label - 1] for label in {3, 4, 6, 7, 8} - expected}
     assert (sampler.role, sampler.way, sampler.seed) == ("base", 2, 9)
     assert {id[0] for id, _ in sampler.queries.items} == {"t"}
     assert {label for index in range(100) for label in sampler.spec(index).classes} == expected
 
 
 def test_photographs_with_unseen_classes_are_kept_unless_dropped() -> None:
-    kept = [task().training_sampler((), rule)[0] for rule in ("background", "ignore")]
+    kept = [fold().training_sampler((), rule)[0] for rule in ("background", "ignore")]
     assert kept[0] == kept[1]
     ids = {id for id, _ in kept[0].queries.items}
     # t20 shows bee and cat, all of class 8 show hen and ant.
@@ -178,7 +178,7 @@ def test_photographs_with_unseen_classes_are_kept_unless_dropped() -> None:
 
 def test_the_share_of_training_photographs_with_unseen_classes() -> None:
     """Of 36 of cat to hen in train, all 6 of hen show ant, t20 shows bee and cat; all 6 of dog show elk."""
-    whole = task()
+    whole = fold()
     sampler, _ = whole.training_sampler((), "background")
     assert len(sampler.queries.ids) == 37
     assert whole.unseen_share(sampler, ()) == 7 / 37
@@ -191,14 +191,14 @@ def test_the_share_of_training_photographs_with_unseen_classes() -> None:
 
 def test_the_share_counts_supports_and_queries_each_once() -> None:
     supports = [id for id in MAPS if id[-1] in "0123"]
-    split = task(Fake(MAPS, supports))
+    split = fold(Fake(MAPS, supports))
     sampler, _ = split.training_sampler((), "background")
     assert split.unseen_share(sampler, ()) == 7 / 37
 
 
 def test_dropped_photographs_show_not_one_unseen_pixel() -> None:
     source = Fake({id: labels for id, labels in MAPS.items() if not id.startswith("t8")} | {"t8": label_map({8: 50})})
-    sampler, short = task(source).training_sampler((5,), "drop")
+    sampler, short = fold(source).training_sampler((5,), "drop")
     # Dog is left in one photograph, of cat: its own also show elk. Hen is left in one of its own and one of gnu.
     assert sampler.classes == (3, 6, 7, 8)
     assert list(short) == ["dog"]
@@ -210,14 +210,14 @@ def test_dropped_photographs_show_not_one_unseen_pixel() -> None:
 
 def test_dropping_applies_to_both_pools() -> None:
     supports = [id for id in MAPS if id[-1] in "0123"]
-    sampler, _ = task(Fake(MAPS, supports)).training_sampler((), "drop")
+    sampler, _ = fold(Fake(MAPS, supports)).training_sampler((), "drop")
     assert sampler.supports.items != sampler.queries.items
     for id, _ in (*sampler.queries.items, *sampler.supports.items):
         assert not set(Fake(MAPS).classes_in(id)) & {1, 2}
 
 
 def test_classes_without_enough_images_are_left_out_and_reported() -> None:
-    sampler, short = task(without("t6", "t5")).training_sampler((), "background")
+    sampler, short = fold(without("t6", "t5")).training_sampler((), "background")
     assert sampler.classes == (3, 4, 7, 8)
     assert list(short) == ["elk", "fox"]
     assert "class elk has 1 support image and needs 2" in short["elk"]
@@ -225,69 +225,69 @@ def test_classes_without_enough_images_are_left_out_and_reported() -> None:
 
 
 def test_more_shots_leave_out_more() -> None:
-    assert task().training_sampler((), "background", shot=6)[1] == {}
+    assert fold().training_sampler((), "background", shot=6)[1] == {}
     with pytest.raises(InputError, match="1-way episodes need 1 classes: here are 0"):
-        task().training_sampler((), "background", shot=7)
+        fold().training_sampler((), "background", shot=7)
 
 
 def test_more_ways_than_training_classes() -> None:
     with pytest.raises(InputError, match="6-way episodes need 6 classes: here are 5"):
-        task().training_sampler((5,), "background", way=6)
+        fold().training_sampler((5,), "background", way=6)
 
 
 def test_hold_back_none() -> None:
-    assert task().hold_back("none", 1, 0) == ()
+    assert fold().hold_back("none", 1, 0) == ()
 
 
 def test_hold_back_by_name() -> None:
-    assert task().hold_back("gnu, cat,gnu", 1, 0) == (3, 7)
+    assert fold().hold_back("gnu, cat,gnu", 1, 0) == (3, 7)
 
 
 @pytest.mark.parametrize("choice", ["ant", "cat,ant", "whale", "", "cat,", "-1", "1.5"])
 def test_hold_back_what_is_no_base_class(choice: str) -> None:
     with pytest.raises(InputError, match=r"is no base class of fold 0: there are cat, dog, elk, fox, gnu, hen"):
-        task().hold_back(choice, 1, 0)
+        fold().hold_back(choice, 1, 0)
 
 
 def test_hold_back_a_number() -> None:
-    drawn = {seed: task().hold_back("2", 1, seed) for seed in range(20)}
-    assert drawn == {seed: task().hold_back("2", 1, seed) for seed in range(20)}
-    assert all(len(set(classes)) == 2 and set(classes) <= set(task().base) for classes in drawn.values())
+    drawn = {seed: fold().hold_back("2", 1, seed) for seed in range(20)}
+    assert drawn == {seed: fold().hold_back("2", 1, seed) for seed in range(20)}
+    assert all(len(set(classes)) == 2 and set(classes) <= set(fold().base) for classes in drawn.values())
     assert all(list(classes) == sorted(classes) for classes in drawn.values())
     assert len(set(drawn.values())) > 5
 
 
 def test_hold_back_a_number_of_those_with_images_enough() -> None:
     source = without("v3", "v4", "v5")
-    assert task(source).hold_back("2", 1, 0)
-    assert {label for seed in range(30) for label in task(source).hold_back("2", 1, seed)} == {6, 7, 8}
+    assert fold(source).hold_back("2", 1, 0)
+    assert {label for seed in range(30) for label in fold(source).hold_back("2", 1, seed)} == {6, 7, 8}
 
 
 @pytest.mark.parametrize("choice", ["0", "6", "99"])
 def test_hold_back_too_many_or_nothing(choice: str) -> None:
     with pytest.raises(InputError, match=f"cannot hold back {choice} of the 6 base classes .* --hold-back none"):
-        task().hold_back(choice, 1, 0)
+        fold().hold_back(choice, 1, 0)
 
 
 def test_hold_back_a_number_that_is_none() -> None:
     with pytest.raises(InputError, match="is no base class"):
-        task().hold_back("²", 1, 0)
+        fold().hold_back("²", 1, 0)
 
 
 def test_held_back_classes_can_be_validated_on() -> None:
-    held_back = task().hold_back("2", 5, 1)
-    assert task().validation_sampler(held_back, shot=5).classes == held_back
+    held_back = fold().hold_back("2", 5, 1)
+    assert fold().validation_sampler(held_back, shot=5).classes == held_back
 
 
 def test_class_names() -> None:
-    assert task().labels(["bee", "ant", "bee"], (1, 2), "novel class") == (1, 2)
+    assert fold().labels(["bee", "ant", "bee"], (1, 2), "novel class") == (1, 2)
     with pytest.raises(InputError, match="'cat' is no novel class of fold 0: there are ant, bee"):
-        task().labels(["ant", "cat"], (1, 2), "novel class")
+        fold().labels(["ant", "cat"], (1, 2), "novel class")
 
 
 def test_planning_reads_no_photograph() -> None:
     source = Fake(MAPS)
-    planned = task(source)
+    planned = fold(source)
     planned.hold_back("2", 1, 0)
     planned.training_sampler((5,), "drop")[0].spec(3)
     planned.novel_sampler((1, 2)).spec(3)

@@ -13,7 +13,7 @@ from cli.main import main
 from episodes.data.near_duplicates import duplicates
 from episodes.data.source import Array, Split
 from episodes.errors import InputError
-from episodes.fewshot.folds import DataSettings, Task
+from episodes.fewshot.folds import DataSettings, Fold
 from episodes.fewshot.leakage import leakage
 from tests.episodes.fakes import Fake, label_map
 
@@ -46,8 +46,8 @@ class Scenes(Fake):
         return image, np.zeros(image.shape[:2], np.uint8)
 
 
-def task(source: Fake, **settings: object) -> Task:
-    return Task(DataSettings(**{"data": "fake", "min_pixels": 10} | settings), source)
+def fold(source: Fake, **settings: object) -> Fold:
+    return Fold(DataSettings(**{"data": "fake", "min_pixels": 10} | settings), source)
 
 
 def recompressed(image: Array, folder: Path) -> Array:
@@ -56,7 +56,7 @@ def recompressed(image: Array, folder: Path) -> Array:
 
 
 def test_exposure_and_rules_by_hand() -> None:
-    found = leakage(task(Scenes({})))
+    found = leakage(fold(Scenes({})))
     assert (found.images, found.exposed, found.tested) == (21, 3, 6)
     ant, bee = found.classes
     assert (ant.name, ant.images, ant.listed, ant.pixels) == ("ant", 2, 2, 50)
@@ -72,7 +72,7 @@ def test_classes_that_a_rule_leaves_out_are_named() -> None:
     maps = {id: labels for id, labels in MAPS.items() if not id.startswith("t3")}
     source = Scenes({})
     source._maps = maps
-    found = leakage(task(source))
+    found = leakage(fold(source))
     assert [effect.left_out for effect in found.effects] == [(), (), ("cat",)]
 
 
@@ -80,7 +80,7 @@ def test_a_rule_that_leaves_nothing_to_train_on() -> None:
     source = Scenes({})
     source._maps = {id: labels for id, labels in MAPS.items() if not id.startswith("t")}
     source._maps |= {f"t{number}": label_map({3: 50, 1: 30}) for number in range(3)}
-    drop = leakage(task(source)).effects[-1]
+    drop = leakage(fold(source)).effects[-1]
     assert (drop.rule, drop.images, drop.pairs) == ("drop", 0, 0)
     assert drop.left_out == ("cat", "dog", "elk", "fox", "gnu", "hen")
 
@@ -93,7 +93,7 @@ def test_photographs_without_structure_are_no_copies_of_each_other() -> None:
 
 def test_a_copy_under_another_name_is_found(tmp_path: Path) -> None:
     original = scene(sorted(MAPS).index("v10"))
-    found = leakage(task(Scenes({"t30": recompressed(original, tmp_path)})))
+    found = leakage(fold(Scenes({"t30": recompressed(original, tmp_path)})))
     ((first, second, bits),) = found.duplicates
     assert (first, second) == ("t30", "v10")
     assert bits <= 50
@@ -115,12 +115,12 @@ def test_a_photograph_on_both_lists() -> None:
         def ids(self, split: Split, role: Literal["support", "query"] = "query") -> list[str]:
             return [*super().ids(split), *(["tca"] if split == "val" else [])]
 
-    assert leakage(task(Careless({}))).shared == ("tca",)
+    assert leakage(fold(Careless({}))).shared == ("tca",)
 
 
 def test_a_fold_without_novel_classes() -> None:
     with pytest.raises(InputError, match="fold all has no novel classes"):
-        leakage(task(Scenes({}), fold="all"))
+        leakage(fold(Scenes({}), fold="all"))
 
 
 def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import torch
 
 from episodes.errors import InputError
 from episodes.fewshot.episode import Episode, EpisodeSpec
-from episodes.fewshot.folds import DataSettings, Task
+from episodes.fewshot.folds import DataSettings, Fold
 from episodes.fewshot.negatives import Negatives
 from episodes.results.bootstrap import Resampling
 from episodes.results.presence import Sightings, presence
@@ -37,7 +37,7 @@ SPEC = EpisodeSpec(3, (1,), (("v11",),), ("v12",))
 def plan(**settings: Any) -> Plan:
     data = DataSettings("fake", min_pixels=10)
     asked = PlanSettings(data, **{"episodes": 20, "size": 32} | settings)
-    return plans(asked, task=Task(data, Fake(MAPS)))["hsnet"]
+    return plans(asked, fold=Fold(data, Fake(MAPS)))["hsnet"]
 
 
 def record(presences: Sequence[float], shown: bool, query: str = "q", area: int = 0) -> Record:

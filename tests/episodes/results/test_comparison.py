@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from episodes.errors import InputError
-from episodes.fewshot.folds import DataSettings, Task
+from episodes.fewshot.folds import DataSettings, Fold
 from episodes.results.bootstrap import Resampling
 from episodes.results.comparison import compare
 from episodes.results.run import Run
@@ -31,8 +31,8 @@ def write_run(folder: Path, method: Any, **changes: Any) -> Path:
     settings = replace(
         PlanSettings(DataSettings("fake", min_pixels=10), episodes=30, size=32, classes=("ant", "bee")), **changes
     )
-    task = Task(settings.data, source=Fake(maps))
-    (plan,) = plans(settings, task=task).values()
+    fold = Fold(settings.data, source=Fake(maps))
+    (plan,) = plans(settings, fold=fold).values()
     score({plan.rules.name: plan}, method, {}, Output(folder), resampling=QUICK)
     return folder
 

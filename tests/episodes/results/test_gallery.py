@@ -6,11 +6,11 @@ import torch
 from PIL import Image
 
 from episodes.fewshot.episode import EpisodeSpec
-from episodes.fewshot.folds import DataSettings, Task
+from episodes.fewshot.folds import DataSettings, Fold
 from episodes.fewshot.geometry import Geometry
 from episodes.fewshot.loading import Loader
 from episodes.results.gallery import chosen, draw, ranked
-from episodes.scoring.evaluate import shelf_for
+from episodes.scoring.evaluate import cache_for
 from episodes.scoring.metrics import confusion
 from episodes.scoring.records import Record, Records
 from tests.episodes.fakes import Fake, label_map
@@ -24,7 +24,7 @@ class Things(Fake):
 
 
 SOURCE = Things({id: label_map({1: 300, 2: 300}) for id in ("va", "vb", "vc")})
-TASK = Task(DataSettings("fake", min_pixels=1, folds=2), SOURCE)
+TASK = Fold(DataSettings("fake", min_pixels=1, folds=2), SOURCE)
 LOADER = Loader(SOURCE, Geometry(32))
 
 
@@ -66,8 +66,8 @@ def test_pictures_are_named_by_place_episode_and_classes(tmp_path: Path) -> None
         file.parent.mkdir(exist_ok=True)
         file.write_text("old")
     drawn = chosen(ranked(records(0.5, 0.9)), 2, 1)
-    with shelf_for(perfect, 0) as shelf:
-        draw(tmp_path, TASK, LOADER, perfect, shelf, drawn)
+    with cache_for(perfect, 0) as cache:
+        draw(tmp_path, TASK, LOADER, perfect, cache, drawn)
     assert sorted(str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*.png")) == [
         "pictures/001-000000-dog-traffic_light.png",
         "pictures/002-000001-dog-traffic_light.png",

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from episodes.errors import InputError
-from episodes.fewshot.folds import DataSettings, Pools, Task
+from episodes.fewshot.folds import DataSettings, Fold, Pools
 from episodes.results.pictures import draw_manifest
 from episodes.score import score
 from episodes.scoring.manifest import Header, Manifest
@@ -64,11 +64,11 @@ def test_a_manifest_comes_back_and_holds_what_the_protocol_draws(
 
 def test_exactly_those_episodes_are_scored(tmp_path: Path) -> None:
     """A manifest that somebody else wrote, whose episodes no sampler would draw."""
-    task, plan = faked()
+    fold, plan = faked()
     manifest = plan.export()
     odd = replace(manifest, specs=[replace(spec, index=index) for index, spec in enumerate([manifest.specs[3]] * 4)])
     odd.write(tmp_path / "m.jsonl")
-    (again,) = plans(replace(plan.settings, manifest=str(tmp_path / "m.jsonl")), task=task).values()
+    (again,) = plans(replace(plan.settings, manifest=str(tmp_path / "m.jsonl")), fold=fold).values()
     asked = []
     outcome = again.evaluate(lambda episode: asked.append(episode.spec) or perfect(episode))
     assert asked == odd.specs
@@ -76,12 +76,12 @@ def test_exactly_those_episodes_are_scored(tmp_path: Path) -> None:
     assert [row.spec for row in outcome.records.rows] == odd.specs
 
 
-def faked() -> tuple[Task, Plan]:
+def faked() -> tuple[Fold, Plan]:
     maps = {f"v{label}{place}": label_map({label: 300 + place}) for label in (1, 2) for place in range(3)}
     settings = PlanSettings(DataSettings("fake", min_pixels=10), episodes=4, size=32)
-    task = Task(settings.data, source=Fake(maps | {f"t{id}": labels for id, labels in maps.items()}))
-    (plan,) = plans(replace(settings, classes=("ant", "bee")), task=task).values()
-    return task, plan
+    fold = Fold(settings.data, source=Fake(maps | {f"t{id}": labels for id, labels in maps.items()}))
+    (plan,) = plans(replace(settings, classes=("ant", "bee")), fold=fold).values()
+    return fold, plan
 
 
 @pytest.mark.parametrize(
@@ -184,11 +184,11 @@ def test_headers_that_differ_in_nothing() -> None:
 
 
 def test_pictures_of_a_manifest(tmp_path: Path) -> None:
-    task, plan = faked()
-    files = draw_manifest(plan.export(), task.source, 3, tmp_path)
+    fold, plan = faked()
+    files = draw_manifest(plan.export(), fold.source, 3, tmp_path)
     assert [file.name for file in files] == ["000000-ant.png", "000001-ant.png", "000002-ant.png"]
     assert all(file.is_file() for file in files)
-    assert len(draw_manifest(plan.export(), task.source, 9, tmp_path)) == 4
+    assert len(draw_manifest(plan.export(), fold.source, 9, tmp_path)) == 4
 
 
 @pytest.mark.parametrize(
@@ -261,12 +261,12 @@ def test_a_file_that_is_no_text(tmp_path: Path) -> None:
 
 
 def test_pictures_of_a_manifest_of_other_classes(tmp_path: Path) -> None:
-    task, plan = faked()
+    fold, plan = faked()
     manifest = plan.export()
     for classes in ({"1": "unicorn", "2": "bee"}, {"1": "ant", "2": "bee", "99": "unicorn"}):
         other = replace(manifest, header=replace(manifest.header, classes=classes))
         with pytest.raises(InputError, match=r"the manifest calls class .* 'unicorn', and fake"):
-            draw_manifest(other, task.source, 1, tmp_path)
+            draw_manifest(other, fold.source, 1, tmp_path)
 
 
 def test_a_support_may_come_twice_where_the_header_says_so(lists: DataSettings, tmp_path: Path) -> None:
@@ -302,17 +302,17 @@ def test_the_pair_rule_of_a_manifest_is_its_header_s(tmp_path: Path, rule: str) 
     maps = {f"v{place}": label_map({1: 3000 + place, 2: 50}, 60, 60) for place in range(4)}
     maps |= {f"vb{place}": label_map({2: 3000 + place}, 60, 60) for place in range(4)}
     settings = PlanSettings(DataSettings("fake"), "pfenet", episodes=30, classes=("ant", "bee"))
-    task = Task(settings.data, source=Fake(maps))
-    drawn = plans(settings, task=task)["pfenet"].export()
+    fold = Fold(settings.data, source=Fake(maps))
+    drawn = plans(settings, fold=fold)["pfenet"].export()
     assert drawn.header.pairs["rule"] == "min_pixels=2048, queries of any size"
     assert (2,) in {spec.classes for spec in drawn.specs if len(spec.queries[0]) == 2}
     if rule == "min_pixels=2048":
-        sampler = task.novel_sampler((1, 2), drawing="image-list", min_pixels=2048)
+        sampler = fold.novel_sampler((1, 2), drawing="image-list", min_pixels=2048)
         header = replace(drawn.header, pairs=Pools(sampler.supports, sampler.queries).record())
         drawn = Manifest(header, [sampler.spec(index) for index in range(30)])
     drawn.write(tmp_path / "m.jsonl")
     asked = replace(settings, manifest=str(tmp_path / "m.jsonl"), episodes=None, classes=())
-    plan = plans(asked, task=task)["pfenet"]
+    plan = plans(asked, fold=fold)["pfenet"]
     assert plan.export() == drawn
     found = departures(plan.protocol, plan.rules, "fake", "contiguous")
     assert ("pairs: 2048 pixels, not 2048 pixels, queries of any size" in found) == (rule == "min_pixels=2048")

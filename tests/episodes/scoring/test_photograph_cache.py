@@ -13,7 +13,7 @@ from episodes.errors import InputError
 from episodes.fewshot.episode import Episode, EpisodeSpec, Photograph
 from episodes.fewshot.geometry import Geometry
 from episodes.fewshot.loading import Augmentation, Loader
-from episodes.scoring.evaluate import Answer, Evaluation, evaluate, shelf_for
+from episodes.scoring.evaluate import Answer, Evaluation, cache_for, evaluate
 from tests.episodes.fakes import Fake
 from tests.episodes.scored import MAPS, NAMES, RULES, SPECS, Threshold, episodes, matrices, perfect, run
 
@@ -25,7 +25,7 @@ def test_each_photograph_is_prepared_once() -> None:
     assert (found.queries.miou, found.queries.fb_iou) == (1, 1)
 
 
-# On the shelf a photograph takes 4 bytes a pixel for its red, and 1 each for labels, valid pixels and original labels.
+# On the cache a photograph takes 4 bytes a pixel for its red, and 1 each for labels, valid pixels and original labels.
 KEPT = 7 * 1024
 
 
@@ -125,7 +125,7 @@ def counts(found: Evaluation) -> list[list[list[int]]]:
 
 @pytest.mark.parametrize("other", ["source", "geometry", "augmentation", "its own load"])
 def test_equal_ids_are_not_equal_photographs(other: str) -> None:
-    """One shelf serves two evaluations whose photographs have the same ids, and differ otherwise."""
+    """One cache serves two evaluations whose photographs have the same ids, and differ otherwise."""
     colours = {id: np.where(labels == 1, 2, np.where(labels == 2, 1, labels)) for id, labels in MAPS.items()}
     first = Loader(Fake(MAPS), Geometry(32))
     second = {
@@ -140,8 +140,8 @@ def test_equal_ids_are_not_equal_photographs(other: str) -> None:
         return [replace(each, origin=None) for each in made] if other == "its own load" else made
 
     method = Threshold()
-    with shelf_for(method, 1 << 30) as shelf:
-        shared = [evaluate(method, built(loader), RULES, NAMES, shelf=shelf) for loader in (first, second)]
+    with cache_for(method, 1 << 30) as cache:
+        shared = [evaluate(method, built(loader), RULES, NAMES, cache=cache) for loader in (first, second)]
     for loader, found in zip((first, second), shared, strict=True):
         assert counts(found) == counts(evaluate(Threshold(), built(loader), RULES, NAMES))
 
@@ -163,7 +163,7 @@ def test_augmented_photographs_are_loaded_for_each_place() -> None:
 
 def test_a_shelf_serves_one_method() -> None:
     with (
-        shelf_for(Threshold(), 0) as shelf,
-        pytest.raises(ValueError, match="the shelf holds what another method prepared: make one with shelf_for"),
+        cache_for(Threshold(), 0) as cache,
+        pytest.raises(ValueError, match="the cache holds what another method prepared: make one with cache_for"),
     ):
-        evaluate(Threshold(), episodes(), RULES, NAMES, shelf=shelf)
+        evaluate(Threshold(), episodes(), RULES, NAMES, cache=cache)

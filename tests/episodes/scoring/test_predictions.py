@@ -11,7 +11,7 @@ from PIL import Image
 
 from episodes.data.source import Array
 from episodes.errors import InputError
-from episodes.fewshot.folds import DataSettings, Task
+from episodes.fewshot.folds import DataSettings, Fold
 from episodes.score import Output, score_predictions
 from episodes.scoring import plan as plan_module
 from episodes.scoring.plan import Plan, PlanSettings, plans
@@ -25,7 +25,7 @@ SETTINGS = PlanSettings(DataSettings("fake", min_pixels=10), episodes=6, classes
 
 def planned(**changes: Any) -> Plan:
     settings = replace(SETTINGS, **changes)
-    (plan,) = plans(settings, task=Task(settings.data, source=Fake(MAPS))).values()
+    (plan,) = plans(settings, fold=Fold(settings.data, source=Fake(MAPS))).values()
     return plan
 
 
@@ -70,7 +70,7 @@ def test_a_whole_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = planned()
     plan.export().write(tmp_path / "m.jsonl")
     write(plan, tmp_path / "maps")
-    monkeypatch.setattr(plan_module, "Task", lambda settings, **_: Task(settings, source=Fake(MAPS)))
+    monkeypatch.setattr(plan_module, "Fold", lambda settings, **_: Fold(settings, source=Fake(MAPS)))
     settings = PlanSettings(SETTINGS.data, manifest=str(tmp_path / "m.jsonl"))
     done: list[tuple[int, int, float]] = []
     output = Output(tmp_path / "out", worst=1)

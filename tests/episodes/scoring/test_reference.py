@@ -12,7 +12,7 @@ from torch import Tensor
 
 from episodes.data.source import Array
 from episodes.fewshot.episode import Episode
-from episodes.fewshot.folds import DataSettings, Task
+from episodes.fewshot.folds import DataSettings, Fold
 from episodes.fewshot.loading import Loader
 from episodes.score import score
 from episodes.scoring.plan import Plan, PlanSettings, plans
@@ -94,7 +94,7 @@ def data(tmp_path: Path) -> tuple[DataSettings, Photographed]:
 def planned(preset: str, data: tuple[DataSettings, Photographed], folder: Path, **more: Any) -> Plan:
     settings = replace(data[0], pairs=str(folder)) if preset == "hsnet" else data[0]
     asked = PlanSettings(settings, preset, **{"episodes": 8, "seeds": 1} | more)
-    return plans(asked, task=Task(settings, data[1]))[preset]
+    return plans(asked, fold=Fold(settings, data[1]))[preset]
 
 
 def listed(folder: Path) -> list[tuple[str, int]]:

@@ -24,7 +24,7 @@ IQI = QueryInference(rounds=2, foreground=0.4, background=0.4)
 
 
 @pytest.fixture
-def trained(tiny: Tiny, shelf: Any) -> Callable[..., SRPNet]:
+def trained(tiny: Tiny, cache: Any) -> Callable[..., SRPNet]:
     """A network on ImageNet weights whose head is not the first one, and with `trained="all"` its backbone neither."""
 
     def make(trained: Any = "head") -> SRPNet:
@@ -45,12 +45,12 @@ def states_equal(first: SRPNet, second: SRPNet) -> bool:
     )
 
 
-def test_build_takes_named_weights_and_records_their_hash(tiny: Tiny, shelf: Any) -> None:
+def test_build_takes_named_weights_and_records_their_hash(tiny: Tiny, cache: Any) -> None:
     network = build(tiny())
     assert network.config.backbone == "keras-v1"
     assert network.backbone.convention == "v1"
     assert len(network.config.backbone_sha256) == 64
-    assert torch.equal(network.backbone.conv1.weight, shelf.state["conv1.weight"])
+    assert torch.equal(network.backbone.conv1.weight, cache.state["conv1.weight"])
     assert not network.training
     assert build(tiny(backbone="torchvision-v1.5")).backbone.convention == "v1.5"
     with pytest.raises(InputError, match="have hash"):
@@ -60,12 +60,12 @@ def test_build_takes_named_weights_and_records_their_hash(tiny: Tiny, shelf: Any
 @pytest.mark.parametrize("kind", ["head", "all"])
 @pytest.mark.parametrize("write", [SRPNet.write, SRPNet.save_pretrained])
 def test_there_and_back(
-    trained: Any, shelf: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, write: Any
+    trained: Any, cache: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, write: Any
 ) -> None:
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     network = trained(kind)
     write(network, tmp_path / "run")
-    shelf.asked.clear()
+    cache.asked.clear()
     for loaded in (SRPNet.from_pretrained(str(tmp_path / "run")), load_network(tmp_path / "run")):
         assert loaded.config == network.config
         assert loaded.config.trained_on == {"fold": 3, "pairs": {"rule": "x"}}
@@ -73,7 +73,7 @@ def test_there_and_back(
         assert isinstance(loaded.config.stages, tuple)
         assert states_equal(loaded, network)
         assert not loaded.training
-    assert shelf.asked == (["keras-v1"] * 2 if kind == "head" else [])
+    assert cache.asked == (["keras-v1"] * 2 if kind == "head" else [])
 
 
 def test_only_what_was_trained_is_stored(trained: Any, tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_only_what_was_trained_is_stored(trained: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["head", "all"])
-def test_there_and_back_as_a_small_file(trained: Any, shelf: Any, tmp_path: Path, kind: str) -> None:
+def test_there_and_back_as_a_small_file(trained: Any, cache: Any, tmp_path: Path, kind: str) -> None:
     network = trained(kind)
     with torch.no_grad():
         for weights in network.parameters():
@@ -102,7 +102,7 @@ def test_there_and_back_as_a_small_file(trained: Any, shelf: Any, tmp_path: Path
         assert (got - expected).float().norm() <= 0.1 * expected.float().norm(), name
 
 
-def test_a_small_file_on_other_weights_is_an_input_error(trained: Any, shelf: Any, tmp_path: Path) -> None:
+def test_a_small_file_on_other_weights_is_an_input_error(trained: Any, cache: Any, tmp_path: Path) -> None:
     network = trained("all")
     network.write(tmp_path, small=True)
     edit(tmp_path, backbone_sha256="0" * 64)
@@ -124,7 +124,7 @@ def test_files_follow_the_umask(trained: Any, tmp_path: Path) -> None:
     }
 
 
-def test_a_network_without_head_is_stored_by_name_alone(tiny: Tiny, shelf: Any, tmp_path: Path) -> None:
+def test_a_network_without_head_is_stored_by_name_alone(tiny: Tiny, cache: Any, tmp_path: Path) -> None:
     network = build(tiny(width=None))
     network.write(tmp_path)
     assert load_file(tmp_path / "model.safetensors") == {}
@@ -132,7 +132,7 @@ def test_a_network_without_head_is_stored_by_name_alone(tiny: Tiny, shelf: Any, 
 
 
 def test_without_a_checkpoint_the_training_free_network_is_loaded(
-    tiny: Tiny, shelf: Any, monkeypatch: pytest.MonkeyPatch
+    tiny: Tiny, cache: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert checkpoints.TRAINING_FREE.width is None
     monkeypatch.setattr(checkpoints, "TRAINING_FREE", tiny(stages=(3,), width=None))

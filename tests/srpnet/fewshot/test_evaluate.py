@@ -125,7 +125,7 @@ def test_a_result_repeats(checkpoint: str, evaluation: EvalSettings) -> None:
 
 
 def test_the_training_free_network_is_scored_without_a_checkpoint(
-    evaluation: EvalSettings, tiny: Callable[..., NetworkSettings], shelf: Any, monkeypatch: pytest.MonkeyPatch
+    evaluation: EvalSettings, tiny: Callable[..., NetworkSettings], cache: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checkpoints, "TRAINING_FREE", tiny(stages=(3,), width=None))
     content = scored(evaluation)

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from episodes.fewshot.episode import EpisodeSpec
 from episodes.fewshot.geometry import Geometry
 from episodes.fewshot.loading import Loader
-from episodes.scoring.evaluate import Prepares, RestoresSupports, evaluate, shelf_for
+from episodes.scoring.evaluate import Prepares, RestoresSupports, cache_for, evaluate
 from episodes.scoring.metrics import confusion
 from episodes.scoring.protocols import PROTOCOLS
 from srpnet.fewshot.method import ENGINES, PlainMethod, SRPNetMethod, membership
@@ -214,14 +214,14 @@ def test_bfloat16_gives_nearly_the_same_map(network: SRPNet, squares: Callable[.
 def test_what_a_support_teaches_is_kept_for_episodes_that_teach_the_same(
     method: SRPNetMethod, changes: dict[str, Any]
 ) -> None:
-    """Two evaluations on one shelf find what each finds alone, whatever they make of the supports' masks."""
+    """Two evaluations on one cache find what each finds alone, whatever they make of the supports' masks."""
     maps = {f"v{number}": label_map({1: 300 + 40 * number, 2: 200, 255: 100}) for number in range(4)}
     specs = [EpisodeSpec(number, (1,), ((f"v{number}",),), (f"v{(number + 1) % 4}",)) for number in range(4)]
     loader = Loader(Fake(maps), Geometry(64))
     plans = [[each.build(spec) for spec in specs] for each in (loader, replace(loader, **changes))]
     alone = [evaluate(method, plan, PROTOCOLS["hsnet"], {1: "ant"}).records for plan in plans]
-    with shelf_for(method, 1 << 30) as shelf:
-        shared = [evaluate(method, plan, PROTOCOLS["hsnet"], {1: "ant"}, shelf=shelf).records for plan in plans]
+    with cache_for(method, 1 << 30) as cache:
+        shared = [evaluate(method, plan, PROTOCOLS["hsnet"], {1: "ant"}, cache=cache).records for plan in plans]
     counts = [[record.matrix.tolist() for record in records] for records in alone]
     assert [[record.matrix.tolist() for record in records] for records in shared] == counts
     assert counts[0] != counts[1]

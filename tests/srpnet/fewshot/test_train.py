@@ -113,7 +113,7 @@ def test_held_back_classes_choose_the_number_of_steps(
     """The final run trains on all base classes, for the best number of steps on the same learning rates."""
     scores = {2: 0.9 if best == 2 else 0.1, 4: 0.5}
     validated = iter(scores)
-    monkeypatch.setattr("srpnet.fewshot.train._Fold.validator", lambda *_: lambda network: scores[next(validated)])
+    monkeypatch.setattr("srpnet.fewshot.train._Runs.validator", lambda *_: lambda network: scores[next(validated)])
     heard: list[tuple[str, Progress]] = []
     out = run_training(
         training,
@@ -220,7 +220,7 @@ def test_a_file_where_the_folder_should_be_is_noticed_before_the_work(
     training: TrainSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str
 ) -> None:
     (tmp_path / "file").write_text("kept")
-    monkeypatch.setattr("srpnet.fewshot.train.Task", None)
+    monkeypatch.setattr("srpnet.fewshot.train.Fold", None)
     with pytest.raises(InputError, match="file is a file, not a folder: name another --out"):
         run_training(training, tmp_path / out, say=lambda _: None)
 
