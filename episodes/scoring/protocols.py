@@ -162,6 +162,25 @@ NEAREST: Mapping[Nearest, str] = {
     "opencv": "nearest (OpenCV)",
 }
 
+PFENET = Protocol(
+    name="pfenet",
+    source="Tian et al., Prior Guided Feature Enrichment Network for Few-Shot Segmentation, TPAMI 2020",
+    episodes=5000,
+    coco_episodes=20000,
+    seeds=1,
+    split="val",
+    lists=pair_rule(2048, any_size=True),
+    drawing="image-list",
+    geometry=Geometry(473, "letterbox-8", "linear", "opencv"),
+    score_at="original",
+    support_ignore="ignore",
+    vanished="count",
+    absent="zero",
+    coco_order=None,
+    any_size=True,
+    coco_size=641,
+)
+
 PROTOCOLS = {
     protocol.name: protocol
     for protocol in (
@@ -184,41 +203,15 @@ PROTOCOLS = {
             foreground_of="sum",
             crowds="object",
         ),
-        Protocol(
-            name="pfenet",
-            source="Tian et al., Prior Guided Feature Enrichment Network for Few-Shot Segmentation, TPAMI 2020",
-            episodes=5000,
-            coco_episodes=20000,
-            seeds=1,
-            split="val",
-            lists=pair_rule(2048, any_size=True),
-            drawing="image-list",
-            geometry=Geometry(473, "letterbox-8", "linear", "opencv"),
-            score_at="original",
-            support_ignore="ignore",
-            vanished="count",
-            absent="zero",
-            coco_order=None,
-            any_size=True,
-            coco_size=641,
-        ),
-        Protocol(
+        PFENET,
+        replace(
+            PFENET,
             name="bam",
             source="Lang et al., Learning What Not to Segment: A New Perspective on Few-Shot Segmentation, CVPR 2022",
             episodes=1000,
             coco_episodes=1000,
             seeds=5,
-            split="val",
-            lists=pair_rule(2048, any_size=True),
-            drawing="image-list",
-            geometry=Geometry(473, "letterbox-8", "linear", "opencv"),
-            score_at="original",
-            support_ignore="ignore",
-            vanished="count",
-            absent="zero",
             coco_order="interleaved",
-            any_size=True,
-            coco_size=641,
         ),
         Protocol(
             name="hsnet",
