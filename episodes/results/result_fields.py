@@ -23,8 +23,7 @@ def check_fields(content: Any) -> None:
     for figures in (content["per_class"], content["intervals"]["per_class"]):
         if figures.keys() != set(names):
             raise ValueError("per_class is not of the classes")
-    if "negatives" in content:
-        _check(NEGATIVES, content["negatives"], "negatives.")
+    _check({name: test for name, test in OPTIONAL.items() if name in content}, content, "")
 
 
 def _check(fields: Fields, content: Any, where: str) -> None:
@@ -119,3 +118,5 @@ NEGATIVES: Fields = {
     **dict.fromkeys(PRESENCE, _fraction),
     "intervals": dict.fromkeys(PRESENCE, _interval),
 }
+OPTIONAL: Fields = {"negatives": NEGATIVES, "data_notes": _texts, "not_drawn": _texts, "note": _text, "files": _table}
+"""Those that not every run has."""
