@@ -335,6 +335,11 @@ def plans(settings: PlanSettings, on_progress: OnProgress = silent, fold: Fold |
     """
     manifest = None if settings.manifest is None else Manifest.read(Path(settings.manifest))
     if manifest is not None:
+        kind = settings.data.data.partition(":")[0]
+        if manifest.header.source != kind:  # before classes of other data are looked for
+            raise InputError(
+                f"{settings.manifest} is of other episodes: here is source {kind}, not {manifest.header.source}"
+            )
         settings = settings.with_manifest(manifest.header)
     chosen = protocols(settings.protocol)
     fold = fold or Fold(settings.data, on_progress=on_progress)
