@@ -37,7 +37,8 @@ def export(ctx: click.Context, /, out: Path, **flags: Any) -> None:
     announce_data(ctx, flags["data"])
     from episodes.errors import InputError
     from episodes.fewshot.folds import DataSettings
-    from episodes.scoring.plan import PlanSettings, plans
+    from episodes.scoring.plan import plans
+    from episodes.scoring.plan_settings import PlanSettings
 
     flags |= {"classes": names_in(flags["classes"])}
     settings = pick(PlanSettings, flags, data=pick(DataSettings, flags))

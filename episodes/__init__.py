@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from episodes.scoring.evaluate import Evaluation, Method, evaluate
     from episodes.scoring.manifest import Header, Manifest
     from episodes.scoring.metrics import Score, confusion
-    from episodes.scoring.plan import Outcome, Plan, PlanSettings, plans
+    from episodes.scoring.plan import Outcome, Plan, plans
+    from episodes.scoring.plan_settings import PlanSettings
     from episodes.scoring.predictions import Predictions
     from episodes.scoring.protocols import PROTOCOLS, Protocol, protocols
     from episodes.scoring.records import Record, Records

@@ -15,7 +15,8 @@ from episodes.results.result import result
 from episodes.results.run import write_run
 from episodes.scoring.evaluate import Method, Prepares, PreparesMany, cache_for
 from episodes.scoring.metrics import Absent
-from episodes.scoring.plan import Plan, PlanSettings, plans
+from episodes.scoring.plan import Plan, plans
+from episodes.scoring.plan_settings import PlanSettings
 from episodes.scoring.predictions import Predictions
 from episodes.scoring.progress import bar
 from episodes.scoring.protocols import departures

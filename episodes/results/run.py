@@ -162,8 +162,8 @@ def _rules(fields: Mapping[str, Any]) -> Protocol:
 
 def _hashes(content: Mapping[str, Any]) -> dict[str, str]:
     """File -> hash of those that a result names; runs before there were hashes name none."""
-    named = content.get("files")
-    return {name: named[name] for name in (COUNTS, NEGATIVES) if name in named} if isinstance(named, dict) else {}
+    named = content.get("files", {})
+    return {name: named[name] for name in (COUNTS, NEGATIVES) if name in named}
 
 
 def _sha256(file: Path) -> str:

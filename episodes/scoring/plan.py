@@ -8,126 +8,26 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from torch import Tensor
 
-from episodes.checks import LARGEST_SEED, check_number, check_type, check_whole
 from episodes.data.source import Crowded, OnProgress, silent
 from episodes.distributed import ALONE, World
 from episodes.errors import InputError
 from episodes.fewshot.episode import Episode, EpisodeSpec
-from episodes.fewshot.folds import DataSettings, Fold
-from episodes.fewshot.geometry import Geometry
+from episodes.fewshot.folds import Fold
 from episodes.fewshot.hsnet_episodes import PUBLISHED
 from episodes.fewshot.loading import Loader
 from episodes.fewshot.negatives import Negatives
 from episodes.fewshot.pairs import ANY_SIZE
-from episodes.fewshot.sampler import Drawing, Sampler
-from episodes.fewshot.weak_supports import Annotation, check
+from episodes.fewshot.sampler import Sampler
 from episodes.scoring.evaluate import Evaluation, Method, cache_for, evaluate
 from episodes.scoring.manifest import Header, Manifest
 from episodes.scoring.photograph_cache import PhotographCache
-from episodes.scoring.protocols import Protocol, pair_rule, protocols
+from episodes.scoring.plan_settings import PlanSettings
+from episodes.scoring.protocols import Protocol, protocols
 from episodes.scoring.records import Records
-
-MOST_DRAWN = 1_000_000
-"""Episodes of a run. Published protocols draw up to 20,000."""
-
-
-def check_episodes(settings: object) -> None:
-    """`InputError` unless `way`, `shot`, `query_count` and `seed` are in their ranges, see `PlanSettings`."""
-    check_whole(settings, 1, 1000, "way", "shot", "query_count")
-    check_whole(settings, 0, LARGEST_SEED, "seed")
-
-
-@dataclass(frozen=True)
-class PlanSettings:
-    """Which episodes are scored, and by which rules.
-
-    Attributes:
-        data: Source and fold.
-        protocol: Names of `PROTOCOLS` with commas between, or `all`; the next five change single choices of them.
-        episodes: How many for each seed, up to a million, instead of the protocol's number.
-        seeds: How many runs, up to 1000, instead of the protocol's number.
-        drawing: How they are drawn, instead of the protocol's way, see `Sampler`.
-        size: Side of the square, instead of the protocol's.
-        original_size: Compare label maps at the photographs' own sizes.
-        classes: Novel classes to test, by name; none means all of the fold.
-        way, shot, query_count: Of the episodes, each from 1 to 1000.
-        seed: Of the episodes of the first run, from 0 to 2^62; each further one takes the next.
-        manifest: File with the episodes to score. It fixes the fold, its classes, the protocol and the episodes.
-        support: What is given of the supports: `mask`, `box`, `scribble` or `points`, see `weakened`.
-        negatives: How many episodes to add whose queries do not show the class, as a share of the others, in [0, 1]. No
-            IoU counts them, see `Presence`.
-
-    Raises:
-        InputError: if there is nothing to score, or a number is out of its range.
-    """
-
-    data: DataSettings = DataSettings()
-    protocol: str = "hsnet"
-    episodes: int | None = None
-    seeds: int | None = None
-    drawing: Drawing | None = None
-    size: int | None = None
-    original_size: bool = False
-    classes: tuple[str, ...] = ()
-    way: int = 1
-    shot: int = 1
-    query_count: int = 1
-    seed: int = 0
-    manifest: str | None = None
-    support: Annotation = "mask"
-    negatives: float = 0.0
-
-    def __post_init__(self) -> None:
-        check(self.support)
-        for name, count in (("episodes", self.episodes), ("seeds", self.seeds)):
-            if count is not None and count < 1:
-                raise InputError(f"cannot score {count} {name}: at least 1")
-        if self.episodes is not None:
-            check_whole(self, 1, MOST_DRAWN, "episodes")
-        if self.seeds is not None:
-            check_whole(self, 1, 1000, "seeds")
-        if self.size is not None:
-            Geometry(self.size)
-        check_episodes(self)
-        check_type(self, bool, "original_size")
-        check_number(self, 0, 1, "negatives")
-
-    def rules(self, protocol: Protocol) -> Protocol:
-        """A protocol with the choices that are changed here."""
-        rules = protocol.on(self.data.data)
-        if self.size is not None:
-            rules = rules.resized(self.size)
-        pixels = rules.min_pixels if self.data.min_pixels is None else self.data.min_pixels
-        listed = self.data.pairs is not None
-        return replace(
-            rules.counting(rules.episodes if self.episodes is None else self.episodes),
-            seeds=rules.seeds if self.seeds is None else self.seeds,
-            score_at="original" if self.original_size else rules.score_at,
-            lists=rules.lists if self.data.every_pair else pair_rule(None if listed else pixels, rules.any_size),
-            min_pixels=1 if self.data.every_pair else pixels,
-            drawing=self.drawing or rules.drawing,
-        )
-
-    def with_manifest(self, header: Header) -> Self:
-        """The settings that the episodes of a manifest were drawn with."""
-        data = replace(self.data, fold=header.fold, folds=header.folds, fold_order=header.fold_order)
-        return replace(
-            self,
-            data=data,
-            protocol=header.protocol,
-            episodes=header.episodes,
-            seeds=header.seeds,
-            drawing=header.drawing,
-            classes=tuple(header.classes.values()),
-            way=header.way,
-            shot=header.shot,
-            query_count=header.queries,
-            seed=header.seed,
-        )
 
 
 @dataclass(frozen=True)

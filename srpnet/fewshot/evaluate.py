@@ -10,7 +10,8 @@ from episodes.errors import InputError
 from episodes.files import check_folder
 from episodes.results.bootstrap import Resampling
 from episodes.score import NOTHING_KEPT, Output, score
-from episodes.scoring.plan import Plan, PlanSettings, plans
+from episodes.scoring.plan import Plan, plans
+from episodes.scoring.plan_settings import PlanSettings
 from episodes.scoring.workload import OnEpisode
 from srpnet.fewshot.checkpoint import load_network
 from srpnet.fewshot.method import ENGINES, Engine

@@ -18,7 +18,7 @@ from episodes.fewshot.sampler import Drawing
 from episodes.files import check_folder, clear_parts, write_json
 from episodes.results.result import STICKERS_NOTE
 from episodes.scoring.evaluate import evaluate
-from episodes.scoring.plan import MOST_DRAWN, check_episodes
+from episodes.scoring.plan_settings import MOST_DRAWN, check_episodes
 from episodes.scoring.protocols import PROTOCOLS
 from srpnet.fewshot.batches import Indexed, shares
 from srpnet.fewshot.method import SRPNetMethod

@@ -6,7 +6,8 @@ from rich.console import Console
 
 from episodes.fewshot.folds import DataSettings, Fold
 from episodes.score import score
-from episodes.scoring.plan import PlanSettings, plans
+from episodes.scoring.plan import plans
+from episodes.scoring.plan_settings import PlanSettings
 from episodes.scoring.progress import bar
 from tests.episodes.fakes import Fake
 from tests.episodes.scored import MAPS, perfect

@@ -11,7 +11,8 @@ from episodes.fewshot.episode import EpisodeSpec, Photograph
 from episodes.fewshot.folds import DataSettings, Fold
 from episodes.fewshot.geometry import Geometry
 from episodes.score import Output, score
-from episodes.scoring.plan import PlanSettings, plans
+from episodes.scoring.plan import plans
+from episodes.scoring.plan_settings import PlanSettings
 from episodes.scoring.workload import PREPARING, Workload
 from tests.episodes.fakes import Fake, label_map
 from tests.episodes.scored import Threshold

@@ -16,7 +16,8 @@ from episodes.fewshot.folds import DataSettings, Fold
 from episodes.fewshot.geometry import Geometry
 from episodes.fewshot.loading import Augmentation, Loader
 from episodes.score import score
-from episodes.scoring.plan import PlanSettings, plans
+from episodes.scoring.plan import plans
+from episodes.scoring.plan_settings import PlanSettings
 from episodes.scoring.protocols import PROTOCOLS
 from tests.episodes.scored import perfect
 

@@ -12,7 +12,8 @@ from episodes.fewshot.episode import EpisodeSpec
 from episodes.fewshot.folds import DataSettings
 from episodes.fewshot.hsnet_episodes import PUBLISHED
 from episodes.scoring.manifest import Manifest
-from episodes.scoring.plan import Plan, PlanSettings, plans
+from episodes.scoring.plan import Plan, plans
+from episodes.scoring.plan_settings import PlanSettings
 from tests.episodes.fewshot.test_sampler import TINY, sampler
 
 IDS = [f"2007_{number:06d}" for number in range(60)]

@@ -19,7 +19,8 @@ from episodes.results.presence import Sightings, presence
 from episodes.score import Output, score
 from episodes.scoring.evaluate import Answer
 from episodes.scoring.metrics import confusion
-from episodes.scoring.plan import Plan, PlanSettings, plans
+from episodes.scoring.plan import Plan, plans
+from episodes.scoring.plan_settings import PlanSettings
 from episodes.scoring.records import Record, Records
 from tests.episodes.fakes import Fake, label_map
 from tests.episodes.scored import perfect

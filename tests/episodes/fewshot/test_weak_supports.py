@@ -12,7 +12,7 @@ from episodes.fewshot.episode import EpisodeSpec
 from episodes.fewshot.geometry import Geometry
 from episodes.fewshot.loading import Loader
 from episodes.fewshot.weak_supports import POINTS, Annotation, weakened
-from episodes.scoring.plan import PlanSettings
+from episodes.scoring.plan_settings import PlanSettings
 from tests.episodes.fakes import Fake
 from tests.episodes.scored import MAPS, episodes
 

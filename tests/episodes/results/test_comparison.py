@@ -13,7 +13,8 @@ from episodes.results.bootstrap import Resampling
 from episodes.results.comparison import compare
 from episodes.results.run import Run
 from episodes.score import Output, score
-from episodes.scoring.plan import PlanSettings, plans
+from episodes.scoring.plan import plans
+from episodes.scoring.plan_settings import PlanSettings
 from episodes.scoring.records import COUNTS
 from tests.episodes.fakes import Fake, label_map
 from tests.episodes.scored import background, perfect

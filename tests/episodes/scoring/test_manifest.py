@@ -13,7 +13,8 @@ from episodes.fewshot.folds import DataSettings, Fold, Pools
 from episodes.results.pictures import draw_manifest
 from episodes.score import score
 from episodes.scoring.manifest import Header, Manifest
-from episodes.scoring.plan import Plan, PlanSettings, plans
+from episodes.scoring.plan import Plan, plans
+from episodes.scoring.plan_settings import PlanSettings
 from episodes.scoring.protocols import PROTOCOLS, departures
 from tests.episodes.fakes import Fake, label_map, painted
 from tests.episodes.scored import perfect

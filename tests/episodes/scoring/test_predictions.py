@@ -14,7 +14,8 @@ from episodes.errors import InputError
 from episodes.fewshot.folds import DataSettings, Fold
 from episodes.score import Output, score_predictions
 from episodes.scoring import plan as plan_module
-from episodes.scoring.plan import Plan, PlanSettings, plans
+from episodes.scoring.plan import Plan, plans
+from episodes.scoring.plan_settings import PlanSettings
 from episodes.scoring.predictions import Predictions
 from episodes.scoring.protocols import PROTOCOLS
 from tests.episodes.fakes import Fake, label_map

@@ -15,7 +15,8 @@ from episodes.fewshot.episode import Episode
 from episodes.fewshot.folds import DataSettings, Fold
 from episodes.fewshot.loading import Loader
 from episodes.score import score
-from episodes.scoring.plan import Plan, PlanSettings, plans
+from episodes.scoring.plan import Plan, plans
+from episodes.scoring.plan_settings import PlanSettings
 from episodes.scoring.protocols import PROTOCOLS
 from tests.episodes import reference
 from tests.episodes.fakes import Fake
