@@ -12,12 +12,12 @@ import click
 from rich.console import Console
 
 from cli.options import BadInput, checkpoint_option, config_option, runtime_options
-from cli.photographs import Listing, Photograph, list_photographs, name_outputs
 from cli.progress import Bars, waiting
 from episodes.files import locked
 from episodes.names import for_terminal
 from srpnet.apps.found_table import ABSENT, NOTHING, FoundTable, Row
 from srpnet.apps.output_names import mask_path
+from srpnet.apps.photographs import Listing, Photograph, list_photographs, name_outputs
 
 if TYPE_CHECKING:
     from srpnet.apps.segmenter import Segmenter

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from cli.options import BadInput
 from episodes.errors import InputError
 from episodes.files import check_folder
 from srpnet.apps.output_names import alike, check_outputs, is_output, mask_path, output_names, overlay_path
@@ -72,11 +71,11 @@ def list_photographs(queries: Sequence[Path], recursive: bool, out: Path, masks:
         masks: Of the examples.
 
     Raises:
-        BadInput: if a query does not exist.
+        InputError: if a query does not exist.
     """
     for query in queries:
         if not os.path.lexists(query):
-            raise BadInput(f"there is no photograph or folder {query}")
+            raise InputError(f"there is no photograph or folder {query}")
     listing, suffixes, seen = Listing(), picture_suffixes(), set[Path]()
     skipped = {_real(out): "the output folder", **{mask.resolve(): "the mask of an example" for mask in masks}}
     for query in queries:
@@ -106,10 +105,10 @@ def name_outputs(listing: Listing, out: Path, supports: Iterable[Path]) -> None:
         supports: Photographs and masks of the examples.
 
     Raises:
-        BadInput: if outputs would go to a folder that holds photographs or masks, or something stands in their way.
+        InputError: if outputs would go to a folder that holds photographs or masks, or something stands in their way.
     """
     if out.is_symlink() and not out.exists():
-        raise BadInput(f"{out} is a link to nothing: name another --out")
+        raise InputError(f"{out} is a link to nothing: name another --out")
     check_folder(out)
     names = output_names(
         [(photograph.folder, photograph.path.relative_to(photograph.folder)) for photograph in listing.photographs]
@@ -119,7 +118,7 @@ def name_outputs(listing: Listing, out: Path, supports: Iterable[Path]) -> None:
     for photograph, name in zip(listing.photographs, names, strict=True):
         folder = mask_path(out, name).parent
         if folder.resolve() in inputs:
-            raise BadInput(
+            raise InputError(
                 f"{folder} holds your own photographs or masks, which could be overwritten: name another --out"
             )
         try:
