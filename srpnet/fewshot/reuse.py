@@ -11,6 +11,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -29,6 +30,8 @@ from srpnet.nn.device import Runtime
 Reuse = Literal["auto", "none", "memory", "disk"]
 FEATURES = ".features-"
 """How the folder with the file of features begins, as long as it has a name."""
+CONTAINER_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+"""Where Linux says how much memory a container may take, by version 2 and 1 of its control groups."""
 AUTO_SHARE = 0.4
 """Of the machine's memory, what `auto` takes at most."""
 
@@ -194,9 +197,13 @@ def obstacle(network: NetworkSettings, augmentation: Augmentation) -> str | None
     return None
 
 
-def machine_memory() -> int:
-    """Bytes of the machine's memory; 8 GB where the system does not say."""
+def machine_memory(limits: Sequence[Path] = CONTAINER_LIMITS) -> int:
+    """Bytes of memory that this process may take: the machine's, or its container's; 8 GB where nobody says."""
     try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):  # Windows has no sysconf
-        return 8 << 30
+        memory = 8 << 30
+    for file in limits:
+        with suppress(OSError, ValueError):  # it is not there, or says "max"
+            memory = min(memory, int(file.read_text()))
+    return memory

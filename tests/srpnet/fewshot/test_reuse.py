@@ -15,7 +15,7 @@ from episodes.fewshot.pairs import Pairs
 from episodes.fewshot.sampler import Sampler
 from srpnet.fewshot.batches import EpisodeTensors
 from srpnet.fewshot.network import SRPNet
-from srpnet.fewshot.reuse import Reuse, ReusedEpisodes
+from srpnet.fewshot.reuse import Reuse, ReusedEpisodes, machine_memory
 from srpnet.fewshot.settings import NetworkSettings
 from srpnet.fewshot.train import TrainSettings
 from srpnet.nn.device import Runtime
@@ -122,3 +122,11 @@ def test_what_it_cannot_serve_is_refused(change: dict[str, Any], complaint: str)
     replace(TrainSettings(), **{name: value for name, value in change.items() if name != "reuse_features"})
     with pytest.raises(InputError, match=complaint):
         TrainSettings(**{"reuse_features": "memory"} | change)
+
+
+def test_a_container_has_less_memory_than_its_machine(tmp_path: Path) -> None:
+    whole, unlimited, limited = machine_memory(()), tmp_path / "unlimited", tmp_path / "limited"
+    unlimited.write_text("max\n")
+    limited.write_text("123456\n")
+    assert machine_memory((unlimited, tmp_path / "absent")) == whole
+    assert machine_memory((unlimited, limited)) == 123456 < whole
