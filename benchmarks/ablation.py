@@ -150,7 +150,7 @@ class StoredMethod(SRPNetMethod):
         self.workload = workload
 
     @torch.inference_mode()
-    def prepare_many(self, photographs: Sequence[Photograph]) -> list[Encoded]:
+    def prepare(self, photographs: Sequence[Photograph]) -> list[Encoded]:
         """The final feature map of each."""
         encoded = []
         for photograph in photographs:

@@ -41,10 +41,10 @@ class Remembering(SRPNetMethod):
         super().__init__(network, runtime("auto", "auto"))
         self.memory, self.hide = memory, hide
 
-    def prepare_many(self, photographs: Sequence[Photograph]) -> list[Encoded]:
+    def prepare(self, photographs: Sequence[Photograph]) -> list[Encoded]:
         """Features that were computed before, or now."""
         new = [photograph for photograph in photographs if photograph.id not in self.memory]
-        self.memory |= zip([photograph.id for photograph in new], super().prepare_many(new), strict=True)
+        self.memory |= zip([photograph.id for photograph in new], super().prepare(new), strict=True)
         return [self.memory[photograph.id] for photograph in photographs]
 
     def _prototypes(self, episode: Episode, supports: Sequence[tuple[Photograph, Encoded]]) -> Tensor:

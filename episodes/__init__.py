@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from episodes.results.comparison import Difference, compare
     from episodes.results.run import Run
     from episodes.score import Output, score
-    from episodes.scoring.evaluate import Evaluation, Method, evaluate
+    from episodes.scoring.evaluate import Evaluation, evaluate
     from episodes.scoring.manifest import Header, Manifest
+    from episodes.scoring.methods import BaseMethod, Method
     from episodes.scoring.metrics import Score, confusion
     from episodes.scoring.plan import Outcome, Plan, plans
     from episodes.scoring.plan_settings import PlanSettings
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = [
     "PROTOCOLS",
     "Augmentation",
+    "BaseMethod",
     "DataSettings",
     "Difference",
     "Episode",

@@ -13,7 +13,8 @@ from episodes.results.bootstrap import Resampling
 from episodes.results.gallery import chosen, draw, ranked
 from episodes.results.result import result
 from episodes.results.run import write_run
-from episodes.scoring.evaluate import Method, Prepares, PreparesMany, cache_for
+from episodes.scoring.evaluate import cache_for
+from episodes.scoring.methods import Method, offers
 from episodes.scoring.metrics import Absent
 from episodes.scoring.plan import Plan, plans
 from episodes.scoring.plan_settings import PlanSettings
@@ -81,7 +82,7 @@ def score(
     contents: dict[str, dict[str, Any]] = {}
     every = sum(plan.count for plan in plans.values())
     ordered = sorted(plans.items(), key=lambda item: str(item[1].rules.geometry))
-    workload = Workload((plan for _, plan in ordered), isinstance(method, Prepares | PreparesMany))
+    workload = Workload((plan for _, plan in ordered), offers(method, "prepare"))
 
     folders: dict[str, Path] = {}
     if output.folder is not None:

@@ -15,7 +15,8 @@ from episodes.files import atomic_write, clear_parts
 from episodes.names import for_path
 from episodes.results.pictures import panel
 from episodes.results.result import STICKERS_NOTE
-from episodes.scoring.evaluate import Method, answered
+from episodes.scoring.evaluate import answered
+from episodes.scoring.methods import Method
 from episodes.scoring.metrics import Score
 from episodes.scoring.photograph_cache import PhotographCache
 from episodes.scoring.records import Records
@@ -71,7 +72,7 @@ def draw(
     for name, episodes in drawn.items():
         built = [loader.build(each.spec) for each in episodes]
         answers = answered(method, built, cache)
-        for place, (each, (episode, answer)) in enumerate(zip(episodes, answers, strict=True), start=1):
+        for place, (each, (episode, _, answer)) in enumerate(zip(episodes, answers, strict=True), start=1):
             names = [fold.source.classes[label - 1] for label in each.spec.classes]
             file = f"{place:03d}-{each.spec.index:06d}-{for_path('-'.join(names))}.png"
             with atomic_write(folder / name / file) as temporary:

@@ -22,8 +22,9 @@ from episodes.fewshot.loading import Loader
 from episodes.fewshot.negatives import Negatives
 from episodes.fewshot.pairs import ANY_SIZE
 from episodes.fewshot.sampler import Sampler
-from episodes.scoring.evaluate import Evaluation, Method, cache_for, evaluate
+from episodes.scoring.evaluate import Evaluation, cache_for, evaluate
 from episodes.scoring.manifest import Header, Manifest
+from episodes.scoring.methods import Method
 from episodes.scoring.photograph_cache import PhotographCache
 from episodes.scoring.plan_settings import PlanSettings
 from episodes.scoring.protocols import Protocol, protocols

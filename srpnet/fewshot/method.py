@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from episodes.fewshot.episode import Episode, Photograph
-from episodes.scoring.evaluate import Answer
+from episodes.scoring.methods import Answer, BaseMethod
 from episodes.scoring.photograph_cache import TOGETHER, chunks
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.presence import Recogniser, examples
@@ -68,7 +68,7 @@ class Segmented(NamedTuple):
     presence: Sequence[float] = ()
 
 
-class SRPNetMethod:
+class SRPNetMethod(BaseMethod):
     """A network in evaluation mode behind the interface of `episodes.evaluate`.
 
     Args:
@@ -86,13 +86,9 @@ class SRPNetMethod:
         self.iqi = iqi or network.config.iqi
         self.recogniser = Recogniser(network, runtime.device) if presence else None
 
-    def prepare(self, photograph: Photograph) -> Encoded:
-        """The final feature map of a photograph."""
-        return self.prepare_many([photograph])[0]
-
     @torch.inference_mode()
-    def prepare_many(self, photographs: Sequence[Photograph]) -> list[Encoded]:
-        """The same for several, those of one size encoded together."""
+    def prepare(self, photographs: Sequence[Photograph]) -> list[Encoded]:
+        """The final feature map of each photograph, those of one size encoded together."""
         encoded: dict[int, Encoded] = {}
         for same in alike(range(len(photographs)), lambda place: photographs[place].image.shape):
             images_B3HW = torch.stack([photographs[place].image for place in same])
@@ -108,19 +104,19 @@ class SRPNetMethod:
 
     def __call__(self, episode: Episode) -> Sequence[Tensor]:
         """Segment the queries: a uint8 label map for each, of the size of `episode.truth`."""
-        return self.answer_many([episode])[0].queries
+        return self.answer([episode])[0].queries
 
     def restore_supports(self, episode: Episode) -> Sequence[Tensor]:
         """Segment the supports by their own prototypes, without query inference: (S) label maps at input size."""
-        return self.answer_many([episode])[0].supports
+        return self.answer([episode])[0].supports
 
     @torch.inference_mode()
-    def answer_many(self, episodes: Sequence[Episode]) -> list[Answer]:
+    def answer(self, episodes: Sequence[Episode]) -> list[Answer]:
         """Both, for several episodes."""
         parts: list[Part] = []
         for episode in episodes:
             asked, shown = (
-                [(photograph, photograph.prepared or self.prepare(photograph)) for photograph in photographs]
+                [(photograph, photograph.prepared or self.prepare([photograph])[0]) for photograph in photographs]
                 for photographs in (episode.queries(), episode.supports())
             )
             prototypes_PC = self._prototypes(episode, shown)
@@ -184,7 +180,7 @@ def examples_of(
     return examples(torch.cat(shown), membership(episode).to(shown[0].device))
 
 
-class PlainMethod:
+class PlainMethod(BaseMethod):
     """The reference for `SRPNetMethod`, which equals it up to rounding, in the way of published code.
 
     Each episode encodes all its photographs, and upsamples the logits of all classes. Arguments as there.
@@ -206,7 +202,7 @@ class PlainMethod:
         """Segment the supports by their own prototypes, without query inference: (S) label maps at input size."""
         return self._answer(episode).supports
 
-    def answer_many(self, episodes: Sequence[Episode]) -> list[Answer]:
+    def answer(self, episodes: Sequence[Episode]) -> list[Answer]:
         """Both, for several episodes, one after the other."""
         return [self._answer(episode) for episode in episodes]
 

@@ -10,6 +10,7 @@ from episodes.fewshot.episode import Episode, EpisodeSpec, Photograph
 from episodes.fewshot.geometry import Geometry
 from episodes.fewshot.loading import Loader
 from episodes.scoring.evaluate import Evaluation, evaluate
+from episodes.scoring.methods import BaseMethod
 from episodes.scoring.protocols import PROTOCOLS
 from tests.episodes.fakes import Fake, label_map
 
@@ -56,17 +57,17 @@ def background(episode: Episode) -> list[Tensor]:
     return [torch.zeros_like(truth) for truth in perfect(episode)]
 
 
-class Threshold:
+class Threshold(BaseMethod):
     """Calls a pixel foreground if its red is as in the first support's class; counts what it prepares."""
 
     def __init__(self, wrap: type | None = None) -> None:
         self.prepared: list[str] = []
         self.wrap = wrap
 
-    def prepare(self, photograph: Photograph) -> Any:
-        self.prepared.append(photograph.id)
-        red = photograph.image[0].clone()
-        return red if self.wrap is None else self.wrap([red])
+    def prepare(self, photographs: Sequence[Photograph]) -> list[Any]:
+        self.prepared += [photograph.id for photograph in photographs]
+        reds = [photograph.image[0].clone() for photograph in photographs]
+        return reds if self.wrap is None else [self.wrap([red]) for red in reds]
 
     def _red(self, photograph: Photograph) -> Tensor:
         red: Tensor = photograph.prepared if self.wrap is None else photograph.prepared[0]

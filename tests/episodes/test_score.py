@@ -1,5 +1,6 @@
 """Scoring by several protocols: photographs are prepared once where the geometry is the same."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,10 +30,10 @@ SETTINGS = PlanSettings(DataSettings("fake", min_pixels=10), episodes=8, classes
 class Counting(Threshold):
     """Notes what it prepares, and at what size."""
 
-    def prepare(self, photograph: Photograph) -> Any:
-        found = super().prepare(photograph)
-        self.prepared[-1] = f"{photograph.id} {photograph.image.shape[-1]}"
-        return found
+    def prepare(self, photographs: Sequence[Photograph]) -> list[Any]:
+        reds = super().prepare(photographs)
+        self.prepared[-len(reds) :] = [f"{photograph.id} {photograph.image.shape[-1]}" for photograph in photographs]
+        return reds
 
 
 def scored(protocol: str, output: Output | None = None, **changes: Any) -> tuple[dict[str, Any], list[str]]:

@@ -17,7 +17,7 @@ from episodes.fewshot.negatives import Negatives
 from episodes.results.bootstrap import Resampling
 from episodes.results.presence import Sightings, presence
 from episodes.score import Output, score
-from episodes.scoring.evaluate import Answer
+from episodes.scoring.methods import Answer, BaseMethod
 from episodes.scoring.metrics import confusion
 from episodes.scoring.plan import Plan, plans
 from episodes.scoring.plan_settings import PlanSettings
@@ -156,10 +156,10 @@ def test_intervals_hold_the_figure_and_narrow_with_photographs() -> None:
     assert many[1] - many[0] < (few[1] - few[0]) / 2
 
 
-class Sure:
+class Sure(BaseMethod):
     """Finds everything, and says of each class whether the red of the photograph is as of it."""
 
-    def answer_many(self, episodes: Sequence[Episode]) -> list[Answer]:
+    def answer(self, episodes: Sequence[Episode]) -> list[Answer]:
         return [
             Answer(
                 perfect(episode), (), [[float((query.image[0] > 0.27).float().mean())] for query in episode.queries()]
@@ -168,7 +168,7 @@ class Sure:
         ]
 
     def __call__(self, episode: Episode) -> Any:
-        return self.answer_many([episode])[0].queries
+        return self.answer([episode])[0].queries
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ class Sure:
 )
 def test_presence_that_is_not_a_finite_number_for_each_way(said: Any) -> None:
     class Wrong(Sure):
-        def answer_many(self, episodes: Sequence[Episode]) -> list[Answer]:
+        def answer(self, episodes: Sequence[Episode]) -> list[Answer]:
             return [Answer(perfect(episode), (), said) for episode in episodes]
 
     with pytest.raises(ValueError, match="presence must be 1 finite numbers for each of 1 queries"):
@@ -185,8 +185,8 @@ def test_presence_that_is_not_a_finite_number_for_each_way(said: Any) -> None:
 
 def test_presence_as_a_tensor() -> None:
     class Tensors(Sure):
-        def answer_many(self, episodes: Sequence[Episode]) -> list[Answer]:
-            return [answer._replace(presence=torch.tensor(answer.presence)) for answer in super().answer_many(episodes)]
+        def answer(self, episodes: Sequence[Episode]) -> list[Answer]:
+            return [answer._replace(presence=torch.tensor(answer.presence)) for answer in super().answer(episodes)]
 
     found = [score({"hsnet": plan(negatives=0.5)}, method, {})["hsnet"]["negatives"] for method in (Sure(), Tensors())]
     assert found[0]["auc"] == pytest.approx(found[1]["auc"])

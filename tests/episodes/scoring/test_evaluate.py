@@ -11,12 +11,13 @@ from torch import Tensor
 from episodes.distributed import joined
 from episodes.fewshot.episode import Episode, EpisodeSpec
 from episodes.scoring.evaluate import evaluate
+from episodes.scoring.methods import BaseMethod
 from episodes.scoring.metrics import confusion
 from tests.episodes.scored import NAMES, RULES, SPECS, Threshold, background, episodes, matrices, perfect, run
 from tests.processes import run as run_processes
 
 
-class Ceiling:
+class Ceiling(BaseMethod):
     """Misses every query, and on a support finds the first of its rows that show the class."""
 
     def __call__(self, episode: Episode) -> list[Tensor]:

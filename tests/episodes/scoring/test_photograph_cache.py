@@ -13,7 +13,8 @@ from episodes.errors import InputError
 from episodes.fewshot.episode import Episode, EpisodeSpec, Photograph
 from episodes.fewshot.geometry import Geometry
 from episodes.fewshot.loading import Augmentation, Loader
-from episodes.scoring.evaluate import Answer, Evaluation, cache_for, evaluate
+from episodes.scoring.evaluate import Evaluation, cache_for, evaluate
+from episodes.scoring.methods import Answer
 from tests.episodes.fakes import Fake
 from tests.episodes.scored import MAPS, NAMES, RULES, SPECS, Threshold, episodes, matrices, perfect, run
 
@@ -76,11 +77,11 @@ def test_many_are_prepared_and_answered_at_once() -> None:
             self.prepares: list[int] = []
             self.answers: list[int] = []
 
-        def prepare_many(self, photographs: Sequence[Photograph]) -> list[Any]:
+        def prepare(self, photographs: Sequence[Photograph]) -> list[Any]:
             self.prepares.append(len(photographs))
-            return [self.prepare(photograph) for photograph in photographs]
+            return super().prepare(photographs)
 
-        def answer_many(self, episodes: Sequence[Episode]) -> list[Answer]:
+        def answer(self, episodes: Sequence[Episode]) -> list[Answer]:
             self.answers.append(len(episodes))
             return [Answer(self(episode)) for episode in episodes]
 

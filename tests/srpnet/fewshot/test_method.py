@@ -11,7 +11,8 @@ from torch.nn import functional as F
 from episodes.fewshot.episode import EpisodeSpec
 from episodes.fewshot.geometry import Geometry
 from episodes.fewshot.loading import Loader
-from episodes.scoring.evaluate import Prepares, RestoresSupports, cache_for, evaluate
+from episodes.scoring.evaluate import cache_for, evaluate
+from episodes.scoring.methods import offers
 from episodes.scoring.metrics import confusion
 from episodes.scoring.protocols import PROTOCOLS
 from srpnet.fewshot.method import ENGINES, PlainMethod, SRPNetMethod, membership
@@ -31,8 +32,8 @@ def method(network: SRPNet) -> SRPNetMethod:
 
 
 def test_it_offers_what_the_evaluator_can_use(method: SRPNetMethod) -> None:
-    assert isinstance(method, Prepares)
-    assert isinstance(method, RestoresSupports)
+    assert offers(method, "prepare")
+    assert offers(method, "restore_supports")
     assert not method.network.training
 
 
@@ -129,7 +130,7 @@ def test_prepared_features_are_used(
         return replace(photograph, prepared=prepared[id])
 
     photographs = [*episode.supports(), *episode.queries()]
-    prepared = {photograph.id: method.prepare(photograph) for photograph in photographs}
+    prepared = {photograph.id: method.prepare([photograph])[0] for photograph in photographs}
     assert all(each.features_hwC.shape == (8, 8, 8) for each in prepared.values())
     monkeypatch.setattr(method.network, "encode", None)
     assert torch.equal(method(replace(episode, load=load))[0], plain[0])
@@ -188,7 +189,7 @@ def test_the_plain_engine_encodes_everything_each_time(
 
 def test_what_was_encoded_together_is_freed_alone(method: SRPNetMethod, squares: Callable[..., Any]) -> None:
     episode = squares()[0]
-    for encoded in method.prepare_many([*episode.supports(), *episode.queries()]):
+    for encoded in method.prepare([*episode.supports(), *episode.queries()]):
         features = encoded.features_hwC
         assert features.untyped_storage().nbytes() == features.nbytes
 
@@ -202,7 +203,7 @@ def test_query_inference_is_the_networks_own_unless_told(network: SRPNet, square
 
 def test_bfloat16_gives_nearly_the_same_map(network: SRPNet, squares: Callable[..., Any]) -> None:
     half = SRPNetMethod(network, Runtime(torch.device("cpu"), "bf16"), QueryInference(rounds=0))
-    assert half.prepare(squares()[0].queries()[0]).features_hwC.dtype == torch.bfloat16
+    assert half.prepare(squares()[0].queries())[0].features_hwC.dtype == torch.bfloat16
     exact = SRPNetMethod(network, FP32, QueryInference(rounds=0))
     agreement = (half(squares()[0])[0] == exact(squares()[0])[0]).float().mean()
     assert agreement > 0.9

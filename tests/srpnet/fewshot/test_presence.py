@@ -85,7 +85,7 @@ def test_padding_does_not_count(network: SRPNet, noise: Noise) -> None:
 @pytest.mark.parametrize("way", [1, 2])
 def test_both_engines_say_the_same(network: SRPNet, squares: Callable[..., Any], resize: Any, way: int) -> None:
     episodes = [squares(Geometry(96, resize), way=way, shot=2)[index] for index in range(3)]
-    answers = [engine(network, FP32, presence=True).answer_many(episodes) for engine in (SRPNetMethod, PlainMethod)]
+    answers = [engine(network, FP32, presence=True).answer(episodes) for engine in (SRPNetMethod, PlainMethod)]
     for own, other in zip(*answers, strict=True):
         assert torch.equal(own.queries[0], other.queries[0])
         assert torch.tensor(own.presence).shape == (1, way)
@@ -124,7 +124,7 @@ def test_a_fine_tuned_network_is_told_by_its_imagenet_weights(
 
 def test_nothing_is_said_that_was_not_asked_for(network: SRPNet, squares: Callable[..., Any]) -> None:
     for engine in (SRPNetMethod, PlainMethod):
-        assert not engine(network, FP32).answer_many([squares()[0]])[0].presence
+        assert not engine(network, FP32).answer([squares()[0]])[0].presence
 
 
 def test_a_threshold_out_of_range() -> None:
