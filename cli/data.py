@@ -12,10 +12,14 @@ from rich.text import Text
 from cli.options import BadInput, announce_data, data_options, percent, pick
 from cli.printing import cell, say
 from cli.progress import Bars
+from episodes.data import DATA_SETS
 from episodes.names import for_display, for_terminal
 
 if TYPE_CHECKING:
     from episodes.fewshot.leakage import Leakage
+
+
+PREPARED = {name: record for name, record in DATA_SETS.items() if record.archives}
 
 
 @click.group("data")
@@ -59,7 +63,7 @@ def report(ctx: click.Context, /, out: Path | None, **flags: Any) -> None:
 def check(source: str, pairs: Path | None, strict: bool) -> None:
     """Look whether a data folder is as it should be: layout, lists, every photograph with its mask.
 
-    SOURCE is pascal:PATH, coco:PATH or fss:PATH. What is wrong is named with its mend, and then the exit code is 2.
+    SOURCE is what --data takes. What is wrong is named with its mend, and then the exit code is 2.
     Records that cannot be used are passed over by every command, and counted here; more than a tenth of a kind is an
     error, and with --strict a single one. What merely differs from the published data set is a note.
 
@@ -83,8 +87,20 @@ def check(source: str, pairs: Path | None, strict: bool) -> None:
     say(console, f"{source} is in order{', but for what is passed over' if passed_over else ''}")
 
 
-@command.command("prepare")
-@click.argument("kind", type=click.Choice(["pascal", "coco"]))
+@command.command(
+    "prepare",
+    help=f"""Build a data folder from the archives that the data set is published as.
+
+    {". ".join(f"{name}: {record.archives}" for name, record in PREPARED.items())}. Archives are checked against their
+    published checksums. What was stopped goes on when the command is given again, but a download from its start. It
+    takes the room of all that is unpacked, and of one archive at a time.
+
+    \b
+    Example:
+      srpnet data prepare pascal --root $PASCAL --archive VOCtrainval_11-May-2012.tar --archive benchmark.tgz
+    """,
+)
+@click.argument("kind", type=click.Choice(list(PREPARED)))
 @click.option("--root", type=click.Path(path_type=Path), required=True, help="The folder to build; a new one.")
 @click.option(
     "--archive",
@@ -94,17 +110,6 @@ def check(source: str, pairs: Path | None, strict: bool) -> None:
     help="An archive that is there already; may be given several times. The others are downloaded.",
 )
 def prepare(kind: str, root: Path, archives: tuple[Path, ...]) -> None:
-    """Build a data folder from the archives that the data set is published as.
-
-    pascal: VOC 2012 (2 GB) with the masks of SBD (1.4 GB) as SegmentationClassAug, and the lists trainaug.txt, of
-    10,582 photographs, and val.txt, of 1,449. coco: photographs and instances of COCO 2014 (20 GB). Archives are
-    checked against their published checksums. What was stopped goes on when the command is given again, but a
-    download from its start. It takes the room of all that is unpacked, and of one archive at a time.
-
-    \b
-    Example:
-      srpnet data prepare pascal --root $PASCAL --archive VOCtrainval_11-May-2012.tar --archive benchmark.tgz
-    """
     from episodes.data.prepare import build
 
     with Bars(Console(stderr=True)) as bars:

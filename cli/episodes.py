@@ -8,6 +8,7 @@ from rich.console import Console
 
 from cli.options import announce_data, data_options, episode_options, names_in, pick, plan_options
 from cli.progress import Bars
+from episodes.data import USAGE
 
 
 @click.group("episodes")
@@ -53,7 +54,7 @@ def export(ctx: click.Context, /, out: Path, **flags: Any) -> None:
 
 @command.command("show")
 @click.argument("manifest", type=click.Path(path_type=Path))
-@click.option("--data", required=True, help="Where the photographs are: stickers, pascal:PATH, coco:PATH or fss:PATH.")
+@click.option("--data", required=True, help=f"Where the photographs are: {USAGE}.")
 @click.option("--pictures", default=8, show_default=True, help="How many episodes to draw, evenly spread.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the pictures.")
 def show(manifest: Path, data: str, pictures: int, out: Path) -> None:

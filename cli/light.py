@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from episodes.data import data_set
+
 LIGHT: dict[str, Any] = {"size": 257, "flip": 0.0, "training_stride": "16"}
 """Flag -> value. The features of all photographs are computed in two minutes, and fit into the memory of a laptop."""
 
@@ -24,7 +26,7 @@ def light_settings(ctx: click.Context, data: str, run: Path | None) -> dict[str,
         data: As in `--data`.
         run: The folder of a run that goes on, which keeps the settings that it was begun with.
     """
-    if data != "stickers":
+    if not data_set(data).embedded:
         return {}
     free = [name for name in LIGHT if ctx.get_parameter_source(name) is click.core.ParameterSource.DEFAULT]
     return {name: LIGHT[name] for name in free} | (_begun_with(run, free) if run else {})

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 
 import click
 
+from episodes.data import DATA_SETS, USAGE
 from episodes.names import for_terminal
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -113,13 +114,14 @@ config_option = click.option(
     help="TOML file of settings, named like the flags; flags win.",
 )
 
+EVERY_PAIR = ", ".join(record.title for record in DATA_SETS.values() if record.every_pair)
 data_options = together(
     click.option(
         "--data",
         # Not click's envvar, which would win over a --config file.
         default=lambda: os.environ.get("SRPNET_DATA") or "stickers",
         show_default="$SRPNET_DATA, or stickers",
-        help="stickers (embedded), pascal:PATH (VOC layout), coco:PATH or fss:PATH.",
+        help=f"{USAGE}.",
     ),
     click.option("--pairs", help="Folder of {train,val}_fold{0..3}.txt lists of (image, class) pairs."),
     click.option(
@@ -131,7 +133,7 @@ data_options = together(
     click.option(
         "--min-pixels",
         type=int,
-        help="Without --pairs: pixels of a class that make a pair.  [default: 2048; of FSS-1000: 1]",
+        help=f"Without --pairs: pixels of a class that make a pair.  [default: 2048; of {EVERY_PAIR}: 1]",
     ),
     click.option(
         "--fold",

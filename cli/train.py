@@ -21,6 +21,7 @@ from cli.options import (
     together,
 )
 from cli.progress import TrainingDisplay, waiting
+from episodes.data import data_set
 
 network_options = together(
     click.option(
@@ -239,7 +240,7 @@ def command(ctx: click.Context, /, out: Path | None, resume: bool, tensorboard: 
       torchrun --standalone --nproc-per-node 4 --no-python srpnet train --train all --batch 8
     """
     announce_data(ctx, flags["data"])
-    data, fold, shot = flags["data"].partition(":")[0], flags["fold"], flags["shot"]
+    data, fold, shot = data_set(flags["data"]).name, flags["fold"], flags["shot"]
     out = out or Path(f"runs/{data}-fold{fold}-{shot}shot")
     if light := light_settings(ctx, flags["data"], out if resume else None):
         flags |= light

@@ -1,18 +1,33 @@
-"""Labelled photographs: each kind of source is one file here, named at the command line as `kind:PATH`."""
+"""Labelled photographs: each data set is one file here with its record, named at the command line as `name:PATH`."""
 
 from pathlib import Path
 
-from episodes.data.coco import Coco
-from episodes.data.fss import Fss
-from episodes.data.names_only import Names
+from episodes.data.coco import COCO
+from episodes.data.data_set import DataSet
+from episodes.data.fss import FSS
 from episodes.data.source import OnProgress, Source, silent
-from episodes.data.stickers import Stickers
-from episodes.data.voc import Voc
+from episodes.data.stickers import STICKERS
+from episodes.data.voc import PASCAL
 from episodes.errors import InputError
+
+DATA_SETS = {record.name: record for record in (STICKERS, PASCAL, COCO, FSS)}
+"""By name."""
+USAGE = ", ".join(f"{record.usage} ({record.help})" for record in DATA_SETS.values())
+"""What `--data` takes, for help texts."""
+
+
+def data_set(name: str) -> DataSet:
+    """The record of the data that `pascal:PATH` or `stickers` names; an empty one for a source that only its user has.
+
+    >>> data_set("coco:/data/coco").title
+    'COCO'
+    """
+    kind = name.partition(":")[0]
+    return DATA_SETS.get(kind, DataSet(kind))
 
 
 def open_source(name: str, on_progress: OnProgress = silent) -> Source:
-    """`pascal:PATH` (VOC layout), `coco:PATH` (COCO layout), `fss:PATH` (FSS-1000 layout) or `stickers` (embedded).
+    """Open `NAME:PATH`, or NAME alone where there is no folder, see `DATA_SETS`.
 
     `pascal` alone is its class names without photographs, see `Names`.
 
@@ -21,15 +36,10 @@ def open_source(name: str, on_progress: OnProgress = silent) -> Source:
     Raises:
         InputError: if the name is none of these, or the folder lacks what the layout needs.
     """
-    kind, _, path = name.partition(":")
-    if kind == "stickers" and not path:
-        return Stickers()
-    if name == "pascal":
-        return Names(name)
-    if kind == "pascal" and path:
-        return Voc(Path(path), name, on_progress)
-    if kind == "coco" and path:
-        return Coco(Path(path), name, on_progress)
-    if kind == "fss" and path:
-        return Fss(Path(path), name, on_progress)
-    raise InputError(f"{name!r} names no data: use stickers, pascal:PATH, coco:PATH or fss:PATH")
+    record, (_, colon, path) = data_set(name), name.partition(":")
+    if path and record.open_folder:
+        return record.open_folder(Path(path), name, on_progress)
+    if not colon and record.open_alone:
+        return record.open_alone(name)
+    *others, last = (record.usage for record in DATA_SETS.values())
+    raise InputError(f"{name!r} names no data: use {', '.join(others)} or {last}")

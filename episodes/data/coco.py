@@ -8,6 +8,7 @@ from typing import Literal
 
 from episodes.data.class_index import Index
 from episodes.data.coco_annotations import Annotations
+from episodes.data.data_set import DataSet
 from episodes.data.images import fit, read_photograph, state_of
 from episodes.data.remarks import Remark
 from episodes.data.source import Array, Crowds, LocalProgress, OnProgress, Split, silent
@@ -217,3 +218,14 @@ def _listed(folder: Path, needed: bool = False) -> dict[str, str]:
 def _any_case(name: str) -> str:
     stem, dot, ending = name.rpartition(".")
     return f"{stem}{dot}{ending.lower()}"
+
+
+COCO = DataSet(
+    name="coco",
+    title="COCO",
+    help="COCO layout",
+    open_folder=Coco,
+    classes=80,
+    photographs={"train": (82783, 118287), "val": (40504, 5000)},  # of 2014, or 2017
+    archives="photographs and instances of COCO 2014 (20 GB)",
+)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from episodes.data.data_set import DataSet
 from episodes.data.images import first_file, fit, head, open_picture, read_photograph, state_of
 from episodes.data.remarks import Remark
 from episodes.data.source import IGNORE, Array, FoldNumber, Labels, LocalProgress, OnProgress, Split, silent
@@ -185,3 +186,14 @@ def _names(root: Path, files: Sequence[str]) -> tuple[str, ...]:
         if names.count(name) > 1:
             raise InputError(f"{place}: {name} is listed twice: list each class once")
     return tuple(names)
+
+
+FSS = DataSet(
+    name="fss",
+    title="FSS-1000",
+    help="FSS-1000 layout",
+    open_folder=Fss,
+    classes=1000,
+    photographs={"train": (5200,), "val": (4800,)},
+    every_pair=True,
+)

@@ -78,7 +78,7 @@ class Source(Protocol):
 
     @property
     def name(self) -> str:
-        """How a person names it: `pascal:PATH`, `coco:PATH`, `fss:PATH`, `stickers`."""
+        """How a person names it, see `episodes.data.DATA_SETS`."""
         ...
 
     @property
@@ -109,6 +109,16 @@ class Divided(Protocol):
 
     def novel_and_base(self, fold: FoldNumber) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """The novel and the base classes of a fold, ascending; `all` has every class as a base class."""
+        ...
+
+
+@runtime_checkable
+class Partial(Protocol):
+    """A source of which a split may be missing."""
+
+    @property
+    def splits(self) -> tuple[Split, ...]:
+        """The splits that are there."""
         ...
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
 from episodes.data.class_index import Index, areas_of, class_index, fingerprint
+from episodes.data.data_set import DataSet
 from episodes.data.source import IGNORE, PASCAL_CLASSES, Array, Split
 from episodes.draws import Draws
 from episodes.errors import InputError
@@ -322,3 +323,13 @@ def _noise(id: str, height: int, width: int) -> NDArray[np.float32]:
     stream = hashlib.shake_128(f"{VERSION} {id}".encode()).digest(height * width)
     grain = np.frombuffer(stream, dtype=np.uint8).reshape(height, width).astype(np.float32)
     return grain / np.float32(255) - np.float32(0.5)
+
+
+STICKERS = DataSet(
+    name="stickers",
+    title="stickers",
+    help="embedded",
+    open_alone=lambda _: Stickers(),
+    embedded=True,
+    note="Made from the embedded stickers: a first look and a smoke test, not a benchmark",
+)

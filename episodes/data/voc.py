@@ -7,7 +7,9 @@ from typing import Literal
 import numpy as np
 
 from episodes.data.class_index import Index, areas_of
+from episodes.data.data_set import DataSet
 from episodes.data.images import NoLabelMap, first_file, fit, open_picture, read_photograph, state_of
+from episodes.data.names_only import Names
 from episodes.data.remarks import EXAMPLES, Remark
 from episodes.data.source import IGNORE, PASCAL_CLASSES, Array, LocalProgress, OnProgress, Split, silent
 from episodes.data.survey import Look, Survey, remarks, survey
@@ -150,3 +152,18 @@ def _read_ids(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
         if id:
             ids[id] = None
     return tuple(ids), tuple(repeated)
+
+
+PASCAL = DataSet(
+    name="pascal",
+    title="PASCAL",
+    help="VOC layout",
+    open_folder=Voc,
+    open_alone=Names,
+    classes=len(PASCAL_CLASSES),
+    photographs={"train": (10582, 1464), "val": (1449,)},  # VOC 2012 with the masks of SBD, or alone
+    pairs={"train": (2286, 3425, 5883, 2086), "val": (346, 451, 725, 346)},
+    no_labels=f"store the numbers of the classes, 1..{len(PASCAL_CLASSES)}",
+    archives="VOC 2012 (2 GB) with the masks of SBD (1.4 GB) as SegmentationClassAug, and the lists trainaug.txt, of "
+    "10,582 photographs, and val.txt, of 1,449",
+)

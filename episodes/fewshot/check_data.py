@@ -9,25 +9,15 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from episodes.data import open_source
-from episodes.data.coco import Coco
+from episodes.data import data_set, open_source
+from episodes.data.data_set import DataSet
 from episodes.data.remarks import Remark, Remarked
-from episodes.data.source import IGNORE, OnProgress, Source, Split, silent
+from episodes.data.source import IGNORE, OnProgress, Partial, Source, Split, silent
 from episodes.errors import InputError
 from episodes.fewshot.pairs import pairs_from_lists
 from episodes.names import for_display
 
 Weight = Literal["error", "passed over", "note"]
-
-PHOTOGRAPHS: Mapping[str, Mapping[Split, Sequence[int]]] = {
-    "pascal": {"train": (10582, 1464), "val": (1449,)},
-    "coco": {"train": (82783, 118287), "val": (40504, 5000)},
-    "fss": {"train": (5200,), "val": (4800,)},
-}
-"""How many photographs the splits have: VOC 2012 with SBD, or alone; COCO 2014, or 2017; FSS-1000."""
-CLASSES = {"pascal": 20, "coco": 80, "fss": 1000}
-PAIRS: Mapping[Split, Sequence[int]] = {"train": (2286, 3425, 5883, 2086), "val": (346, 451, 725, 346)}
-"""How many pairs the common lists of PASCAL-5i have, fold by fold."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +57,7 @@ def check(data: str, pairs: Path | None = None, on_progress: OnProgress = silent
     """Look at the layout, at the lists, and at every photograph with its mask.
 
     Args:
-        data: `pascal:PATH`, `coco:PATH`, `fss:PATH` or `stickers`.
+        data: As `open_source` takes it.
         pairs: Folder of pair lists to check beside it.
         on_progress: Told how far it is.
         strict: What is passed over is an error.
@@ -77,16 +67,16 @@ def check(data: str, pairs: Path | None = None, on_progress: OnProgress = silent
     try:
         source = open_source(data, on_progress)
         for split in get_args(Split):
-            if isinstance(source, Coco) and split not in source.splits:
+            if isinstance(source, Partial) and split not in source.splits:
                 findings.append(Finding("note", f"there are no annotations for {split}"))
             else:
                 splits[split] = source.ids(split)
     except InputError as error:  # without its layout nothing else can be looked at
         return Diagnosis(data, [], [*findings, Finding("error", str(error))])
-    kind = data.partition(":")[0]
+    record = data_set(data)
     known = sum(1 for name in source.classes if name)
     facts = [f"classes: {known}", *(f"photographs of {split}: {len(ids)}" for split, ids in splits.items())]
-    findings += _counts(kind, known, splits)
+    findings += _counts(record, known, splits)
     if shared := sorted(set(splits.get("train", ())) & set(splits.get("val", ()))):
         findings.append(Finding("error", f"{shared[0]} is listed in train and in val{_more(shared)}: list it once"))
     shown: Counter[int] = Counter()
@@ -100,20 +90,20 @@ def check(data: str, pairs: Path | None = None, on_progress: OnProgress = silent
         faults, seen = _photographs(source, split, ids, on_progress)
         findings += faults
         shown += seen
-    findings += _classes(kind, source.classes, shown, splits)
+    findings += _classes(record, source.classes, shown, splits)
     if pairs is not None:
-        found, listed = _pairs(source, kind, pairs)
+        found, listed = _pairs(source, record, pairs)
         findings += found
         facts += listed
     order = get_args(Weight)
     return Diagnosis(data, facts, sorted(findings, key=lambda finding: order.index(finding.weight)))
 
 
-def _counts(kind: str, classes: int, splits: Mapping[Split, Sequence[str]]) -> Iterable[Finding]:
-    if kind in CLASSES and classes != CLASSES[kind]:
-        yield Finding("note", f"{classes} classes, where the whole data set has {CLASSES[kind]}")
+def _counts(record: DataSet, classes: int, splits: Mapping[Split, Sequence[str]]) -> Iterable[Finding]:
+    if record.classes not in (None, classes):
+        yield Finding("note", f"{classes} classes, where the whole data set has {record.classes}")
     for split, ids in splits.items():
-        if (expected := PHOTOGRAPHS.get(kind, {}).get(split)) and len(ids) not in expected:
+        if (expected := record.photographs.get(split)) and len(ids) not in expected:
             whole = " or ".join(f"{count:,}" for count in expected)
             yield Finding("note", f"{split} lists {len(ids):,} photographs, where the whole data set has {whole}")
 
@@ -127,7 +117,7 @@ def _remarked(remarks: Iterable[Remark], strict: bool) -> Iterable[Finding]:
 
 
 def _classes(
-    kind: str, names: Sequence[str], shown: Counter[int], splits: Mapping[Split, Sequence[str]]
+    record: DataSet, names: Sequence[str], shown: Counter[int], splits: Mapping[Split, Sequence[str]]
 ) -> Iterable[Finding]:
     """Whether there is anything to learn or to find."""
     nowhere = [name for label, name in enumerate(names, start=1) if name and not shown[label]]
@@ -137,8 +127,7 @@ def _classes(
         text = "no class has a pixel that can be used"
         if shown[IGNORE]:
             text += f", as of all labels above 0 the masks hold {IGNORE} alone, which is ignored"
-        mend = f"store the numbers of the classes, 1..{len(names)}" if kind == "pascal" else "look at the annotations"
-        yield Finding("error", f"{text}: {mend}")
+        yield Finding("error", f"{text}: {record.no_labels}")
     elif nowhere:
         few = ", ".join(map(for_display, nowhere[:5]))
         yield Finding("note", f"no photograph shows {few}{_more(nowhere, 5)}")
@@ -182,7 +171,7 @@ def _photographs(
     return findings, shown
 
 
-def _pairs(source: Source, kind: str, folder: Path) -> tuple[list[Finding], list[str]]:
+def _pairs(source: Source, record: DataSet, folder: Path) -> tuple[list[Finding], list[str]]:
     findings, facts = [], []
     for split in get_args(Split):
         for fold in range(4):
@@ -197,8 +186,8 @@ def _pairs(source: Source, kind: str, folder: Path) -> tuple[list[Finding], list
                 (id, _), *_ = pairs.missing
                 text = f"{split}_fold{fold}.txt: {len(pairs.missing)} of {count} pairs lack the photograph or mask"
                 findings.append(Finding("error", f"{text}, as {id}: complete the folder, or use --allow-missing"))
-            if kind == "pascal" and count != PAIRS[split][fold]:
-                text = f"{split}_fold{fold}.txt has {count} pairs, the common list {PAIRS[split][fold]}"
+            if record.pairs and count != (common := record.pairs[split][fold]):
+                text = f"{split}_fold{fold}.txt has {count} pairs, the common list {common}"
                 findings.append(Finding("note", text))
     return findings, facts
 

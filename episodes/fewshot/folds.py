@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, get_args
 
 from episodes.checks import check_choice, check_type, check_whole, shown
-from episodes.data import open_source
+from episodes.data import data_set, open_source
 from episodes.data.images import Missing
 from episodes.data.remarks import Remark, Remarked, check_remarks
 from episodes.data.source import Crowded, Crowds, Divided, FoldNumber, OnProgress, Source, Split, silent
@@ -25,7 +25,7 @@ class DataSettings:
     """What data, and how a fold is made of it.
 
     Attributes:
-        data: `stickers`, `pascal:PATH`, `coco:PATH` or `fss:PATH`.
+        data: Which data set, as `open_source` takes it.
         pairs: Folder of `{train,val}_fold{0..3}.txt`, or None for the `min_pixels` rule.
         allow_missing: Leave out, and count, listed pairs whose photograph is not there.
         min_pixels: Without pair lists, a pair needs this many pixels of its class; None is 2048 (PFENet's 2 * 32 * 32),
@@ -66,7 +66,7 @@ class DataSettings:
     @property
     def every_pair(self) -> bool:
         """Whether every photograph of a class makes a pair with it, as FSS-1000 has it."""
-        return self.data.startswith("fss:") and self.min_pixels is None
+        return data_set(self.data).every_pair and self.min_pixels is None
 
 
 class Pools(NamedTuple):

@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import NamedTuple
 
+from episodes.data import data_set
 from episodes.errors import InputError
 from episodes.fewshot.episode import EpisodeSpec
 from episodes.fewshot.folds import Fold
@@ -14,7 +15,6 @@ from episodes.fewshot.loading import Loader
 from episodes.files import atomic_write, clear_parts
 from episodes.names import for_path
 from episodes.results.pictures import panel
-from episodes.results.result import STICKERS_NOTE
 from episodes.scoring.evaluate import answered
 from episodes.scoring.methods import Method
 from episodes.scoring.metrics import Score
@@ -68,7 +68,7 @@ def draw(
         InputError: if a picture cannot be written.
     """
     clear_pictures(folder)
-    note = STICKERS_NOTE if fold.source.name == "stickers" else ""
+    note = data_set(fold.source.name).note
     for name, episodes in drawn.items():
         built = [loader.build(each.spec) for each in episodes]
         answers = answered(method, built, cache)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from episodes.data import data_set
 from episodes.results.bootstrap import LEVEL, Resampling, intervals, mean_of_known
 from episodes.results.presence import presence
 from episodes.scoring.metrics import Score
@@ -18,7 +19,6 @@ from episodes.scoring.protocols import Protocol
 from episodes.scoring.records import Role
 
 SCHEMA = 1
-STICKERS_NOTE = "Made from the embedded stickers: a first look and a smoke test, not a benchmark"
 
 
 def result(
@@ -74,8 +74,8 @@ def result(
     }
     if outcome.negatives.rows:
         content["negatives"] = presence(outcome.records, outcome.negatives, resampling, present_above)
-    if settings.get("data") == "stickers":
-        content["note"] = STICKERS_NOTE
+    if note := data_set(settings.get("data", "")).note:
+        content["note"] = note
     return content
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from episodes.checks import LARGEST_SEED, check_choice, check_type, check_whole, shown
+from episodes.data import data_set
 from episodes.data.source import Crowded, Crowds, FoldNumber, Split
 from episodes.errors import InputError
 from episodes.fewshot.episode import EpisodeSpec
@@ -30,7 +31,7 @@ class Header:
 
     Attributes:
         manifest: Version of the format.
-        source: Kind of the source, such as `pascal`; where it lies differs from machine to machine.
+        source: Name of the data set, such as `pascal`; where it lies differs from machine to machine.
         fold, folds, fold_order: Which classes are novel.
         classes: Label -> name of those that are tested.
         protocol: Whose rules drew them.
@@ -106,7 +107,7 @@ class Header:
         """The header of what a sampler draws of a fold by a protocol, of these classes."""
         return cls(
             manifest=SCHEMA,
-            source=data.data.partition(":")[0],
+            source=data_set(data.data).name,
             fold=data.fold,
             folds=data.folds,
             fold_order=data.fold_order,

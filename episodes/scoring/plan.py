@@ -12,7 +12,9 @@ from typing import Any
 
 from torch import Tensor
 
-from episodes.data.source import Crowded, OnProgress, silent
+from episodes.data import data_set
+from episodes.data.source import Crowded, OnProgress, Source, silent
+from episodes.data.voc import PASCAL
 from episodes.distributed import ALONE, World
 from episodes.errors import InputError
 from episodes.fewshot.episode import Episode, EpisodeSpec
@@ -236,7 +238,7 @@ def plans(settings: PlanSettings, on_progress: OnProgress = silent, fold: Fold |
     """
     manifest = None if settings.manifest is None else Manifest.read(Path(settings.manifest))
     if manifest is not None:
-        kind = settings.data.data.partition(":")[0]
+        kind = data_set(settings.data.data).name
         if manifest.header.source != kind:  # before classes of other data are looked for
             raise InputError(
                 f"{settings.manifest} is of other episodes: here is source {kind}, not {manifest.header.source}"
@@ -247,10 +249,10 @@ def plans(settings: PlanSettings, on_progress: OnProgress = silent, fold: Fold |
     return {protocol.name: _plan(fold, settings, protocol, manifest) for protocol in chosen}
 
 
-def as_drawn(protocol: Protocol, header: Header) -> Protocol:
+def as_drawn(protocol: Protocol, header: Header, source: Source) -> Protocol:
     """A protocol with the rules that a manifest was drawn by: another version of this program may have written it."""
     rules = protocol if header.shot == 1 else replace(protocol, replacement=header.replacement)
-    if header.source == "coco":
+    if isinstance(source, Crowded):
         rules = replace(rules, crowds=header.crowds)
     if match := re.fullmatch(rf"min_pixels=(\d+)({ANY_SIZE})?", str(header.pairs.get("rule"))):
         rules = replace(rules, min_pixels=int(match[1]), any_size=match[2] is not None)
@@ -260,7 +262,7 @@ def as_drawn(protocol: Protocol, header: Header) -> Protocol:
 def _plan(fold: Fold, settings: PlanSettings, protocol: Protocol, manifest: Manifest | None) -> Plan:
     novel = fold.base if settings.data.fold == "all" else fold.novel
     classes = fold.labels(settings.classes, novel, "novel class") if settings.classes else tuple(sorted(novel))
-    rules = settings.rules(protocol if manifest is None else as_drawn(protocol, manifest.header))
+    rules = settings.rules(protocol if manifest is None else as_drawn(protocol, manifest.header, fold.source))
     fold = fold.treating(rules.crowds)
     own = rules.drawing == "hsnet-seed0"
     if own:
@@ -297,7 +299,7 @@ def _plan(fold: Fold, settings: PlanSettings, protocol: Protocol, manifest: Mani
 
 def _check_hsnet(settings: PlanSettings, rules: Protocol) -> None:
     """`InputError` unless HSNet's own episodes can be drawn."""
-    if settings.data.pairs is None or settings.data.data.partition(":")[0] != "pascal":
+    if settings.data.pairs is None or data_set(settings.data.data) is not PASCAL:
         raise InputError("hsnet-seed0 draws from HSNet's pair lists of PASCAL-5i: give --data pascal and their --pairs")
     if rules.seeds != 1:
         raise InputError(f"hsnet-seed0 is one run, not {rules.seeds}: use --protocol hsnet, or --seeds 1")

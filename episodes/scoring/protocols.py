@@ -2,10 +2,11 @@
 
 from __future__ import annotations  # so that `srpnet protocols` need not import torch for the names of types
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
 
+from episodes.data import DATA_SETS, data_set
 from episodes.errors import InputError
 from episodes.fewshot.geometry import Geometry
 from episodes.fewshot.pairs import ANY_SIZE
@@ -72,13 +73,16 @@ class Protocol:
 
     def on(self, data: str) -> Protocol:
         """The protocol for a source by its name: COCO and FSS-1000 may have rules of their own."""
-        kind = data.partition(":")[0]
-        number = {"coco": self.coco_episodes, "fss": self.fss_episodes}.get(kind)
-        rules = self.counting(self.episodes if number is None else number)
-        if kind != "coco":
-            return rules
-        rules = replace(rules, drawing=self.coco_drawing or self.drawing)
-        return rules if self.coco_size is None else rules.resized(self.coco_size)
+        own = self.only_on(data_set(data).name)
+        rules = self.counting(own.get("episodes", self.episodes))
+        rules = replace(rules, drawing=own.get("drawing", self.drawing))
+        return rules.resized(own["size"]) if "size" in own else rules
+
+    def only_on(self, name: str) -> dict[str, Any]:
+        """What one data set has of its own: its `coco_size`, for instance, as `size`."""
+        start = f"{name}_"
+        own = {field.name: getattr(self, field.name) for field in fields(self) if field.name.startswith(start)}
+        return {name.removeprefix(start): value for name, value in own.items() if value is not None}
 
     def counting(self, episodes: int) -> Protocol:
         """The same with another number of episodes, whatever the source."""
@@ -106,23 +110,22 @@ class Protocol:
 
     def table(self) -> dict[str, str]:
         """Every choice in a few words."""
-        others = {"COCO": self.coco_episodes, "FSS-1000": self.fss_episodes}
-        own = [f"{count} on {name}" for name, count in others.items() if count not in (None, self.episodes)]
-        elsewhere = f" ({', '.join(own)})" if own else ""
-        drawing, geometry = DRAWINGS[self.drawing], str(self.geometry)
         native = self.geometry.resize == "native"
-        if self.coco_drawing not in (None, self.drawing):
-            drawing += f" ({DRAWINGS[self.coco_drawing]} on COCO)"
-        if self.coco_size not in (None, self.geometry.size):
-            geometry += f" ({self.coco_size} on COCO)"
+
+        def elsewhere(choice: str, usual: object, words: Callable[[Any], object] = str) -> str:
+            """The data sets on which a choice is another one, in words."""
+            own = {record.title: self.only_on(record.name).get(choice, usual) for record in DATA_SETS.values()}
+            others = [f"{words(value)} on {title}" for title, value in own.items() if value != usual]
+            return f" ({', '.join(others)})" if others else ""
+
         return {
-            "episodes": f"{self.episodes}{elsewhere}",
+            "episodes": f"{self.episodes}{elsewhere('episodes', self.episodes)}",
             "seeds": "1" if self.seeds == 1 else f"{self.seeds}, mean and std",
             "split": self.split,
             "pairs": self.lists or "either",
-            "drawing": drawing,
+            "drawing": DRAWINGS[self.drawing] + elsewhere("drawing", self.drawing, DRAWINGS.__getitem__),
             "supports": "with replacement" if self.replacement else "all different",
-            "geometry": geometry,
+            "geometry": str(self.geometry) + elsewhere("size", self.geometry.size),
             "photographs": "as they are" if native else FILTERS[self.geometry.filter],
             "labels": "as they are" if native else NEAREST[self.geometry.nearest],
             "scored at": {"input": "network size", "original": "own size"}[self.score_at],
@@ -289,6 +292,7 @@ def departures(protocol: Protocol, used: Protocol, data: str, order: Order) -> l
     if protocol.drawing == "list" and used.drawing == "hsnet-seed0":
         done["drawing"] = asked["drawing"]
     found = [f"{name}: {done[name]}, not {asked[name]}" for name in asked if done[name] != asked[name]]
-    if data.startswith("coco:") and protocol.coco_order not in (None, order):
-        found.append(f"COCO folds: {order}, not {protocol.coco_order}")
+    record = data_set(data)
+    if (usual := protocol.only_on(record.name).get("order", order)) != order:
+        found.append(f"{record.title} folds: {order}, not {usual}")
     return found

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import get_args
 
 from episodes.checks import GIGABYTES, check_choice, check_number, check_type, check_whole
+from episodes.data import data_set
 from episodes.data.source import OnProgress, silent
 from episodes.distributed import ALONE, World
 from episodes.errors import InputError
@@ -16,7 +17,6 @@ from episodes.fewshot.geometry import Geometry
 from episodes.fewshot.loading import Augmentation, EpisodeList, Loader
 from episodes.fewshot.sampler import Drawing
 from episodes.files import check_folder, clear_parts, write_json
-from episodes.results.result import STICKERS_NOTE
 from episodes.scoring.evaluate import evaluate
 from episodes.scoring.plan_settings import MOST_DRAWN, check_episodes
 from episodes.scoring.protocols import PROTOCOLS
@@ -151,8 +151,8 @@ def _train(
     if resume and bool(held_back) != begun[out / "select"]:
         raise InputError(f"{out} was begun with another --hold-back: resume with the same settings")
     say(f"fold {settings.data.fold} of {settings.data.data}: novel {_named(fold, fold.novel) or 'none'}")
-    if settings.data.data == "stickers":
-        say(STICKERS_NOTE)
+    if note := data_set(settings.data.data).note:
+        say(note)
     if not resume:
         launch.begin(out, world)
     runs = _Runs(settings, fold, machine, world, say, on_progress)
@@ -201,7 +201,7 @@ class _Runs:
             share = fold.unseen_share(sampler, held_back)
             say(f"{100 * share:.1f} % of the training photographs also show unseen classes: {settings.novel_pixels}")
             trained_on = {
-                "data": settings.data.data.partition(":")[0],
+                "data": data_set(settings.data.data).name,
                 "fold": settings.data.fold,
                 "novel_pixels": settings.novel_pixels,
                 "unseen_share": share,

@@ -32,7 +32,7 @@ PARTS = {
 """What of each archive belongs into the folder, under the same names."""
 
 
-def make_coco(workshop: Workshop, given: Sequence[Path]) -> None:
+def make(workshop: Workshop, given: Sequence[Path]) -> None:
     """Make `train2014`, `val2014` and `annotations` with the instances of both, what a `Coco` source reads."""
     unpacked = workshop.unpacked(list(PARTS), given)
     parts = {place: unpacked[archive] / place for archive, places in PARTS.items() for place in places}

@@ -29,7 +29,7 @@ SBD = Archive(
 )
 
 
-def make_pascal(workshop: Workshop, given: Sequence[Path]) -> None:
+def make(workshop: Workshop, given: Sequence[Path]) -> None:
     """Make `JPEGImages`, `SegmentationClass`, `SegmentationClassAug` and the lists, in what a `Voc` source reads.
 
     `SegmentationClassAug` has VOC's own mask of a photograph where there is one, and else that of SBD (Hariharan et

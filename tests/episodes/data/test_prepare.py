@@ -18,7 +18,7 @@ from scipy.io import savemat
 
 from cli.main import main
 from episodes.data import open_source
-from episodes.data.prepare import MAKERS, archives, build, coco, pascal
+from episodes.data.prepare import archives, build, coco, pascal
 from episodes.data.prepare.archives import Archive
 from episodes.errors import InputError
 from episodes.files import LOCK, locked
@@ -201,7 +201,7 @@ def test_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError("no route to host")
 
     monkeypatch.setattr(archives, "download_url", download)
-    for kind in MAKERS:
+    for kind in ("pascal", "coco"):
         with pytest.raises(InputError, match=r"cannot be downloaded \(no route to host\): .* --archive FILE"):
             build(kind, tmp_path / "new")
         shutil.rmtree(tmp_path / "new")

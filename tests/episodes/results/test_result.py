@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 
+from episodes.data.stickers import STICKERS
 from episodes.files import write_json
-from episodes.results.result import STICKERS_NOTE, result, versions
+from episodes.results.result import result, versions
 from episodes.scoring.evaluate import Evaluation
 from episodes.scoring.metrics import Score
 from episodes.scoring.plan import Outcome
@@ -81,7 +82,7 @@ def test_null_for_a_method_without_a_ceiling() -> None:
 
 
 def test_a_note_for_stickers_alone() -> None:
-    assert content(score(), data="stickers")["note"] == STICKERS_NOTE
+    assert content(score(), data="stickers")["note"] == STICKERS.note
     assert "note" not in content(score(), data="coco:stickers")
 
 

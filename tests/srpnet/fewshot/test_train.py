@@ -15,10 +15,10 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from episodes.data.source import PASCAL_CLASSES
+from episodes.data.stickers import STICKERS
 from episodes.errors import InputError
 from episodes.fewshot.folds import DataSettings
 from episodes.files import locked, write_text
-from episodes.results.result import STICKERS_NOTE
 from srpnet.fewshot.checkpoint import load_network
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.settings import NetworkSettings
@@ -52,7 +52,7 @@ def test_training_leaves_a_network_and_its_record(training: TrainSettings, tmp_p
     assert "fold 0" in said[0]
     assert "aeroplane" in said[0]
     assert any("0.0 % of the training photographs also show unseen classes: background" in line for line in said)
-    assert not any(STICKERS_NOTE in line for line in said)
+    assert not any(STICKERS.note in line for line in said)
 
 
 def test_a_network_says_what_it_was_trained_on(training: TrainSettings, checkpoint: str, tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_training_on_stickers_says_that_they_are_no_benchmark(training: TrainSet
     quick = replace(training.training, steps=1)
     stickers = replace(training, data=DataSettings("stickers"), hold_back="none", training=quick)
     run_training(stickers, tmp_path / "run", say=said.append)
-    assert STICKERS_NOTE in said
+    assert STICKERS.note in said
 
 
 @pytest.mark.parametrize("best", [2, 4])
