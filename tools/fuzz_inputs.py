@@ -17,7 +17,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import cli.main
-import srpnet.fewshot.network
+import srpnet.nn.weights
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.settings import NetworkSettings
 from srpnet.nn.backbone import Backbone
@@ -78,7 +78,7 @@ def build(ground: Path) -> None:
     os.environ["SRPNET_CACHE"] = str(ground / "cache")
     state = Backbone("v1").state_dict()
     weights = Weights("keras-v1", "v1", "0" * 64)
-    srpnet.fewshot.network.get_weights = lambda *_, **__: (weights, state)
+    srpnet.nn.weights.get_weights = lambda *_, **__: (weights, state)
     before = Path.cwd()
     os.chdir(ground)
     _voc(Path("voc"))

@@ -7,31 +7,23 @@ size, h w feature size.
 import copy
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import torch
-from huggingface_hub import PyTorchModelHubMixin, hf_hub_download
-from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
-from episodes.errors import InputError
 from episodes.fewshot.geometry import Placement
-from episodes.files import atomic_write, write_json
-from episodes.inputs import check_regular
-from srpnet.fewshot.compact import compact, expand, is_compact
 from srpnet.fewshot.prototypes import Pooled, mean_prototypes, pool_supports
 from srpnet.fewshot.query_inference import QueryInference, infer
+from srpnet.fewshot.saving import SavedNetwork
 from srpnet.fewshot.settings import NetworkSettings
+from srpnet.nn import weights
 from srpnet.nn.backbone import IMAGENET_MEAN, IMAGENET_STD, Backbone
 from srpnet.nn.grid import average, label_maps, pixel_weights, upsample
 from srpnet.nn.weight_sets import WEIGHT_SETS
-from srpnet.nn.weights import get_weights, load_backbone
-
-MOST_PARAMETERS = 250_000_000
-"""Of a network from a file; a ResNet-50 has 25 million."""
 
 
 class Logits(NamedTuple):
@@ -42,8 +34,7 @@ class Logits(NamedTuple):
 
 
 class SRPNet(
-    nn.Module,
-    PyTorchModelHubMixin,
+    SavedNetwork,
     library_name="srpnet",
     tags=["few-shot-segmentation", "image-segmentation"],
     license="mit",
@@ -269,79 +260,6 @@ class SRPNet(
         """Move to a device, with weights channels last, as convolutions like them there."""
         return self.to(device).to(memory_format=torch.channels_last)
 
-    def write(self, folder: Path | str, small: bool = False) -> None:
-        """Write `config.json` and `model.safetensors`, each atomically.
-
-        Args:
-            folder: Made if need be.
-            small: Round what was trained, see `srpnet.fewshot.compact`: 2 MB for a head, 14 MB for a fine-tuned
-                network.
-
-        Raises:
-            InputError: if the folder cannot be written, or the ImageNet weights to start from cannot be had.
-        """
-        kept = ("reduce.",) if self.config.trained == "head" else ("reduce.", "backbone.")
-        state = {name: value.contiguous().cpu() for name, value in self.state_dict().items() if name.startswith(kept)}
-        if small:
-            state = compact(state, _imagenet_state(self))
-        write_json(Path(folder) / "config.json", asdict(self.config))
-        with atomic_write(Path(folder) / "model.safetensors") as temporary:
-            temporary.write_bytes(save(state, {"format": "pt"}))
-
-    def _save_pretrained(self, save_directory: Path) -> None:
-        self.write(save_directory)
-
-    @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **options: Any) -> Self:
-        """A network that was trained, from a folder or from Hugging Face; the files are not trusted.
-
-        Args:
-            pretrained_model_name_or_path: A folder that `write` wrote, or a Hugging Face name.
-            options: See `PyTorchModelHubMixin.from_pretrained`; `revision` names a branch, a tag or a commit.
-
-        Raises:
-            InputError: if settings or weights are wrong, absurd, NaN or infinite, or do not fit each other.
-            OSError: if Hugging Face does not have it, or cannot be reached.
-        """
-        if (folder := Path(pretrained_model_name_or_path)).is_dir():
-            NetworkSettings.read(folder / "config.json")  # before the mixin opens it
-        return super().from_pretrained(pretrained_model_name_or_path, **options)
-
-    @classmethod
-    def _from_pretrained(cls, *, model_id: str, map_location: str = "cpu", strict: bool = True, **options: Any) -> Self:
-        if not isinstance(options.pop("config", None), NetworkSettings):
-            raise InputError(f"{model_id} has no config.json of an SRPNet: name a folder that `srpnet train` wrote")
-        folder = Path(model_id)
-        described, file = (
-            folder / name if folder.is_dir() else Path(hf_hub_download(model_id, name, **options))
-            for name in ("config.json", "model.safetensors")
-        )
-        config = NetworkSettings.read(described)  # the mixin's own reading passes over settings that it does not know
-        _check_room(config)
-        check_regular(file)
-        try:
-            state = load_file(file)
-        except Exception as error:  # safetensors has its own error type for a damaged file
-            raise InputError(f"{file} cannot be read ({error}): train it again or fetch another copy") from None
-        network = cls(config)
-        if config.trained == "head":
-            network.load_state_dict(_imagenet_state(network), strict=False)
-        elif is_compact(state):
-            state = expand(state, _imagenet_state(network))
-        try:
-            missing, unexpected = network.load_state_dict(state, strict=False)
-        except RuntimeError as error:  # a tensor of another shape
-            reason = str(error).splitlines()[-1].strip()
-            raise InputError(f"{file} does not fit its config.json: {reason}") from None
-        if config.trained == "head":
-            missing = [name for name in missing if not name.startswith("backbone.")]
-            unexpected += [name for name in state if name.startswith("backbone.")]
-        if missing or unexpected:
-            wrong = f"lacks {missing[0]}" if missing else f"has an unexpected {unexpected[0]}"
-            raise InputError(f"{file} does not fit its config.json: it {wrong}")
-        _check_values(network, file)
-        return network.to(map_location).eval()
-
 
 def build(config: NetworkSettings, file: Path | None = None, say: Callable[[str], None] = print) -> SRPNet:
     """An SRPNet with ImageNet weights in its backbone and a fresh head, in evaluation mode.
@@ -355,42 +273,10 @@ def build(config: NetworkSettings, file: Path | None = None, say: Callable[[str]
         InputError: if the weights cannot be had, or are not the ones that are named.
     """
     name = None if config.backbone == "auto" else config.backbone
-    weights, state = get_weights(name, file, sha256=config.backbone_sha256, say=say)
-    network = SRPNet(replace(config, backbone=weights.name, backbone_sha256=weights.sha256))
-    load_backbone(network.backbone, state)
+    found, state = weights.get_weights(name, file, sha256=config.backbone_sha256, say=say)
+    network = SRPNet(replace(config, backbone=found.name, backbone_sha256=found.sha256))
+    weights.load_backbone(network.backbone, state)
     return network.eval()
-
-
-def _imagenet_state(network: SRPNet) -> dict[str, Tensor]:
-    """Name -> value of the ImageNet weights that a network started from, without its head."""
-    config = network.config
-    _, imagenet = get_weights(config.backbone, sha256=config.backbone_sha256)
-    start = copy.deepcopy(network.backbone)
-    load_backbone(start, imagenet)
-    return {f"backbone.{name}": value.cpu() for name, value in start.state_dict().items()}
-
-
-def _check_room(config: NetworkSettings) -> None:
-    """`InputError` if a network would be absurdly large, before any of it is allocated."""
-    with torch.device("meta"):
-        count = sum(parameter.numel() for parameter in SRPNet(config).parameters())
-    if count > MOST_PARAMETERS:
-        raise InputError(
-            f"config.json describes a network of {count:,} parameters, more than {MOST_PARAMETERS:,}: name another"
-        )
-
-
-def _check_values(network: SRPNet, file: Path) -> None:
-    """`InputError` if a weight or a feature is NaN or infinite: label maps would be wrong without a word."""
-    for name, value in network.state_dict().items():
-        if not value.isfinite().all():
-            raise InputError(f"{file} holds NaN or infinity in {name}: train it again or fetch another copy")
-        if name.endswith("running_var") and (value < 0).any():
-            raise InputError(f"{file} holds a negative variance in {name}: train it again or fetch another copy")
-    grey_ramp = torch.linspace(0, 1, 64).expand(1, 3, 64, 64)
-    with torch.no_grad():
-        if not network.eval().encode(grey_ramp).isfinite().all():
-            raise InputError(f"{file} makes infinite features: train it again or fetch another copy")
 
 
 def in_parts(function: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor:

@@ -15,9 +15,9 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from srpnet.fewshot.network import SRPNet, in_parts, upcast
+from srpnet.nn import weights
 from srpnet.nn.backbone import Backbone
 from srpnet.nn.grid import average
-from srpnet.nn.weights import get_weights, load_backbone
 
 
 class Recogniser:
@@ -36,7 +36,7 @@ class Recogniser:
         if config.trained == "all":
             convention = network.backbone.convention
             backbone = Backbone(convention, 32, config.stages, layers=config.layers, base_width=config.base_width)
-            load_backbone(backbone, get_weights(config.backbone, sha256=config.backbone_sha256)[1])
+            weights.load_backbone(backbone, weights.get_weights(config.backbone, sha256=config.backbone_sha256)[1])
         else:
             backbone = copy.deepcopy(network.backbone)
             backbone.output_stride = 32

@@ -20,6 +20,6 @@ def random_backbone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, shared_cach
     monkeypatch.setenv("SRPNET_CACHE", str(shared_cache))  # the stickers are counted once for all tests
     state = Backbone("v1", stages=(4,)).state_dict()
     weights = Weights("keras-v1", "v1", "0" * 64)
-    monkeypatch.setattr("srpnet.fewshot.network.get_weights", lambda *_, **__: (weights, state))
+    monkeypatch.setattr("srpnet.nn.weights.get_weights", lambda *_, **__: (weights, state))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "100")

@@ -17,10 +17,10 @@ from episodes.fewshot.episode import Episode, EpisodeSpec
 from episodes.fewshot.folds import DataSettings
 from episodes.fewshot.geometry import Geometry
 from episodes.fewshot.loading import Augmentation, Loader
-from srpnet.fewshot import network as network_module
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.settings import NetworkSettings
 from srpnet.fewshot.train import TrainSettings, run_training
+from srpnet.nn import weights as weights_module
 from srpnet.nn.backbone import Backbone
 from srpnet.nn.weight_sets import WEIGHT_SETS
 from srpnet.nn.weights import StateDict, Weights, content_hash
@@ -98,7 +98,7 @@ class PhotographCache:
 def cache(monkeypatch: pytest.MonkeyPatch) -> PhotographCache:
     """Networks take their backbone weights from here."""
     cache = PhotographCache()
-    monkeypatch.setattr(network_module, "get_weights", cache)
+    monkeypatch.setattr(weights_module, "get_weights", cache)
     return cache
 
 

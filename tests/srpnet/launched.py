@@ -16,8 +16,8 @@ from pathlib import Path
 import torch
 
 from episodes.distributed import joined
-from srpnet.fewshot import network
 from srpnet.fewshot.train import TrainSettings, run_training
+from srpnet.nn import weights
 from srpnet.training.interrupts import Interrupted
 from srpnet.training.log import Progress
 from srpnet.training.run import TrainingRun
@@ -26,7 +26,7 @@ from tests.srpnet.conftest import PhotographCache
 
 def train(settings: TrainSettings, out: Path, mishap: str = "none") -> int:
     """Train among the processes that the environment describes; an exit code."""
-    network.get_weights = PhotographCache()  # type: ignore[assignment]
+    weights.get_weights = PhotographCache()  # type: ignore[assignment]
     learn = TrainingRun._learn
 
     def die(run: TrainingRun, *args: object) -> float:

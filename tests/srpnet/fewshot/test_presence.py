@@ -113,7 +113,7 @@ def test_a_fine_tuned_network_is_told_by_its_imagenet_weights(
     images = noise(1, 3, 64, 48, dtype=torch.float32).sigmoid()
     state = {name: value.clone() for name, value in network.backbone.state_dict().items()}
     expected = Recogniser(network, torch.device("cpu")).describe(images)
-    monkeypatch.setattr("srpnet.fewshot.presence.get_weights", lambda *_, **__: (None, state))
+    monkeypatch.setattr("srpnet.nn.weights.get_weights", lambda *_, **__: (None, state))
     with torch.no_grad():
         network.backbone.conv1.weight.mul_(3)
     network.config = replace(network.config, trained="all")
