@@ -1,0 +1,117 @@
+"""Composed training scenes: which photographs of an episode are made of several, and of which ones; names only.
+
+Episodes of one large object never ask which object is meant. Here a support or a query also shows an object of another
+class, the class stands in another photograph than the one it comes from, or is not there at all.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from episodes.checks import check_number
+from episodes.data.source import Source
+from episodes.draws import Draws
+from episodes.errors import InputError
+from episodes.fewshot.episode import EpisodeSpec
+from episodes.fewshot.pairs import Pair, Pairs
+from episodes.fewshot.sampler import Sampler
+
+TRIES = 50
+"""So many photographs of other classes are drawn to find one that does not show the episode's classes too."""
+
+
+@dataclass(frozen=True)
+class Composition:
+    """How often photographs of training episodes are composed: shares in [0, 1], drawn for each photograph.
+
+    Attributes:
+        distractors: Queries into which an object of another class is pasted, whatever else they are.
+        support_distractors: Supports likewise.
+        absent: Queries in whose place comes a photograph that does not show the classes, so that all is background.
+        transplanted: Queries whose object is cut out and pasted into a photograph that does not show the classes.
+
+    Raises:
+        InputError: if one is out of its range, or `absent` and `transplanted` are more than 1 together.
+    """
+
+    distractors: float = 0.0
+    support_distractors: float = 0.0
+    absent: float = 0.0
+    transplanted: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_number(self, 0, 1, "distractors", "support_distractors", "absent", "transplanted")
+        if self.absent + self.transplanted > 1:
+            raise InputError(
+                f"a query is absent or transplanted, not both: {self.absent:g} and {self.transplanted:g} are "
+                "more than 1 together"
+            )
+
+    def __bool__(self) -> bool:
+        """Whether anything is composed at all."""
+        return any((self.distractors, self.support_distractors, self.absent, self.transplanted))
+
+
+class Scene(NamedTuple):
+    """What a photograph is composed of.
+
+    Attributes:
+        id: The photograph into which the rest is pasted.
+        pasted: (image id, class) of each object that is cut out and pasted into it, in this order.
+    """
+
+    id: str
+    pasted: tuple[Pair, ...] = ()
+
+
+class Composer:
+    """Decides what each photograph of a training episode is composed of.
+
+    Other photographs come from the pairs that the sampler draws from, so from base classes alone: a class of those that
+    are not the episode's, all alike, then a photograph of it that shows none of the episode's classes.
+
+    Args:
+        settings: How often.
+        sampler: Draws the episodes.
+        source: Has the photographs.
+        seed: Seeds the draws, with the episode's index and the photograph's slot.
+
+    Raises:
+        InputError: if there is no other class than those of an episode.
+    """
+
+    def __init__(self, settings: Composition, sampler: Sampler, source: Source, seed: int) -> None:
+        if len(sampler.classes) <= sampler.way:
+            raise InputError(
+                f"composed scenes need classes beside the {sampler.way} of an episode: here are {len(sampler.classes)}"
+            )
+        self._settings, self._sampler, self._source, self._seed = settings, sampler, source, seed
+
+    def scene(self, spec: EpisodeSpec, slot: int) -> Scene:
+        """What the photograph in a slot of an episode is composed of; itself alone, where nothing is to be composed."""
+        settings, draws = self._settings, Draws("scene", self._seed, spec.index, slot)
+        id, query = spec.slots[slot], slot >= len(spec.slots) - len(spec.queries)
+        pool = self._sampler.queries if query else self._sampler.supports
+        scene, kind, distracted = Scene(id), draws.uniform(), draws.uniform()
+        if query and kind < settings.absent + settings.transplanted and (other := self._other(pool, spec, draws)):
+            moved = () if kind < settings.absent else ((id, self._largest(id, spec.classes)),)
+            scene = Scene(other[0], moved)
+        share = settings.distractors if query else settings.support_distractors
+        if distracted < share and (other := self._other(pool, spec, draws)):
+            scene = scene._replace(pasted=(*scene.pasted, other))
+        return scene
+
+    def _other(self, pool: Pairs, spec: EpisodeSpec, draws: Draws) -> Pair | None:
+        """A pair of another class, whose photograph shows none of the episode's; None if TRIES draws find none."""
+        others = [label for label in pool.by_class if label not in spec.classes]
+        for _ in range(TRIES if others else 0):
+            label = draws.choice(others)
+            id = draws.choice(pool.by_class[label])
+            if self._source.classes_in(id).keys().isdisjoint(spec.classes):
+                return id, label
+        return None
+
+    def _largest(self, id: str, classes: Collection[int]) -> int:
+        """Of these classes the one that a query shows most of."""
+        areas = self._source.classes_in(id)
+        return max(classes, key=lambda label: areas.get(label, 0))
