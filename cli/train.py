@@ -192,6 +192,28 @@ photograph_options = together(
     ),
 )
 
+composition_options = together(
+    click.option(
+        "--distractors",
+        default=0.0,
+        show_default=True,
+        help="Share of training queries into which an object of another class is pasted.",
+    ),
+    click.option("--support-distractors", default=0.0, show_default=True, help="The same of supports."),
+    click.option(
+        "--absent",
+        default=0.0,
+        show_default=True,
+        help="Share of training queries that do not show the class, so that all is background.",
+    ),
+    click.option(
+        "--transplant",
+        default=0.0,
+        show_default=True,
+        help="Share of training queries whose object is pasted into a photograph without the class.",
+    ),
+)
+
 validation_options = together(
     click.option(
         "--hold-back",
@@ -214,6 +236,7 @@ SHARED = ("data", "pairs", "allow_missing", "min_pixels", "fold", "folds", "fold
 @data_options
 @episode_options
 @photograph_options
+@composition_options
 @network_options
 @inference_options
 @learning_options
@@ -269,6 +292,7 @@ def command(ctx: click.Context, /, out: Path | None, resume: bool, tensorboard: 
 
 def train_settings(flags: dict[str, Any]) -> Any:
     """The settings of `srpnet train` from its flags."""
+    from episodes.fewshot.composition import Composition
     from episodes.fewshot.folds import DataSettings
     from episodes.fewshot.loading import Augmentation
     from srpnet.fewshot.query_inference import QueryInference
@@ -290,4 +314,5 @@ def train_settings(flags: dict[str, Any]) -> Any:
         network=pick(NetworkSettings, flags | strides, iqi=pick(QueryInference, flags)),
         training=pick(TrainingSettings, flags),
         augmentation=Augmentation(flags["flip"], flags["crop_scale"], flags["colour"]),
+        composition=pick(Composition, flags),
     )

@@ -28,28 +28,28 @@ class Composition:
         distractors: Queries into which an object of another class is pasted, whatever else they are.
         support_distractors: Supports likewise.
         absent: Queries in whose place comes a photograph that does not show the classes, so that all is background.
-        transplanted: Queries whose object is cut out and pasted into a photograph that does not show the classes.
+        transplant: Queries whose object is cut out and pasted into a photograph that does not show the classes.
 
     Raises:
-        InputError: if one is out of its range, or `absent` and `transplanted` are more than 1 together.
+        InputError: if one is out of its range, or `absent` and `transplant` are more than 1 together.
     """
 
     distractors: float = 0.0
     support_distractors: float = 0.0
     absent: float = 0.0
-    transplanted: float = 0.0
+    transplant: float = 0.0
 
     def __post_init__(self) -> None:
-        check_number(self, 0, 1, "distractors", "support_distractors", "absent", "transplanted")
-        if self.absent + self.transplanted > 1:
+        check_number(self, 0, 1, "distractors", "support_distractors", "absent", "transplant")
+        if self.absent + self.transplant > 1:
             raise InputError(
-                f"a query is absent or transplanted, not both: {self.absent:g} and {self.transplanted:g} are "
+                f"a query is absent or transplanted, not both: {self.absent:g} and {self.transplant:g} are "
                 "more than 1 together"
             )
 
     def __bool__(self) -> bool:
         """Whether anything is composed at all."""
-        return any((self.distractors, self.support_distractors, self.absent, self.transplanted))
+        return any((self.distractors, self.support_distractors, self.absent, self.transplant))
 
 
 class Scene(NamedTuple):
@@ -93,7 +93,7 @@ class Composer:
         id, query = spec.slots[slot], slot >= len(spec.slots) - len(spec.queries)
         pool = self._sampler.queries if query else self._sampler.supports
         scene, kind, distracted = Scene(id), draws.uniform(), draws.uniform()
-        if query and kind < settings.absent + settings.transplanted and (other := self._other(pool, spec, draws)):
+        if query and kind < settings.absent + settings.transplant and (other := self._other(pool, spec, draws)):
             moved = () if kind < settings.absent else ((id, self._largest(id, spec.classes)),)
             scene = Scene(other[0], moved)
         share = settings.distractors if query else settings.support_distractors

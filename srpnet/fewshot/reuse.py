@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from episodes.errors import InputError
+from episodes.fewshot.composition import Composition
 from episodes.fewshot.episode import Episode, EpisodeSpec, Photograph
 from episodes.fewshot.loading import Augmentation, EpisodeList
 from episodes.threads import map_in_threads
@@ -185,7 +186,7 @@ def clear_features(folder: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def obstacle(network: NetworkSettings, augmentation: Augmentation) -> str | None:
+def obstacle(network: NetworkSettings, augmentation: Augmentation, composition: Composition) -> str | None:
     """What stands against reusing features at all, and the mend; None if nothing does."""
     if network.trained != "head":
         return "a backbone that is trained makes new features each step: reuse them with --train head"
@@ -193,6 +194,11 @@ def obstacle(network: NetworkSettings, augmentation: Augmentation) -> str | None
         return (
             "features can be reused for mirrored photographs (--flip), not for random crops and colours: leave out "
             "--crop-scale and --colour, or --reuse-features"
+        )
+    if composition:
+        return (
+            "features cannot be reused for composed photographs, which never come twice: leave out --distractors, "
+            "--support-distractors, --absent and --transplant, or --reuse-features"
         )
     return None
 

@@ -11,6 +11,7 @@ from episodes.data import data_set
 from episodes.data.source import OnProgress, silent
 from episodes.distributed import ALONE, World
 from episodes.errors import InputError
+from episodes.fewshot.composition import Composer, Composition
 from episodes.fewshot.episode import Episode
 from episodes.fewshot.folds import DataSettings, Fold, NovelPixels, Pools
 from episodes.fewshot.geometry import Geometry
@@ -47,6 +48,7 @@ class TrainSettings:
         drawing: How training episodes are drawn, `random` or `pairs`; see `Sampler`.
         size: Photographs are stretched to this square, in pixels.
         augmentation: Of supports and queries, independently.
+        composition: Which of them are composed of several photographs.
         novel_pixels: What becomes of training photographs that also show novel classes, see `Fold.training_sampler`.
         hold_back: Base classes to validate on: `none`, names with commas between, or how many.
         validation_episodes: How many episodes of the classes held back, up to a million.
@@ -70,6 +72,7 @@ class TrainSettings:
     drawing: Drawing = "random"
     size: int = 321
     augmentation: Augmentation = Augmentation()
+    composition: Composition = Composition()
     novel_pixels: NovelPixels = "background"
     hold_back: str = "none"
     validation_episodes: int = 200
@@ -89,7 +92,8 @@ class TrainSettings:
         check_type(self, str, "hold_back")
         check_whole(self, 1, MOST_DRAWN, "validation_episodes")
         check_number(self, 0, GIGABYTES, "cache_limit")
-        if self.reuse_features in ("memory", "disk") and (reason := obstacle(self.network, self.augmentation)):
+        reason = obstacle(self.network, self.augmentation, self.composition)
+        if reason and self.reuse_features in ("memory", "disk"):
             raise InputError(reason)
 
     def episodes(self) -> dict[str, int]:
@@ -213,7 +217,18 @@ class _Runs:
             }
             seen = tuple(fold.names(sampler.classes).values())
             unseen = frozenset(fold.novel) | set(held_back) if settings.novel_pixels == "ignore" else frozenset()
-            loader = Loader(fold.source, Geometry(settings.size), settings.augmentation, settings.seed, unseen)
+            composer = None
+            if settings.composition:
+                trained_on["composition"] = asdict(settings.composition)
+                composer = Composer(settings.composition, sampler, fold.source, settings.seed)
+            loader = Loader(
+                fold.source,
+                Geometry(settings.size),
+                settings.augmentation,
+                settings.seed,
+                ignored=unseen,
+                composer=composer,
+            )
             network = build(replace(settings.network, seen=seen, trained_on=trained_on), say=say)
             network.reset_head(settings.seed)
             say(f"weights {network.config.backbone} {str(network.config.backbone_sha256)[:12]}; {machine}")
@@ -247,7 +262,8 @@ class _Runs:
     def _reuse(self, reused: ReusedEpisodes) -> Reuse:
         """What `auto` means for these episodes, in all processes alike."""
         settings = self.settings
-        if obstacle(settings.network, settings.augmentation) or self.machine.device.type != "cpu":
+        reason = obstacle(settings.network, settings.augmentation, settings.composition)
+        if reason or self.machine.device.type != "cpu":
             return "none"  # a GPU computes features sooner than they come from memory
         if self.world.any(not reused.pays):
             return "none"

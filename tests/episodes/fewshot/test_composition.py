@@ -84,7 +84,7 @@ def test_other_photographs_show_no_class_of_the_episode(way: int) -> None:
 
 
 def test_the_largest_class_of_a_query_is_transplanted() -> None:
-    moved = composer(Composition(transplanted=1), way=2)
+    moved = composer(Composition(transplant=1), way=2)
     spec = EpisodeSpec(0, (2, 3), (("t2a",), ("t3a",)), ("t3b",))
     assert moved.scene(spec, 2).pasted == (("t3b", 3),)
 
@@ -120,7 +120,7 @@ def test_an_absent_class_has_no_pixel() -> None:
 
 
 def test_a_transplanted_class_is_there_beside_another() -> None:
-    for spec, (_, query) in photographs(Composition(transplanted=1)):
+    for spec, (_, query) in photographs(Composition(transplant=1)):
         shown = set(query.labels.unique().tolist()) - {0, NOVEL, IGNORE}
         assert spec.classes[0] in shown
         assert len(shown) > 1

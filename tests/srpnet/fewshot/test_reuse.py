@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from episodes.errors import InputError
+from episodes.fewshot.composition import Composition
 from episodes.fewshot.geometry import Geometry
 from episodes.fewshot.loading import Augmentation, EpisodeList, Loader
 from episodes.fewshot.pairs import Pairs
@@ -115,6 +116,7 @@ def test_a_folder_that_cannot_be_written_is_named(network: SRPNet, tmp_path: Pat
         ({"network": NetworkSettings(trained="all")}, "reuse them with --train head"),
         ({"augmentation": Augmentation(scale=0.5)}, "not for random crops and colours"),
         ({"augmentation": Augmentation(colour=0.1)}, "not for random crops and colours"),
+        ({"composition": Composition(absent=0.1)}, "leave out --distractors"),
         ({"reuse_features": "cloud"}, "auto, none, memory, disk, not 'cloud'"),
     ],
 )

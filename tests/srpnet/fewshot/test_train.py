@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from episodes.data.source import PASCAL_CLASSES
 from episodes.data.stickers import STICKERS
 from episodes.errors import InputError
+from episodes.fewshot.composition import Composition
 from episodes.fewshot.folds import DataSettings
 from episodes.files import locked, write_text
 from srpnet.fewshot.checkpoint import load_network
@@ -296,6 +297,21 @@ def test_features_that_are_computed_once_train_the_same_head(training: TrainSett
     assert {"Computing features", "Choosing steps", "Validating", "Training"} <= last.keys()
     assert all(done == total > 0 for done, total in last.values())
     assert ("Training", 0, last["Training"][1]) in steps
+
+
+def test_composed_scenes_are_trained_on_and_recorded(training: TrainSettings, tmp_path: Path) -> None:
+    """Two runs learn the same from them, which is not what is learned without; features are not reused."""
+    composed = replace(training, hold_back="none", composition=Composition(0.5, 0.5, 0.3, 0.3))
+    said: list[str] = []
+    runs = {"one": composed, "two": composed, "plain": replace(composed, composition=Composition())}
+    folders = [run_training(settings, tmp_path / name, say=said.append) for name, settings in runs.items()]
+    one, two, plain = (load_file(folder / "model.safetensors")["reduce.weight"] for folder in folders)
+    assert torch.equal(one, two)
+    assert not torch.equal(one, plain)
+    assert sum("photographs once" in line for line in said) == 1
+    trained_on = [load_network(folder).config.trained_on for folder in folders]
+    assert trained_on[0]["composition"] == asdict(composed.composition)
+    assert "composition" not in trained_on[2]
 
 
 def test_features_that_would_fill_the_memory_are_not_kept(
