@@ -124,7 +124,8 @@ def command(
     with waiting(console, "Loading PyTorch"):
         from episodes.distributed import joined
         from episodes.fewshot.folds import DataSettings
-        from episodes.score import Output, score_predictions
+        from episodes.results.output import Output
+        from episodes.score import score_predictions
         from srpnet.fewshot.evaluate import EvalSettings, run_evaluation
 
     flags |= {"classes": names_in(flags["classes"])}

@@ -16,7 +16,7 @@ from cli.progress import Bars, waiting
 from episodes.files import locked
 from episodes.names import for_terminal
 from srpnet.apps.found_table import ABSENT, NOTHING, FoundTable, Row
-from srpnet.apps.output_names import mask_path
+from srpnet.apps.outputs import mask_path
 from srpnet.apps.photographs import Listing, Photograph, list_photographs, name_outputs
 
 if TYPE_CHECKING:

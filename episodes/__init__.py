@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from episodes.fewshot.sampler import Sampler
     from episodes.results.bootstrap import Interval, Resampling
     from episodes.results.comparison import Difference, compare
+    from episodes.results.output import Output
     from episodes.results.run import Run
-    from episodes.score import Output, score
+    from episodes.score import score
     from episodes.scoring.evaluate import Evaluation, evaluate
     from episodes.scoring.manifest import Header, Manifest
     from episodes.scoring.methods import BaseMethod, Method

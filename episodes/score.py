@@ -1,6 +1,6 @@
 """Score a method by the plans of one protocol or several, and write what was found: `srpnet eval` for any method."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,7 +10,8 @@ from episodes.data.source import OnProgress, silent
 from episodes.distributed import ALONE, World
 from episodes.files import check_folder
 from episodes.results.bootstrap import Resampling
-from episodes.results.gallery import chosen, draw, ranked
+from episodes.results.gallery import draw_pictures
+from episodes.results.output import NOTHING_KEPT, Output, Scored, Writer
 from episodes.results.result import result
 from episodes.results.run import write_run
 from episodes.scoring.evaluate import cache_for
@@ -23,27 +24,8 @@ from episodes.scoring.progress import bar
 from episodes.scoring.protocols import departures
 from episodes.scoring.workload import OnEpisode, Workload
 
-
-@dataclass(frozen=True)
-class Output:
-    """What is kept of a run beside its scores.
-
-    Attributes:
-        folder: For `result.json`, `counts.npz` and pictures; with several protocols, for a folder of each. None writes
-            nothing.
-        pictures: How many episodes to draw into `pictures/`, evenly spread from the best to the worst.
-        worst: How many of the episodes with the lowest IoU to draw into `worst/`, the lowest first.
-        command: What repeats the run, for the result.
-    """
-
-    folder: Path | None = None
-    pictures: int = 0
-    worst: int = 0
-    command: str | None = None
-
-
-NOTHING_KEPT = Output()
-"""The scores alone, which are returned."""
+WRITERS: Sequence[Writer] = (write_run, draw_pictures)
+"""What is kept of a run, in the order in which it is written."""
 
 
 def score(
@@ -117,10 +99,8 @@ def score(
             contents[name]["data_notes"] = [str(remark) for remark in plan.fold.remarks(plan.rules.split)]
             with world.together():
                 if world.first and name in folders:
-                    folder = folders[name]
-                    contents[name] = write_run(folder, outcome, contents[name])
-                    drawn = chosen(ranked(outcome.records), output.pictures, output.worst)
-                    draw(folder, plan.fold, plan.loader(), method, cache, drawn)
+                    for write in WRITERS:
+                        write(folders[name], Scored(plan, method, outcome, contents[name], cache, output))
     return {name: contents[name] for name in plans}
 
 

@@ -14,6 +14,7 @@ from episodes.fewshot.folds import Fold
 from episodes.fewshot.loading import Loader
 from episodes.files import atomic_write, clear_parts
 from episodes.names import for_path
+from episodes.results.output import Scored
 from episodes.results.pictures import panel
 from episodes.scoring.evaluate import answered
 from episodes.scoring.methods import Method
@@ -51,6 +52,17 @@ def chosen(order: Sequence[Ranked], pictures: int, worst: int) -> dict[str, list
     count = min(pictures, len(order))
     places = [round(place * (len(order) - 1) / max(1, count - 1)) for place in range(count)]
     return {"pictures": [order[-1 - place] for place in places], "worst": list(order[:worst])}
+
+
+def draw_pictures(folder: Path, scored: Scored) -> None:
+    """Write the pictures that were asked for; those of an earlier run go.
+
+    Raises:
+        InputError: if a picture cannot be written.
+    """
+    plan, output = scored.plan, scored.output
+    drawn = chosen(ranked(scored.outcome.records), output.pictures, output.worst)
+    draw(folder, plan.fold, plan.loader(), scored.method, scored.cache, drawn)
 
 
 def draw(

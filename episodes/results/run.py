@@ -3,7 +3,7 @@
 import hashlib
 import math
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -15,6 +15,7 @@ from episodes.files import write_json
 from episodes.inputs import check_regular, read_json
 from episodes.results.bootstrap import mean_figures
 from episodes.results.gallery import clear_pictures
+from episodes.results.output import Scored
 from episodes.results.result import SCHEMA
 from episodes.results.result_fields import check_fields
 from episodes.scoring.metrics import Score
@@ -26,6 +27,11 @@ RESULT = "result.json"
 """Written last: what makes a folder a run."""
 INCOMING = ".incoming"
 """Where the files of a run are until all are written."""
+ARRAYS: Mapping[str, Callable[[Outcome], Records]] = {
+    COUNTS: lambda outcome: outcome.records,
+    NEGATIVES: lambda outcome: outcome.negatives,
+}
+"""File -> the records in it; without any there is no file."""
 
 
 @dataclass(frozen=True)
@@ -110,20 +116,12 @@ class Run:
         return None
 
 
-def write_run(folder: Path, outcome: Outcome, content: Mapping[str, Any]) -> dict[str, Any]:
-    """Write `counts.npz`, `negatives.npz` if there are any, and `result.json`, also over an earlier run.
+def write_run(folder: Path, scored: Scored) -> None:
+    """Write the `ARRAYS` and `result.json`, also over an earlier run. Its content gets `files`, their SHA-256.
 
     All are complete in a folder of their own before anything of an earlier run is touched. Then its `result.json` goes,
     and with it the run; then its pictures and arrays; and the new files take their places, `result.json` last. So a
     full disk leaves the earlier run, and a kill that one, the new one or none, but never parts of both.
-
-    Args:
-        folder: Hold its lock.
-        outcome: From `Plan.evaluate`.
-        content: From `result`.
-
-    Returns:
-        The content that was written: with `files`, which names the SHA-256 of each array file.
 
     Raises:
         InputError: if a file cannot be written.
@@ -131,22 +129,22 @@ def write_run(folder: Path, outcome: Outcome, content: Mapping[str, Any]) -> dic
     incoming = folder / INCOMING
     shutil.rmtree(incoming, ignore_errors=True)  # of a process that was killed
     try:
-        outcome.records.write(incoming / COUNTS)
-        if outcome.negatives.rows:
-            outcome.negatives.write(incoming / NEGATIVES)
+        for name, records in ARRAYS.items():
+            if records(scored.outcome).rows:
+                records(scored.outcome).write(incoming / name)
         names = [file.name for file in sorted(incoming.iterdir())]
-        written = {**content, "files": {name: _sha256(incoming / name) for name in names}}
-        write_json(incoming / RESULT, written)
+        scored.content["files"] = {name: _sha256(incoming / name) for name in names}
+        write_json(incoming / RESULT, scored.content)
         (folder / RESULT).unlink(missing_ok=True)
         clear_pictures(folder)
-        (folder / NEGATIVES).unlink(missing_ok=True)
+        for name in ARRAYS.keys() - names:
+            (folder / name).unlink(missing_ok=True)
         for name in (*names, RESULT):
             (incoming / name).replace(folder / name)
     except OSError as error:
         raise InputError(f"{folder} cannot be written ({error}): name another folder") from None
     finally:
         shutil.rmtree(incoming, ignore_errors=True)
-    return written
 
 
 def _rules(fields: Mapping[str, Any]) -> Protocol:
@@ -163,7 +161,7 @@ def _rules(fields: Mapping[str, Any]) -> Protocol:
 def _hashes(content: Mapping[str, Any]) -> dict[str, str]:
     """File -> hash of those that a result names; runs before there were hashes name none."""
     named = content.get("files", {})
-    return {name: named[name] for name in (COUNTS, NEGATIVES) if name in named}
+    return {name: named[name] for name in ARRAYS if name in named}
 
 
 def _sha256(file: Path) -> str:

@@ -7,28 +7,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from episodes.errors import InputError
+from srpnet.apps.outputs import WRITERS, output_paths
 
 LONGEST = 255
 """Bytes of a file's name, where the system does not say how many it takes."""
 
 
-def mask_path(folder: Path, name: str) -> Path:
-    """Where the mask of a photograph goes: `NAME-mask.png`; the name may have folders in it."""
-    return folder / f"{name}-mask.png"
-
-
-def overlay_path(folder: Path, name: str) -> Path:
-    """Where its overlay goes: `NAME-overlay.jpg`."""
-    return folder / f"{name}-overlay.jpg"
-
-
 def is_output(path: Path) -> bool:
-    """Whether a picture is called like a mask or an overlay, whatever its format.
+    """Whether a picture is called like one of `WRITERS`, whatever its format.
 
     >>> is_output(Path("found/cup-mask.png")), is_output(Path("cup.png"))
     (True, False)
     """
-    return path.stem.endswith(("-mask", "-overlay"))
+    return path.stem.endswith(tuple(Path(end).stem for end in WRITERS))
 
 
 def alike(name: str) -> str:
@@ -89,7 +80,7 @@ def check_outputs(folder: Path, name: str) -> None:
     Raises:
         InputError: if a part of the path is too long for the file system, or a file or folder stands in the way.
     """
-    for path in (mask_path(folder, name), overlay_path(folder, name)):
+    for path in output_paths(folder, name):
         nearest = next(parent for parent in path.absolute().parents if os.path.lexists(parent))
         longest, whole = (_limit(nearest, what) for what in ("PC_NAME_MAX", "PC_PATH_MAX"))
         new = path.absolute().relative_to(nearest).parts

@@ -1,36 +1,62 @@
-"""The files that are made of a segmented photograph: its mask, and an overlay to look at."""
+"""The files that are made of a segmented photograph: each by a writer of its own."""
 
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 from PIL import Image
 
 from episodes.data.source import Array
 from episodes.files import atomic_write
-from episodes.results.pictures import overlay
-from srpnet.apps.output_names import mask_path, overlay_path
 
 OVERLAY = 2000
 """The longer side of an overlay, in pixels, at most."""
+Writer = Callable[[Path, Image.Image, Array, int], None]
+"""Writes a file of a photograph (RGB), its label map (H, W) and the number of classes."""
+
+
+def write_mask(file: Path, photograph: Image.Image, labels: Array, classes: int) -> None:
+    """The label map; with one class the value of the object is 255, else it is the label."""
+    # Compressed so it takes half as long as by the usual 6, and masks stay small.
+    Image.fromarray(labels * 255 if classes == 1 else labels).save(file, "PNG", compress_level=1)
+
+
+def write_overlay(file: Path, photograph: Image.Image, labels: Array, classes: int) -> None:
+    """The photograph with its label map over it, to look at."""
+    from episodes.results.pictures import overlay  # which takes torch
+
+    overlay(*_for_the_eye(photograph, labels)).save(file, "JPEG", quality=90)
+
+
+MASK = "-mask.png"
+WRITERS: Mapping[str, Writer] = {MASK: write_mask, "-overlay.jpg": write_overlay}
+"""How the name of a file ends -> what writes it."""
+
+
+def mask_path(folder: Path, name: str) -> Path:
+    """Where the mask of a photograph goes; the name may have folders in it."""
+    return folder / f"{name}{MASK}"
+
+
+def output_paths(folder: Path, name: str) -> list[Path]:
+    """Where all that is made of a photograph goes."""
+    return [folder / f"{name}{end}" for end in WRITERS]
 
 
 def write_outputs(folder: Path, name: str, photograph: Image.Image, labels: Array, classes: int) -> None:
-    """Write both files, each whole or not at all. Where there is a mask there is an overlay too.
+    """Write all files, each whole or not at all. Where there is a mask, there are the others too.
 
     Args:
         folder: Made if need be.
         name: Of the files; it may have folders in it.
-        photograph: RGB.
-        labels: Its label map (H, W). With one class the mask's value of the object is 255, else it is the label.
-        classes: How many there are.
+        photograph, labels, classes: See `Writer`.
 
     Raises:
         InputError: if a file cannot be written.
     """
-    mask = Image.fromarray(labels * 255 if classes == 1 else labels)
-    with atomic_write(mask_path(folder, name)) as temporary:  # it gets its name last
-        mask.save(temporary, "PNG", compress_level=1)  # twice as fast as the usual 6, and masks stay small
-        with atomic_write(overlay_path(folder, name)) as temporary_overlay:
-            overlay(*_for_the_eye(photograph, labels)).save(temporary_overlay, "JPEG", quality=90)
+    with ExitStack() as files:  # the last one gets its name first, so the mask, which tells that all are there, last
+        for path, write in zip(output_paths(folder, name), WRITERS.values(), strict=True):
+            write(files.enter_context(atomic_write(path)), photograph, labels, classes)
 
 
 def _for_the_eye(photograph: Image.Image, labels: Array) -> tuple[Image.Image, Array]:

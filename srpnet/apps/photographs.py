@@ -11,7 +11,8 @@ from PIL import Image
 
 from episodes.errors import InputError
 from episodes.files import check_folder
-from srpnet.apps.output_names import alike, check_outputs, is_output, mask_path, output_names, overlay_path
+from srpnet.apps.output_names import alike, check_outputs, is_output, output_names
+from srpnet.apps.outputs import mask_path, output_paths
 from srpnet.apps.reading import check_photograph
 
 RECOGNISED_ONLY = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
@@ -122,7 +123,7 @@ def name_outputs(listing: Listing, out: Path, supports: Iterable[Path]) -> None:
                 f"{folder} holds your own photographs or masks, which could be overwritten: name another --out"
             )
         try:
-            if {alike(str(path(Path(), name))) for path in (mask_path, overlay_path)} & folders:
+            if {alike(str(path)) for path in output_paths(Path(), name)} & folders:
                 raise InputError("a folder is called like its mask or overlay: rename the folder")
             check_outputs(out, name)
         except InputError as error:

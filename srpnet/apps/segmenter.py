@@ -18,8 +18,8 @@ from episodes.errors import InputError
 from episodes.fewshot.geometry import Geometry, Placement
 from episodes.threads import map_in_threads
 from srpnet.apps.example_checks import SupportCheck, border_share, restoration
-from srpnet.apps.output_names import alike, mask_path, overlay_path
-from srpnet.apps.outputs import write_outputs
+from srpnet.apps.output_names import alike
+from srpnet.apps.outputs import output_paths, write_outputs
 from srpnet.apps.reading import Picture, declared_size, described, paired, read_mask, read_photograph
 from srpnet.fewshot.checkpoint import load_network
 from srpnet.fewshot.network import SRPNet
@@ -256,7 +256,7 @@ class Segmenter:
                     return
                 if (other := written.setdefault(alike(name(path)), path)) != path:
                     raise InputError(f"{other} and {path} would be written under one name: rename one of them")
-                for output in (mask_path(folder, name(path)), overlay_path(folder, name(path))):
+                for output in output_paths(folder, name(path)):
                     if self._support is not None and output.resolve() in self._support.files:
                         raise InputError(f"{output} is an example, and would be overwritten: name another folder")
                 if not isinstance(placed, InputError):

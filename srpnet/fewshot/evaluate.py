@@ -9,7 +9,8 @@ from episodes.distributed import ALONE, World
 from episodes.errors import InputError
 from episodes.files import check_folder
 from episodes.results.bootstrap import Resampling
-from episodes.score import NOTHING_KEPT, Output, score
+from episodes.results.output import NOTHING_KEPT, Output
+from episodes.score import score
 from episodes.scoring.plan import Plan, plans
 from episodes.scoring.plan_settings import PlanSettings
 from episodes.scoring.workload import OnEpisode

@@ -1,5 +1,6 @@
 """Scoring by several protocols: photographs are prepared once where the geometry is the same."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 from episodes.fewshot.episode import EpisodeSpec, Photograph
 from episodes.fewshot.folds import DataSettings, Fold
 from episodes.fewshot.geometry import Geometry
-from episodes.score import Output, score
+from episodes.results.output import Output, Scored
+from episodes.score import WRITERS, score
 from episodes.scoring.plan import plans
 from episodes.scoring.plan_settings import PlanSettings
 from episodes.scoring.workload import PREPARING, Workload
@@ -68,6 +70,15 @@ def test_each_protocol_has_a_folder_of_its_own(tmp_path: Path) -> None:
     ]
     scored("hsnet", Output(tmp_path / "one"))
     assert sorted(file.name for file in (tmp_path / "one").iterdir()) == ["counts.npz", "result.json"]
+
+
+def test_a_new_output_is_one_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write_table(folder: Path, scored: Scored) -> None:
+        (folder / "table.csv").write_text(f"{scored.content['miou']},{len(scored.outcome.records.rows)}")
+
+    monkeypatch.setattr(sys.modules["episodes.score"], "WRITERS", (*WRITERS, write_table))
+    found, _ = scored("hsnet", Output(tmp_path))
+    assert (tmp_path / "table.csv").read_text() == f"{found['hsnet']['miou']},8"
 
 
 def test_progress_counts_the_episodes_of_all() -> None:

@@ -15,8 +15,9 @@ from episodes.fewshot.episode import Episode, EpisodeSpec
 from episodes.fewshot.folds import DataSettings, Fold
 from episodes.fewshot.negatives import Negatives
 from episodes.results.bootstrap import Resampling
+from episodes.results.output import Output
 from episodes.results.presence import Sightings, presence
-from episodes.score import Output, score
+from episodes.score import score
 from episodes.scoring.methods import Answer, BaseMethod
 from episodes.scoring.metrics import confusion
 from episodes.scoring.plan import Plan, plans

@@ -11,8 +11,9 @@ from episodes.errors import InputError
 from episodes.fewshot.folds import DataSettings, Fold
 from episodes.results.bootstrap import Resampling
 from episodes.results.comparison import compare
+from episodes.results.output import Output
 from episodes.results.run import Run
-from episodes.score import Output, score
+from episodes.score import score
 from episodes.scoring.plan import plans
 from episodes.scoring.plan_settings import PlanSettings
 from episodes.scoring.records import COUNTS

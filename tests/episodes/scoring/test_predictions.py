@@ -12,7 +12,8 @@ from PIL import Image
 from episodes.data.source import Array
 from episodes.errors import InputError
 from episodes.fewshot.folds import DataSettings, Fold
-from episodes.score import Output, score_predictions
+from episodes.results.output import Output
+from episodes.score import score_predictions
 from episodes.scoring import plan as plan_module
 from episodes.scoring.plan import Plan, plans
 from episodes.scoring.plan_settings import PlanSettings

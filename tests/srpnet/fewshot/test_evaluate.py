@@ -12,7 +12,7 @@ from PIL import Image
 from episodes.errors import InputError
 from episodes.fewshot.folds import DataSettings
 from episodes.results.gallery import ranked
-from episodes.score import Output
+from episodes.results.output import Output
 from episodes.scoring.records import Records
 from srpnet.fewshot import checkpoint as checkpoints
 from srpnet.fewshot.checkpoint import load_network
