@@ -5,12 +5,13 @@ from pathlib import Path
 from episodes.data.coco import COCO
 from episodes.data.data_set import DataSet
 from episodes.data.fss import FSS
+from episodes.data.masks import MASKS
 from episodes.data.source import OnProgress, Source, silent
 from episodes.data.stickers import STICKERS
 from episodes.data.voc import PASCAL
 from episodes.errors import InputError
 
-DATA_SETS = {record.name: record for record in (STICKERS, PASCAL, COCO, FSS)}
+DATA_SETS = {record.name: record for record in (STICKERS, PASCAL, COCO, FSS, MASKS)}
 """By name."""
 USAGE = ", ".join(f"{record.usage} ({record.help})" for record in DATA_SETS.values())
 """What `--data` takes, for help texts."""

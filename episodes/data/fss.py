@@ -59,8 +59,7 @@ class Fss:
                 if not (self.root / each).is_dir():
                     raise InputError(f"{self.root} has no folder {each}, a class of the list {split}: {LAYOUT}")
                 known[each] = split
-        ordered = sorted(known)
-        self.classes = (*ordered[: IGNORE - 1], *([""] if len(ordered) >= IGNORE else []), *ordered[IGNORE - 1 :])
+        self.classes = numbered(sorted(known))
         self._label = {each: label for label, each in enumerate(self.classes, start=1) if each}
         self._surveys: dict[Split, Survey] = {}
 
@@ -158,18 +157,30 @@ class Fss:
         return first_file(self.root / name, number, endings)
 
     def _mask(self, id: str) -> tuple[NDArray[np.int16], str]:
-        """(H, W): 1 where the mask is light, and what is to be said of how it lies on its photograph.
+        return light_mask(self._file(id), self._photograph(id))
 
-        Masks are colour or greyscale pictures, black and white but for blur. Some are published in another size than
-        their photograph; as published evaluators do, they are resized to it, by the nearest pixel.
-        """
-        photograph, picture = self._photograph(id), open_picture(self._file(id)).convert("L")
-        size, found = (picture.height, picture.width), head(photograph)
-        if resized := size != found.stored and found.turn == 1:
-            size = found.stored
-            picture = picture.resize((size[1], size[0]), Image.Resampling.NEAREST)
-        how = fit(photograph, size)
-        return (np.array(picture) >= 128).astype(np.int16), RESIZED if resized else how
+
+def light_mask(file: Path, photograph: Path) -> tuple[NDArray[np.int16], str]:
+    """(H, W): 1 where a mask is light, and what is to be said of how it lies on its photograph.
+
+    Masks are colour or greyscale pictures, black and white but for blur. Some are published in another size than
+    their photograph; as published evaluators do, they are resized to it, by the nearest pixel.
+
+    Raises:
+        PictureError: One of them is missing, unreadable, or fits the other in no way.
+    """
+    picture = open_picture(file).convert("L")
+    size, found = (picture.height, picture.width), head(photograph)
+    if resized := size != found.stored and found.turn == 1:
+        size = found.stored
+        picture = picture.resize((size[1], size[0]), Image.Resampling.NEAREST)
+    how = fit(photograph, size)
+    return (np.array(picture) >= 128).astype(np.int16), RESIZED if resized else how
+
+
+def numbered(names: Sequence[str]) -> tuple[str, ...]:
+    """Class names by label, from 1 on: as label 255 is ignored everywhere, an empty name stands there."""
+    return (*names[: IGNORE - 1], *([""] if len(names) >= IGNORE else []), *names[IGNORE - 1 :])
 
 
 def _names(root: Path, files: Sequence[str]) -> tuple[str, ...]:
