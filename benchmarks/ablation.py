@@ -33,7 +33,16 @@ from episodes import (
 )
 from episodes.fewshot.pairs import Pairs
 from episodes.files import atomic_write, write_json
-from srpnet import NetworkSettings, SRPNet, SRPNetMethod, TrainingRun, TrainingSettings, build, runtime
+from srpnet import (
+    FewShotLoopSettings,
+    NetworkSettings,
+    SRPNet,
+    SRPNetMethod,
+    TrainableSRPNet,
+    TrainingRun,
+    build,
+    runtime,
+)
 from srpnet.fewshot.method import Encoded
 from srpnet.nn.device import Runtime
 
@@ -173,12 +182,12 @@ def run(workload: Workload, variant: Variant, seed: int) -> dict[str, float]:
     given = workload.given
     changes = dict(variant.training)
     steps = round(given.steps * changes.pop("steps", 1.0))
-    training = TrainingSettings(steps=steps, workers=0, save_every=steps, log_every=steps, **changes)
+    training = FewShotLoopSettings(steps=steps, workers=0, save_every=steps, log_every=steps, **changes)
     network = build(replace(NetworkSettings(stages=STAGES), **variant.network))
     network.reset_head(seed)
     sampler = workload.sampler(variant, seed)
     folder = given.runs / f"{variant.name}, seed {seed}"
-    training_run = TrainingRun(network, training, folder, workload.runtime)
+    training_run = TrainingRun(TrainableSRPNet(network, training, workload.runtime), folder)
     training_run.train(StoredEpisodes(workload, sampler, variant.size, network.config.stages))
     names, scores = workload.fold.names(workload.held_back), {}
     for rounds, ways in (*((rounds, 1) for rounds in ROUNDS), (3, 2)):

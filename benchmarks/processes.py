@@ -28,7 +28,7 @@ from episodes import (
     evaluate,
     joined,
 )
-from srpnet import NetworkSettings, SRPNet, SRPNetMethod, TrainingRun, TrainingSettings, runtime
+from srpnet import FewShotLoopSettings, NetworkSettings, SRPNet, SRPNetMethod, TrainableSRPNet, TrainingRun, runtime
 
 ROWS = ((1, 1), (1, 2), (2, 1))
 """Processes, and threads of each."""
@@ -36,7 +36,7 @@ ROWS = ((1, 1), (1, 2), (2, 1))
 
 def train(given: argparse.Namespace, world: World) -> list[float]:
     """The seconds of each step, but for the first."""
-    settings = TrainingSettings(steps=given.steps + 1, batch=given.batch, workers=0, log_every=1, save_every=10**6)
+    settings = FewShotLoopSettings(steps=given.steps + 1, batch=given.batch, workers=0, log_every=1, save_every=10**6)
     seconds: list[float] = []
     with world.first_alone():
         fold = Fold(DataSettings())
@@ -44,8 +44,9 @@ def train(given: argparse.Namespace, world: World) -> list[float]:
     episodes = EpisodeList(sampler, Loader(fold.source, Geometry(given.size), Augmentation()))
     network = SRPNet(replace(NetworkSettings(), trained="all"))
     with tempfile.TemporaryDirectory() as folder:
-        run = TrainingRun(network, settings, Path(folder), runtime("auto", "auto", world), world=world)
-        run.train(episodes, lambda progress: seconds.append(given.batch / progress.episodes_per_second))
+        trainable = TrainableSRPNet(network, settings, runtime("auto", "auto", world))
+        run = TrainingRun(trainable, Path(folder), world=world)
+        run.train(episodes, lambda progress: seconds.append(given.batch / progress.figures["episodes_per_second"]))
     return seconds[1:]
 
 

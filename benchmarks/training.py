@@ -9,35 +9,41 @@ import argparse
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from harness import Report, measure, parser
 from scoring import peak_gib
 
 from episodes import Augmentation, DataSettings, EpisodeList, Fold, Geometry, Loader
-from srpnet import NetworkSettings, SRPNet, TrainingRun, TrainingSettings, build, runtime
+from srpnet import FewShotLoopSettings, NetworkSettings, SRPNet, TrainableSRPNet, TrainingRun, build, runtime
 from srpnet.fewshot.batches import EpisodeTensors
 from srpnet.fewshot.reuse import ReusedEpisodes
+from srpnet.training.log import Progress
+from srpnet.training.run import Losses
 
 
-class Timed(TrainingRun):
-    """A run that knows when each of its batches was asked for, and when it came."""
+class Timed(TrainableSRPNet):
+    """Knows how long it had to wait for each batch after the step before."""
 
-    waits: list[float]
+    def __init__(self, *about: Any) -> None:
+        super().__init__(*about)
+        self.waits: list[float] = []
+        self._since: float | None = None
 
-    def _batches(self, episodes: object) -> Iterator[list[EpisodeTensors]]:
-        self.waits = []
-        batches = super()._batches(episodes)
-        while True:
-            start = time.perf_counter()
-            batch = next(batches, None)
-            if batch is None:
-                return
-            self.waits.append(time.perf_counter() - start)
-            yield batch
+    def on_step(self, *_: int) -> None:
+        """A step is done."""
+        self._since = time.perf_counter()
+
+    def losses(self, batch: Sequence[EpisodeTensors]) -> Losses:
+        """Those of the episodes."""
+        if self._since is not None:
+            self.waits.append(time.perf_counter() - self._since)
+            self._since = None
+        return super().losses(batch)
 
 
 def episodes_of(given: argparse.Namespace) -> EpisodeList:
@@ -83,18 +89,23 @@ def main() -> None:
 
     def row(name: str, config: NetworkSettings, workers: int, alone: float | None = None, reuse: bool = False) -> None:
         network, rates = build(config), list[float]()
-        training = TrainingSettings(steps=given.steps, batch=given.batch, workers=workers, log_every=2)
+        training = FewShotLoopSettings(steps=given.steps, batch=given.batch, workers=workers, log_every=2)
+        trainable = Timed(network, training, runtime())
         with tempfile.TemporaryDirectory() as folder:
-            run = Timed(network, training, Path(folder), runtime())
+            run = TrainingRun(trainable, Path(folder))
             source: EpisodeList | ReusedEpisodes = episodes
             memory = ""
             if reuse:
                 source = ReusedEpisodes(episodes, range(given.steps * given.batch), network, runtime())
                 source.compute("memory", run.folder, 8.0)
                 memory = f"features of {source.shape[0]}: {source.nbytes / 2**30:.1f} GiB"
-            run.train(source, lambda progress: rates.append(2 * progress.episodes_per_second))
+
+            def on_log(progress: Progress) -> None:
+                rates.append(2 * progress.figures["episodes_per_second"])
+
+            run.train(source, on_log, on_step=trainable.on_step)
         rate = statistics.median(rates[1:])
-        waiting = statistics.mean(run.waits[2:]) * rate / (2 * given.batch)
+        waiting = statistics.mean(trainable.waits[2:]) * rate / (2 * given.batch)
         share, beside = ("", "") if alone is None else (f"{100 * rate / alone:.0f} %", f"{alone:.2f}")
         memory = memory or f"{peak_gib():.1f} GiB"
         shown = f"{rate:.2f} (spread {max(rates[1:]) - min(rates[1:]):.2f})"

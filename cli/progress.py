@@ -190,9 +190,10 @@ class TrainingDisplay(Bars):
 
     def log(self, phase: str, _: int, logged: "Logged") -> None:
         """Show a logging step."""
+        figures = logged.figures
         line = (
-            f"step {logged.step:>5}  loss {logged.loss:.3f}  query mIoU {100 * logged.query_miou:4.1f}  "
-            f"support mIoU {100 * logged.support_miou:4.1f}  {logged.episodes_per_second:.1f} episodes/s"
+            f"step {logged.step:>5}  loss {figures['loss']:.3f}  query mIoU {100 * figures['query_miou']:4.1f}  "
+            f"support mIoU {100 * figures['support_miou']:4.1f}  {figures['episodes_per_second']:.1f} episodes/s"
         )
         if logged.validation is not None:
             line += f"  held-back classes {100 * logged.validation:.1f}"
@@ -201,8 +202,8 @@ class TrainingDisplay(Bars):
             from torch.utils.tensorboard import SummaryWriter
 
             self._writer = self._writer or SummaryWriter(self._folder)
-            for name, value in logged._asdict().items():
-                if name != "step" and value is not None:
+            for name, value in (*logged.figures.items(), ("validation", logged.validation)):
+                if value is not None:
                     self._writer.add_scalar(f"{phase}/{name}", value, logged.step)
 
 

@@ -245,7 +245,7 @@ SHARED = ("data", "pairs", "allow_missing", "min_pixels", "fold", "folds", "fold
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder of the run. [default: runs/<data>-fold<F>-<K>shot]"
 )
-@click.option("--resume", is_flag=True, help="Go on with the run in --out.")
+@click.option("--resume", is_flag=True, help="Go on with the run in --out, or begin one if there is none.")
 @click.option("--tensorboard", is_flag=True, help="Also log for TensorBoard: pip install 'srpnet[tensorboard]'.")
 @click.pass_context
 def command(ctx: click.Context, /, out: Path | None, resume: bool, tensorboard: bool, **flags: Any) -> None:
@@ -296,9 +296,8 @@ def train_settings(flags: dict[str, Any]) -> Any:
     from episodes.fewshot.folds import DataSettings
     from episodes.fewshot.loading import Augmentation
     from srpnet.fewshot.query_inference import QueryInference
-    from srpnet.fewshot.settings import NetworkSettings
-    from srpnet.fewshot.train import TrainSettings
-    from srpnet.training.settings import TrainingSettings
+    from srpnet.fewshot.settings import FewShotLoopSettings, NetworkSettings
+    from srpnet.fewshot.train import FewShotTrainSettings
 
     try:
         stages = tuple(int(stage) for stage in str(flags["stages"]).split(","))
@@ -308,11 +307,11 @@ def train_settings(flags: dict[str, Any]) -> Any:
     if flags["training_stride"] is not None:
         strides["training_stride"] = int(flags["training_stride"])
     return pick(
-        TrainSettings,
+        FewShotTrainSettings,
         flags,
         data=pick(DataSettings, flags),
         network=pick(NetworkSettings, flags | strides, iqi=pick(QueryInference, flags)),
-        training=pick(TrainingSettings, flags),
+        training=pick(FewShotLoopSettings, flags),
         augmentation=Augmentation(flags["flip"], flags["crop_scale"], flags["colour"]),
         composition=pick(Composition, flags),
     )

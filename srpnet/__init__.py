@@ -21,15 +21,16 @@ if TYPE_CHECKING:
     from srpnet.fewshot.network import SRPNet, build
     from srpnet.fewshot.prototypes import masked_average_pooling, support_prototypes
     from srpnet.fewshot.query_inference import QueryInference, infer
-    from srpnet.fewshot.settings import TRAINING_FREE, NetworkSettings
-    from srpnet.fewshot.train import TrainSettings, run_training
+    from srpnet.fewshot.settings import TRAINING_FREE, FewShotLoopSettings, NetworkSettings
+    from srpnet.fewshot.train import FewShotTrainSettings, run_training
+    from srpnet.fewshot.trainable import TrainableSRPNet
     from srpnet.nn.backbone import Backbone
     from srpnet.nn.device import runtime
     from srpnet.nn.similarity import cosine, fidelity
     from srpnet.nn.weight_sets import WEIGHT_SETS
     from srpnet.nn.weights import get_weights
     from srpnet.training.run import TrainingRun
-    from srpnet.training.settings import TrainingSettings
+    from srpnet.training.settings import LoopSettings
     from srpnet.version import __version__
 
 __all__ = [
@@ -37,15 +38,17 @@ __all__ = [
     "WEIGHT_SETS",
     "Backbone",
     "EvalSettings",
+    "FewShotLoopSettings",
+    "FewShotTrainSettings",
     "InputError",
+    "LoopSettings",
     "NetworkSettings",
     "QueryInference",
     "SRPNet",
     "SRPNetMethod",
     "Segmenter",
-    "TrainSettings",
+    "TrainableSRPNet",
     "TrainingRun",
-    "TrainingSettings",
     "__version__",
     "build",
     "cosine",

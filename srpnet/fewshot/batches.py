@@ -1,14 +1,11 @@
-"""Episodes as tensors, loaded in other processes."""
+"""Episodes as tensors."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
-from episodes.distributed import World
-from episodes.errors import InputError
 from episodes.fewshot.episode import Episode, Photograph
 from srpnet.fewshot.method import membership
 
@@ -76,39 +73,3 @@ def _images(photographs: Sequence[Photograph]) -> Tensor:
     if len(photographs) == 1:
         return photographs[0].prepared[None]  # no copy of what is large, and kept
     return torch.stack([photograph.prepared for photograph in photographs])
-
-
-class Indexed(Protocol):
-    """Endless episodes by index, such as `episodes.EpisodeList`."""
-
-    def __getitem__(self, index: int, /) -> Episode: ...
-
-
-class EpisodeDataset(Dataset[EpisodeTensors | InputError]):
-    """Episodes first..first+count-1, for a DataLoader.
-
-    Bad input comes as a value: raised in a worker process it would arrive wrapped in a stack trace.
-    """
-
-    def __init__(self, episodes: Indexed, first: int, count: int) -> None:
-        self.episodes, self.first, self.count = episodes, first, count
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __getitem__(self, index: int) -> EpisodeTensors | InputError:
-        try:
-            return EpisodeTensors.of(self.episodes[self.first + index])
-        except InputError as error:
-            return error
-
-
-def shares(steps: Iterable[int], batch: int, world: World) -> Iterator[list[int]]:
-    """For each step, lazily, the episodes of this process: its part of episodes step * batch .. (step + 1) * batch - 1.
-
-    >>> list(shares(range(2, 4), batch=6, world=World(rank=1, size=3)))
-    [[14, 15], [20, 21]]
-    """
-    share = batch // world.size
-    firsts = (step * batch + world.rank * share for step in steps)
-    return (list(range(first, first + share)) for first in firsts)

@@ -20,7 +20,7 @@ from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.query_inference import MOST_ROUNDS
 from srpnet.nn.device import DeviceName, Precision, runtime
 from srpnet.nn.weights import content_hash
-from srpnet.training.run import LOCAL, flat
+from srpnet.training.state import LOCAL, flat
 
 
 @dataclass(frozen=True)

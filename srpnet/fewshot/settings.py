@@ -9,9 +9,10 @@ from episodes.checks import check_choice, check_number, check_type, check_whole,
 from episodes.errors import InputError
 from episodes.inputs import read_json
 from srpnet.fewshot.prototypes import Pooling
-from srpnet.fewshot.query_inference import QueryInference
+from srpnet.fewshot.query_inference import MOST_ROUNDS, QueryInference
 from srpnet.nn.similarity import Similarity
 from srpnet.nn.weight_sets import WEIGHT_SETS
+from srpnet.training.settings import LoopSettings
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -126,6 +127,35 @@ class NetworkSettings:
             return from_mapping(cls, content, "it")
         except InputError as error:
             raise InputError(f"{file} cannot be loaded: {error}") from None
+
+
+@dataclass(frozen=True)
+class FewShotLoopSettings(LoopSettings):
+    """How SRPNet is trained: `lr` is that of the head, and items are episodes. What the paper leaves open says so.
+
+    Attributes:
+        support_weight: lambda, the weight of the self-regularization loss, up to 1000 (open).
+        both_ways: Learn each episode the other way round too, its queries as supports and its supports as queries; the
+            loss is the mean of both. The features are there already, so this costs little (open; PANet, sec. 3.4, does
+            so with the mask that it predicted for the query, here it is the true one).
+        train_rounds: Rounds of query inference while training, up to 100 (open).
+        backbone_lr: As `lr`, of the backbone, if it is trained.
+
+    Raises:
+        InputError: if one is out of its range.
+    """
+
+    support_weight: float = 1.0
+    both_ways: bool = False
+    train_rounds: int = 0
+    backbone_lr: float = 3e-5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number(self, 0, 1000, "support_weight")
+        check_number(self, 0, 1000, "backbone_lr", above=True)
+        check_whole(self, 0, MOST_ROUNDS, "train_rounds")
+        check_type(self, bool, "both_ways")
 
 
 def from_mapping(settings: type[S], content: object, what: str) -> S:

@@ -21,16 +21,16 @@ from episodes.files import check_folder, clear_parts, write_json
 from episodes.scoring.evaluate import evaluate
 from episodes.scoring.plan_settings import MOST_DRAWN, check_episodes
 from episodes.scoring.protocols import PROTOCOLS
-from srpnet.fewshot.batches import Indexed, shares
 from srpnet.fewshot.method import SRPNetMethod
 from srpnet.fewshot.network import SRPNet, build
 from srpnet.fewshot.reuse import Reuse, ReusedEpisodes, clear_features, obstacle
-from srpnet.fewshot.settings import NetworkSettings
+from srpnet.fewshot.settings import FewShotLoopSettings, NetworkSettings
+from srpnet.fewshot.trainable import TrainableSRPNet
 from srpnet.nn.device import DeviceName, Precision, Runtime, runtime
-from srpnet.training import launch
+from srpnet.training import state
 from srpnet.training.log import Progress
 from srpnet.training.run import TrainingRun, best_step
-from srpnet.training.settings import TrainingSettings
+from srpnet.training.workers import Indexed, shares
 
 Say = Callable[[str], None]
 OnLog = Callable[[str, int, Progress], None]
@@ -38,7 +38,7 @@ OnLog = Callable[[str, int, Progress], None]
 
 
 @dataclass(frozen=True)
-class TrainSettings:
+class FewShotTrainSettings:
     """Everything that `srpnet train` is told.
 
     Attributes:
@@ -64,7 +64,7 @@ class TrainSettings:
 
     data: DataSettings = DataSettings()
     network: NetworkSettings = NetworkSettings()
-    training: TrainingSettings = TrainingSettings()
+    training: FewShotLoopSettings = FewShotLoopSettings()
     way: int = 1
     shot: int = 1
     query_count: int = 1
@@ -102,7 +102,7 @@ class TrainSettings:
 
 
 def run_training(
-    settings: TrainSettings,
+    settings: FewShotTrainSettings,
     out: Path,
     resume: bool = False,
     say: Say = print,
@@ -115,9 +115,9 @@ def run_training(
     With classes held back, a first run in `out/select` trains without them and is validated on them; the step with the
     best score then ends the final run, which trains on all base classes under the same learning-rate schedule.
 
-    Every process of a `world` calls this alike; `say` and `on_log` are called in the first one, which also writes. If
-    torchrun restarted them, they go on with the run that the same launch began. Meanwhile nobody else can
-    use the folder.
+    Every process of a `world` calls this alike; `say` and `on_log` are called in the first one, which also writes.
+    Meanwhile nobody else can use the folder. With `resume` they go on with the run that the folder holds, if it holds
+    one: so a job that is started again, by torchrun or a scheduler, needs no other command.
 
     Raises:
         InputError: if settings, data or weights are wrong, or `out` holds another run, or is being used.
@@ -134,7 +134,13 @@ def run_training(
 
 
 def _train(
-    settings: TrainSettings, out: Path, resume: bool, say: Say, on_log: OnLog, world: World, on_progress: OnProgress
+    settings: FewShotTrainSettings,
+    out: Path,
+    resume: bool,
+    say: Say,
+    on_log: OnLog,
+    world: World,
+    on_progress: OnProgress,
 ) -> None:
     """`run_training` in a folder that is held."""
     if world.first:
@@ -146,19 +152,16 @@ def _train(
         held_back = fold.hold_back(settings.hold_back, settings.shot, settings.seed)
         machine = runtime(settings.device, settings.precision, world)
     # As the first process sees it, who is about to change it.
-    begun = {folder: world.any(world.first and (folder / "training.pt").exists()) for folder in (out, out / "select")}
-    resume = resume or (any(begun.values()) and launch.restarted(out, world))
-    if not resume and any(begun.values()):
+    begun = {folder: world.any(world.first and state.exists(folder)) for folder in (out, out / "select")}
+    if any(begun.values()) and not resume:
         raise InputError(f"{out} already holds a run: go on with --resume, or name another --out")
-    if resume and not any(begun.values()):
-        raise InputError(f"there is no run to resume in {out}: leave out --resume, or name its --out")
-    if resume and bool(held_back) != begun[out / "select"]:
+    if any(begun.values()) and bool(held_back) != begun[out / "select"]:
         raise InputError(f"{out} was begun with another --hold-back: resume with the same settings")
+    if resume and not any(begun.values()):
+        say(f"{out} holds no run yet: a new one begins")
     say(f"fold {settings.data.fold} of {settings.data.data}: novel {_named(fold, fold.novel) or 'none'}")
     if note := data_set(settings.data.data).note:
         say(note)
-    if not resume:
-        launch.begin(out, world)
     runs = _Runs(settings, fold, machine, world, say, on_progress)
     steps = settings.training.steps
     if held_back:
@@ -167,12 +170,13 @@ def _train(
         run, episodes = runs.prepare(held_back, select, steps, begun[select])
         with world.together():
             if world.first and not begun[out]:
-                run.network.write(out)  # so that the folder holds a network from the first moment on
+                run.trainable.write(out)  # so that the folder holds a network from the first moment on
         on_step = partial(on_progress, "Choosing steps")
-        run.train(episodes, lambda progress: on_log("select", steps, progress), runs.validator(held_back), on_step)
+        validate = runs.validator(held_back, run.trainable.module)
+        run.train(episodes, lambda progress: on_log("select", steps, progress), validate, on_step)
         steps = best_step(run.validations)
         say(f"Best after {steps} steps: {100 * run.validations[steps]:.1f} mIoU. Training on all base classes.")
-        del run, episodes  # with what they hold in memory
+        del run, episodes, validate  # with what they hold in memory
     run, episodes = runs.prepare((), out, steps, begun[out])
     run.train(episodes, lambda progress: on_log("train", steps, progress), on_step=partial(on_progress, "Training"))
 
@@ -181,7 +185,7 @@ def _train(
 class _Runs:
     """What both runs of a training share."""
 
-    settings: TrainSettings
+    settings: FewShotTrainSettings
     fold: Fold
     machine: Runtime
     world: World
@@ -190,7 +194,7 @@ class _Runs:
 
     def prepare(
         self, held_back: tuple[int, ...], folder: Path, steps: int, resume: bool
-    ) -> tuple[TrainingRun, Indexed]:
+    ) -> tuple[TrainingRun[TrainableSRPNet], Indexed]:
         """A run that is ready to train in its folder, and its episodes."""
         settings, fold, machine, world, say = self.settings, self.fold, self.machine, self.world, self.say
         with world.first_alone():  # counts classes and fetches weights, which the others then find in the cache
@@ -246,7 +250,8 @@ class _Runs:
         if where != "none" and not resume:
             with world.together():
                 once(0).check(where, folder, settings.cache_limit)  # before anything is written
-        run = TrainingRun(network, training, folder, machine, settings.training.steps, resume, asdict(settings), world)
+        trainable = TrainableSRPNet(network, training, machine)
+        run = TrainingRun(trainable, folder, settings.training.steps, resume, asdict(settings), world)
         with world.together():
             if world.first:
                 write_json(folder / "settings.json", asdict(settings))
@@ -275,13 +280,13 @@ class _Runs:
             return "none"
         return "memory"
 
-    def validator(self, classes: tuple[int, ...]) -> Callable[[SRPNet], float]:
+    def validator(self, classes: tuple[int, ...], network: SRPNet) -> Callable[[], float]:
         """Scores a network on base classes that are held back."""
         settings, fold = self.settings, self.fold
         sampler = fold.validation_sampler(classes, **settings.episodes())
         episodes = EpisodeList(sampler, Loader(fold.source, Geometry(settings.size)))
 
-        def validate(network: SRPNet) -> float:
+        def validate() -> float:
             method = SRPNetMethod(network, self.machine)
             scored = episodes.first(count := settings.validation_episodes)
 

@@ -3,6 +3,7 @@
 import json
 import math
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,71 +12,83 @@ from torch import Tensor
 
 from episodes.distributed import ALONE, World
 from episodes.files import write_text
-from episodes.scoring.metrics import Counts, Score, confusion
-from srpnet.fewshot.batches import EpisodeTensors
+from episodes.scoring.metrics import Counts, confusion
 
 
 class Progress(NamedTuple):
-    """What a logging step says. Losses and IoUs are means since the last one or since resuming; IoUs are fractions.
+    """What a logging step says.
 
-    The support mIoU is the ceiling of the query mIoU (method, 5). `validation` is None but on validation steps.
+    Attributes:
+        step: How many are done.
+        figures: By name: means since the last logging step or since resuming, `loss` first, and IoUs as fractions; the
+            learning rate `lr`, and items a second.
+        validation: None but on validation steps.
     """
 
     step: int
-    loss: float
-    query_loss: float
-    support_loss: float
-    query_miou: float
-    support_miou: float
-    lr: float
-    episodes_per_second: float
+    figures: Mapping[str, float]
     validation: float | None = None
 
 
 class Meter:
-    """Losses and IoUs between two logging steps: each process adds its own episodes, and all read together."""
+    """What the log says between two logging steps: each process adds its own items, and all read together.
 
-    def __init__(self, world: World = ALONE) -> None:
-        self._world = world
+    Args:
+        world: The processes.
+        unit: What an item is.
+    """
+
+    def __init__(self, world: World = ALONE, unit: str = "items") -> None:
+        self._world, self._unit = world, unit
         self._start = time.perf_counter()
-        self._losses: list[Tensor] = []
-        self._queries, self._supports = Score({}, absent="skip"), Score({}, absent="skip")
+        self._added: list[dict[str, Tensor]] = []
 
-    @torch.no_grad()
-    def add(self, episode: EpisodeTensors, query_logits: Tensor, support_logits: Tensor, *losses: Tensor) -> None:
-        """Add an episode: its logits, and its query, support and total loss."""
-        self._losses.append(torch.stack(losses).detach())
-        for score, logits, labels in (
-            (self._queries, query_logits, episode.query_labels),
-            (self._supports, support_logits, episode.support_labels),
-        ):
-            score.add(episode.classes, confusion(highest(logits), labels, len(episode.classes)))
+    def add(self, logged: Mapping[str, Tensor]) -> None:
+        """Add what `Losses.logged` says of some items."""
+        self._added.append({name: value.detach() for name, value in logged.items()})
 
     def read(self, step: int, lr: float, validation: float | None) -> Progress:
         """The means over all that was added, in any process."""
-        episodes = len(self._losses) * self._world.size  # all add alike
-        losses = self._world.sum(torch.stack(self._losses).cpu().double().sum(0)) / episodes
-        queries, supports = (self._mean_iou(score) for score in (self._queries, self._supports))
-        query_loss, support_loss, loss = losses.tolist()
-        rate = episodes / (time.perf_counter() - self._start)
-        return Progress(step, loss, query_loss, support_loss, queries, supports, lr, rate, validation)
+        added = {name: torch.cat([each[name] for each in self._added]).cpu() for name in self._added[0]}
+        losses = {name: value.double() for name, value in added.items() if value.is_floating_point()}
+        items = len(losses["loss"]) * self._world.size  # all add alike
+        means = self._world.sum(torch.stack(list(losses.values()), 1).sum(0)) / items
+        figures = dict(zip(losses, means.tolist(), strict=True))
+        figures |= {name: self._mean_iou(rows) for name, rows in added.items() if name not in losses}
+        figures |= {"lr": lr, f"{self._unit}_per_second": items / (time.perf_counter() - self._start)}
+        return Progress(step, figures, validation)
 
-    def _mean_iou(self, score: Score) -> float:
+    def _mean_iou(self, rows_R4: Tensor) -> float:
+        """Of rows of a label and its true positives, false positives and false negatives; 0 if there is nothing."""
+        labels_R, counts_R3 = rows_R4[:, 0], rows_R4[:, 1:]
         # The sum of the largest labels is beyond that of every process, and the same in all.
-        size = int(self._world.sum(torch.tensor(max(score.classes, default=0) + 1)))
-        counts = torch.zeros(size, 3, dtype=torch.int64)
-        for label, own in score.classes.items():
-            counts[label] = torch.tensor([own.tp, own.fp, own.fn])
+        size = int(self._world.sum(labels_R.max() + 1))
+        counts = torch.zeros(size, 3, dtype=torch.int64).index_add_(0, labels_R, counts_R3)
         ious = [Counts(*row).iou for row in self._world.sum(counts).tolist()]
         known = [iou for iou in ious if not math.isnan(iou)]
         return sum(known) / len(known) if known else 0.0
 
 
+@torch.no_grad()
+def iou_rows(classes: Sequence[int], logits_BPHW: Tensor, labels_BHW: Tensor) -> Tensor:
+    """For each class its label, and true positives, false positives and false negatives over all images: (N, 4) int64.
+
+    Args:
+        classes: Labels of the N classes that the logits are of, after the background.
+        logits_BPHW: P = N + 1.
+        labels_BHW: uint8, 0..N; 255 is not counted.
+    """
+    matrix = confusion(highest(logits_BPHW), labels_BHW, len(classes))
+    right = matrix.diagonal()[1:]
+    labels = torch.tensor(classes, device=matrix.device)
+    return torch.stack([labels, right, matrix.sum(0)[1:] - right, matrix.sum(1)[1:] - right], 1)
+
+
 def append_line(path: Path, progress: Progress) -> None:
     """Add one JSON line to a log; NaN becomes null."""
+    fields: dict[str, float | None] = {"step": progress.step, **progress.figures, "validation": progress.validation}
+    line = {name: None if value is not None and math.isnan(value) else value for name, value in fields.items()}
     with path.open("a", encoding="utf-8") as log:
-        fields = progress._asdict().items()
-        line = {name: None if value is not None and math.isnan(value) else value for name, value in fields}
         log.write(json.dumps(line, allow_nan=False) + "\n")
 
 

@@ -1,33 +1,71 @@
-"""Processes that load photographs: what becomes of a run when they have no memory, cannot start, or are killed.
+"""Batches, and the processes that load them, which may have no memory, fail to start, or be killed.
 
 PyTorch's own answers are stack traces, and in some cases to wait for ever.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from multiprocessing import active_children
-from typing import Any
+from typing import Any, Protocol
 
 from torch import Tensor
-from torch.utils.data import DataLoader, get_worker_info
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
+from episodes.distributed import World
 from episodes.errors import InputError
-from srpnet.fewshot.batches import EpisodeTensors
 
-Batch = list[EpisodeTensors | InputError]
+Item = tuple[Any, ...]
+"""What is trained on, loaded: a named tuple, with tensors in it."""
+Batch = list[Item | InputError]
+
+
+class Indexed(Protocol):
+    """Endless items by index, such as `episodes.EpisodeList`."""
+
+    def __getitem__(self, index: int, /) -> Any: ...
+
+
+class Items(Dataset[Item | InputError]):
+    """The first so many items, for a DataLoader, each as `load` makes it.
+
+    Bad input comes as a value: raised in a worker process it would arrive wrapped in a stack trace.
+    """
+
+    def __init__(self, items: Indexed, load: Callable[[Any], Item], count: int) -> None:
+        self.items, self.load, self.count = items, load, count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> Item | InputError:
+        try:
+            return self.load(self.items[index])
+        except InputError as error:
+            return error
+
+
+def shares(steps: Iterable[int], batch: int, world: World) -> Iterator[list[int]]:
+    """For each step, lazily, the items of this process: its part of items step * batch .. (step + 1) * batch - 1.
+
+    >>> list(shares(range(2, 4), batch=6, world=World(rank=1, size=3)))
+    [[14, 15], [20, 21]]
+    """
+    share = batch // world.size
+    firsts = (step * batch + world.rank * share for step in steps)
+    return (list(range(first, first + share)) for first in firsts)
 
 
 def handed_over(batch: Batch) -> Batch:
     """The `collate_fn` of a loader: a batch as it is, and in a worker in shared memory.
 
     The loader would move it there by itself, but in a thread whose errors nobody hears: without room in shared memory
-    the parent would wait for ever. An error comes as a value, as from `EpisodeDataset`.
+    the parent would wait for ever. An error comes as a value, as from `Items`.
     """
     if get_worker_info() is None:
         return batch
     try:
-        for episode in batch:
-            for value in () if isinstance(episode, InputError) else episode:
+        for item in batch:
+            for value in () if isinstance(item, InputError) else item:
                 if isinstance(value, Tensor):
                     value.share_memory_()
     except (OSError, RuntimeError) as error:
@@ -36,7 +74,7 @@ def handed_over(batch: Batch) -> Batch:
 
 
 @contextmanager
-def batches_of(loader: DataLoader[EpisodeTensors | InputError]) -> Iterator[Iterator[Batch]]:
+def batches_of(loader: DataLoader[Item | InputError]) -> Iterator[Iterator[Batch]]:
     """The batches of a loader, whose workers end with the block, however that ends.
 
     Raises:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from cli.main import COMMANDS, main
 from episodes import InputError
-from srpnet import EvalSettings, QueryInference, TrainSettings
+from srpnet import EvalSettings, FewShotTrainSettings, QueryInference
 from tests.cli.commands import TINY, refused, srpnet
 
 RECIPES = Path(__file__).parents[2] / "configs"
@@ -113,7 +113,7 @@ def defaults_of(settings: type) -> dict[str, object]:
     return found
 
 
-@pytest.mark.parametrize(("name", "settings"), [("train", TrainSettings), ("eval", EvalSettings)])
+@pytest.mark.parametrize(("name", "settings"), [("train", FewShotTrainSettings), ("eval", EvalSettings)])
 def test_flags_and_settings_have_the_same_defaults(name: str, settings: type) -> None:
     """Two places say them, for the help must not import torch."""
     different_on_purpose = {"data", "classes", "stages", "output_stride", "seen"}
@@ -153,8 +153,11 @@ def test_the_line_that_says_how_to_score_repeats_the_data_flags() -> None:
     )
 
 
-def test_resuming_where_nothing_was_begun() -> None:
-    assert "no run to resume" in refused(srpnet("train", *TINY, "--resume", "--out", "run"))
+def test_resuming_where_nothing_was_begun_begins() -> None:
+    words = ("--steps", "1", "--batch", "1", "--workers", "0", "--out", "run")
+    result = srpnet("train", *TINY, *words, "--resume")
+    assert result.exit_code == 0
+    assert "run holds no run yet: a new one begins" in result.output
 
 
 @pytest.mark.parametrize("name", ["train", "eval"])

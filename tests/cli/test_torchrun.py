@@ -58,7 +58,7 @@ def answers(folder: Path, shared_cache: Path) -> list[list[tuple[int, str, str]]
 
 
 def test_a_batch_that_cannot_be_shared_is_one_line(answers: list[list[tuple[int, str, str]]]) -> None:
-    words = "2 processes do not divide a batch of 3 episodes: use --batch 4"
+    words = "2 processes do not divide a batch of 3: use --batch 4"
     assert [each[0][0] for each in answers] == [2, 2]
     assert [each[0][2] for each in answers] == [f"Error: {words}\n", f"Error: rank 1: {words}\n"]
 

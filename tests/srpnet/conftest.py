@@ -18,14 +18,14 @@ from episodes.fewshot.folds import DataSettings
 from episodes.fewshot.geometry import Geometry
 from episodes.fewshot.loading import Augmentation, Loader
 from srpnet.fewshot.network import SRPNet
-from srpnet.fewshot.settings import NetworkSettings
-from srpnet.fewshot.train import TrainSettings, run_training
+from srpnet.fewshot.settings import FewShotLoopSettings, NetworkSettings
+from srpnet.fewshot.train import FewShotTrainSettings, run_training
+from srpnet.fewshot.trainable import TrainableSRPNet
 from srpnet.nn import weights as weights_module
 from srpnet.nn.backbone import Backbone
 from srpnet.nn.weight_sets import WEIGHT_SETS
 from srpnet.nn.weights import StateDict, Weights, content_hash
 from srpnet.training.run import TrainingRun
-from srpnet.training.settings import TrainingSettings
 from tests.srpnet.runs import FP32, QUICK, Begin
 
 Noise = Callable[..., Tensor]
@@ -150,7 +150,8 @@ def begin(tiny: Callable[..., Any], tmp_path: Path) -> Begin:
     def run(name: str = "run", resume: bool = False, trained: str = "all", **options: Any) -> TrainingRun:
         own = {key: options.pop(key) for key in ("schedule_steps", "identity") if key in options}
         network = SRPNet(tiny(trained=trained, **options.pop("network", {})))
-        return TrainingRun(network, replace(QUICK, **options), tmp_path / name, FP32, resume=resume, **own)
+        trainable = TrainableSRPNet(network, replace(QUICK, **options), FP32)
+        return TrainingRun(trainable, tmp_path / name, resume=resume, **own)
 
     return run
 
@@ -186,15 +187,15 @@ def data(tmp_path: Path) -> DataSettings:
 
 
 @pytest.fixture
-def training(data: DataSettings, tiny: Callable[..., NetworkSettings], cache: Any) -> TrainSettings:
-    quick = TrainingSettings(steps=4, batch=1, warmup=1, workers=0, log_every=1, save_every=2, validate_every=2)
-    return TrainSettings(
+def training(data: DataSettings, tiny: Callable[..., NetworkSettings], cache: Any) -> FewShotTrainSettings:
+    quick = FewShotLoopSettings(steps=4, batch=1, warmup=1, workers=0, log_every=1, save_every=2, validate_every=2)
+    return FewShotTrainSettings(
         data, tiny(), quick, size=64, hold_back="cat", validation_episodes=2, device="cpu", precision="fp32"
     )
 
 
 @pytest.fixture
-def checkpoint(training: TrainSettings, tmp_path: Path) -> str:
+def checkpoint(training: FewShotTrainSettings, tmp_path: Path) -> str:
     """A network that was trained on bus, car and cat for two steps."""
     short = replace(training, hold_back="none", training=replace(training.training, steps=2))
     return str(run_training(short, tmp_path / "checkpoint", say=lambda _: None))

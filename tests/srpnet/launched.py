@@ -1,9 +1,9 @@
 """What torchrun starts for a test: one of the processes that train a tiny network, with a mishap on the way.
 
-    python -m tests.srpnet.launched SETTINGS OUT MISHAP
+    python -m tests.srpnet.launched SETTINGS OUT MISHAP [--resume]
 
-SETTINGS is a pickled TrainSettings. MISHAP is `kill`: the second process dies in step 3 of the final run, once; or
-`wait`: the first one waits after step 2 for a file OUT/go.
+SETTINGS is a pickled FewShotTrainSettings. MISHAP is `kill`: the first process dies in step 3 of the final run, once;
+or `wait`: it waits after step 2 for a file OUT/go.
 """
 
 import os
@@ -16,39 +16,37 @@ from pathlib import Path
 import torch
 
 from episodes.distributed import joined
-from srpnet.fewshot.train import TrainSettings, run_training
+from episodes.errors import InputError
+from srpnet.fewshot.train import FewShotTrainSettings, run_training
 from srpnet.nn import weights
 from srpnet.training.interrupts import Interrupted
 from srpnet.training.log import Progress
-from srpnet.training.run import TrainingRun
 from tests.srpnet.conftest import PhotographCache
 
 
-def train(settings: TrainSettings, out: Path, mishap: str = "none") -> int:
+def train(settings: FewShotTrainSettings, out: Path, mishap: str = "none", resume: bool = False) -> int:
     """Train among the processes that the environment describes; an exit code."""
     weights.get_weights = PhotographCache()  # type: ignore[assignment]
-    learn = TrainingRun._learn
+    first_attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") == "0"
 
-    def die(run: TrainingRun, *args: object) -> float:
-        if run.folder == out and run.step == 2 and run.world.rank == 1:
+    def on_log(phase: str, _: int, progress: Progress) -> None:
+        if mishap == "kill" and first_attempt and (phase, progress.step) == ("train", 3):
             os.kill(os.getpid(), signal.SIGKILL)
-        return learn(run, *args)  # type: ignore[arg-type]
-
-    if mishap == "kill" and os.environ["TORCHELASTIC_RESTART_COUNT"] == "0":
-        TrainingRun._learn = die  # type: ignore[method-assign, assignment]
-
-    def wait(_: str, __: int, progress: Progress) -> None:
         while mishap == "wait" and progress.step == 2 and not (out / "go").exists():
             time.sleep(0.05)
 
     try:
         with joined() as world:
-            run_training(settings, out, say=lambda _: None, on_log=wait, world=world)
+            run_training(settings, out, resume, say=lambda _: None, on_log=on_log, world=world)
     except Interrupted:
         return 130
+    except InputError as error:
+        print(f"Error: {error}", flush=True)
+        return 2
     return 0
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    sys.exit(train(pickle.loads(Path(sys.argv[1]).read_bytes()), Path(sys.argv[2]), sys.argv[3]))
+    given, folder, mishap, *flags = sys.argv[1:]
+    sys.exit(train(pickle.loads(Path(given).read_bytes()), Path(folder), mishap, "--resume" in flags))

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from episodes.errors import InputError
-from srpnet.fewshot.batches import EpisodeDataset
+from srpnet.fewshot.batches import EpisodeTensors
+from srpnet.training.workers import Items
 from tests.srpnet.runs import Begin
 
 
@@ -23,12 +24,12 @@ class Broken:
 
 def test_an_episode_that_cannot_be_loaded_comes_as_a_value(episodes: Any) -> None:
     error = InputError("photograph 7 is damaged: fetch it again")
-    dataset = EpisodeDataset(Broken(episodes, 5, error), first=4, count=3)
-    assert len(dataset) == 3
-    assert dataset[1] is error
-    assert dataset[0].classes == episodes[4].spec.classes
+    items = Items(Broken(episodes, 1, error), EpisodeTensors.of, count=3)
+    assert len(items) == 3
+    assert items[1] is error
+    assert items[0].classes == episodes[0].spec.classes
     with pytest.raises(ZeroDivisionError):
-        EpisodeDataset(Broken(episodes, 5, ZeroDivisionError()), first=4, count=3)[1]
+        Items(Broken(episodes, 1, ZeroDivisionError()), EpisodeTensors.of, count=3)[1]
 
 
 @pytest.mark.parametrize("workers", [0, 1])

@@ -17,11 +17,11 @@ from episodes.fewshot.sampler import Sampler
 from srpnet.fewshot.batches import EpisodeTensors
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.reuse import Reuse, ReusedEpisodes, machine_memory
-from srpnet.fewshot.settings import NetworkSettings
-from srpnet.fewshot.train import TrainSettings
+from srpnet.fewshot.settings import FewShotLoopSettings, NetworkSettings
+from srpnet.fewshot.train import FewShotTrainSettings
+from srpnet.fewshot.trainable import TrainableSRPNet
 from srpnet.nn.device import Runtime
 from srpnet.training.run import TrainingRun
-from srpnet.training.settings import TrainingSettings
 from tests.srpnet.conftest import Squares
 
 FP32 = Runtime(torch.device("cpu"), "fp32")
@@ -44,11 +44,11 @@ def reused(network: SRPNet, folder: Path, where: Reuse = "memory", count: int = 
 def test_training_is_the_same_up_to_rounding(
     tiny: Callable[..., NetworkSettings], tmp_path: Path, where: Reuse, stride: Any
 ) -> None:
-    settings = TrainingSettings(steps=3, batch=4, accumulate=2, warmup=1, workers=0)
+    settings = FewShotLoopSettings(steps=3, batch=4, accumulate=2, warmup=1, workers=0)
     weights = []
     for name in ("each time", "once"):
         network = SRPNet(tiny(training_stride=stride))
-        run = TrainingRun(network, settings, tmp_path / name, FP32)
+        run = TrainingRun(TrainableSRPNet(network, settings, FP32), tmp_path / name)
         run.train(drawn() if name == "each time" else reused(network, tmp_path, where))
         weights.append(network.state_dict())
     torch.testing.assert_close(weights[0], weights[1], rtol=0, atol=1e-5)
@@ -121,9 +121,9 @@ def test_a_folder_that_cannot_be_written_is_named(network: SRPNet, tmp_path: Pat
     ],
 )
 def test_what_it_cannot_serve_is_refused(change: dict[str, Any], complaint: str) -> None:
-    replace(TrainSettings(), **{name: value for name, value in change.items() if name != "reuse_features"})
+    replace(FewShotTrainSettings(), **{name: value for name, value in change.items() if name != "reuse_features"})
     with pytest.raises(InputError, match=complaint):
-        TrainSettings(**{"reuse_features": "memory"} | change)
+        FewShotTrainSettings(**{"reuse_features": "memory"} | change)
 
 
 def test_a_container_has_less_memory_than_its_machine(tmp_path: Path) -> None:

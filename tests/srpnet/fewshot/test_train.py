@@ -23,7 +23,7 @@ from episodes.files import locked, write_text
 from srpnet.fewshot.checkpoint import load_network
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.settings import NetworkSettings
-from srpnet.fewshot.train import TrainSettings, run_training
+from srpnet.fewshot.train import FewShotTrainSettings, run_training
 from srpnet.training.interrupts import Interrupted
 from srpnet.training.log import Progress
 from srpnet.training.run import best_step
@@ -35,7 +35,7 @@ def steps_of(folder: Path) -> list[int]:
     return [json.loads(line)["step"] for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
-def test_training_leaves_a_network_and_its_record(training: TrainSettings, tmp_path: Path) -> None:
+def test_training_leaves_a_network_and_its_record(training: FewShotTrainSettings, tmp_path: Path) -> None:
     heard: list[tuple[str, int, int]] = []
     said: list[str] = []
     out = run_training(
@@ -56,7 +56,7 @@ def test_training_leaves_a_network_and_its_record(training: TrainSettings, tmp_p
     assert not any(STICKERS.note in line for line in said)
 
 
-def test_a_network_says_what_it_was_trained_on(training: TrainSettings, checkpoint: str, tmp_path: Path) -> None:
+def test_a_network_says_what_it_was_trained_on(training: FewShotTrainSettings, checkpoint: str, tmp_path: Path) -> None:
     """In its config.json, which goes with the weights wherever they go."""
     config = load_network(checkpoint).config
     assert config.seen == ("bus", "car", "cat")
@@ -80,7 +80,7 @@ def test_a_network_says_what_it_was_trained_on(training: TrainSettings, checkpoi
 
 
 def test_photographs_with_unseen_classes_are_counted(
-    training: TrainSettings, data: DataSettings, tmp_path: Path
+    training: FewShotTrainSettings, data: DataSettings, tmp_path: Path
 ) -> None:
     """One of the twelve also shows a bird, somewhere, and with the car held back four more are unseen."""
     mask = tmp_path / "voc/SegmentationClass/train_6_0.png"
@@ -99,7 +99,7 @@ def test_photographs_with_unseen_classes_are_counted(
     assert load_network(out / "select").config.trained_on["held_back"] == "cat"
 
 
-def test_training_on_stickers_says_that_they_are_no_benchmark(training: TrainSettings, tmp_path: Path) -> None:
+def test_training_on_stickers_says_that_they_are_no_benchmark(training: FewShotTrainSettings, tmp_path: Path) -> None:
     said: list[str] = []
     quick = replace(training.training, steps=1)
     stickers = replace(training, data=DataSettings("stickers"), hold_back="none", training=quick)
@@ -109,12 +109,12 @@ def test_training_on_stickers_says_that_they_are_no_benchmark(training: TrainSet
 
 @pytest.mark.parametrize("best", [2, 4])
 def test_held_back_classes_choose_the_number_of_steps(
-    training: TrainSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, best: int
+    training: FewShotTrainSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, best: int
 ) -> None:
     """The final run trains on all base classes, for the best number of steps on the same learning rates."""
     scores = {2: 0.9 if best == 2 else 0.1, 4: 0.5}
     validated = iter(scores)
-    monkeypatch.setattr("srpnet.fewshot.train._Runs.validator", lambda *_: lambda network: scores[next(validated)])
+    monkeypatch.setattr("srpnet.fewshot.train._Runs.validator", lambda *_: lambda: scores[next(validated)])
     heard: list[tuple[str, Progress]] = []
     out = run_training(
         training,
@@ -126,7 +126,7 @@ def test_held_back_classes_choose_the_number_of_steps(
         *(("select", step) for step in (1, 2, 3, 4)),
         *(("train", step) for step in range(1, best + 1)),
     ]
-    rates = [[progress.lr for phase, progress in heard if phase == wanted] for wanted in ("select", "train")]
+    rates = [[progress.figures["lr"] for phase, progress in heard if phase == wanted] for wanted in ("select", "train")]
     assert rates[1] == rates[0][:best]
     assert load_network(out / "select").config.seen == ("bus", "car")
     assert load_network(out).config.seen == ("bus", "car", "cat")
@@ -134,7 +134,7 @@ def test_held_back_classes_choose_the_number_of_steps(
     assert load_network(out).config.trained_on["steps"] == best
 
 
-def test_validation_scores_the_held_back_classes(training: TrainSettings, tmp_path: Path) -> None:
+def test_validation_scores_the_held_back_classes(training: FewShotTrainSettings, tmp_path: Path) -> None:
     scores: dict[int, float] = {}
 
     def note(phase: str, _: int, progress: Progress) -> None:
@@ -160,7 +160,7 @@ def interrupt(phase: str, step: int) -> Callable[[str, int, Progress], None]:
 
 @pytest.mark.parametrize(("phase", "step"), [("select", 3), ("train", 1)])
 def test_an_interrupted_training_goes_on_in_either_phase(
-    training: TrainSettings, tmp_path: Path, phase: str, step: int
+    training: FewShotTrainSettings, tmp_path: Path, phase: str, step: int
 ) -> None:
     unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
     run_training(training, unbroken, say=lambda _: None)
@@ -175,7 +175,9 @@ def test_an_interrupted_training_goes_on_in_either_phase(
         assert steps_of(broken / folder) == steps_of(unbroken / folder)
 
 
-def test_a_stop_at_the_last_step_of_the_choice_begins_no_final_run(training: TrainSettings, tmp_path: Path) -> None:
+def test_a_stop_at_the_last_step_of_the_choice_begins_no_final_run(
+    training: FewShotTrainSettings, tmp_path: Path
+) -> None:
     unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
     run_training(training, unbroken, say=lambda _: None)
     with pytest.raises(Interrupted):
@@ -187,7 +189,7 @@ def test_a_stop_at_the_last_step_of_the_choice_begins_no_final_run(training: Tra
 
 
 def test_the_folder_holds_a_network_while_the_number_of_steps_is_chosen(
-    training: TrainSettings, tmp_path: Path
+    training: FewShotTrainSettings, tmp_path: Path
 ) -> None:
     seen: list[tuple[str, ...]] = []
 
@@ -199,15 +201,16 @@ def test_the_folder_holds_a_network_while_the_number_of_steps_is_chosen(
     assert set(seen[4:]) == {("bus", "car", "cat")}
 
 
-def test_where_nothing_was_begun_there_is_nothing_to_resume(training: TrainSettings, tmp_path: Path) -> None:
+def test_where_nothing_was_begun_resuming_begins(training: FewShotTrainSettings, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
-    with pytest.raises(InputError, match=r"there is no run to resume in .*run: leave out --resume, or name its --out"):
-        run_training(training, tmp_path / "run", resume=True, say=lambda _: None)
-    assert not list((tmp_path / "run").iterdir())
+    said: list[str] = []
+    out = run_training(replace(training, hold_back="none"), tmp_path / "run", resume=True, say=said.append)
+    assert said[0] == f"{out} holds no run yet: a new one begins"
+    assert steps_of(out) == [1, 2, 3, 4]
 
 
 def test_resuming_on_other_photographs_is_an_input_error(
-    training: TrainSettings, checkpoint: str, tmp_path: Path
+    training: FewShotTrainSettings, checkpoint: str, tmp_path: Path
 ) -> None:
     listing = tmp_path / "voc/ImageSets/Segmentation/train.txt"
     listing.write_text("\n".join(listing.read_text().splitlines()[::-1]))
@@ -218,7 +221,7 @@ def test_resuming_on_other_photographs_is_an_input_error(
 
 @pytest.mark.parametrize("out", ["file", "file/run"])
 def test_a_file_where_the_folder_should_be_is_noticed_before_the_work(
-    training: TrainSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str
+    training: FewShotTrainSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str
 ) -> None:
     (tmp_path / "file").write_text("kept")
     monkeypatch.setattr("srpnet.fewshot.train.Fold", None)
@@ -228,7 +231,7 @@ def test_a_file_where_the_folder_should_be_is_noticed_before_the_work(
 
 @pytest.mark.parametrize(("begun", "wanted"), [("none", "bus"), ("bus", "none")])
 def test_resuming_with_another_choice_of_classes_is_an_input_error(
-    training: TrainSettings, tmp_path: Path, begun: str, wanted: str
+    training: FewShotTrainSettings, tmp_path: Path, begun: str, wanted: str
 ) -> None:
     phase = "train" if begun == "none" else "select"
     with pytest.raises(Interrupted):
@@ -238,14 +241,14 @@ def test_resuming_with_another_choice_of_classes_is_an_input_error(
 
 
 def test_resuming_with_another_seed_is_an_input_error(
-    training: TrainSettings, checkpoint: str, data: DataSettings
+    training: FewShotTrainSettings, checkpoint: str, data: DataSettings
 ) -> None:
     other = replace(training, hold_back="none", seed=1, training=replace(training.training, steps=2))
     with pytest.raises(InputError, match="was begun with seed = 0, not 1"):
         run_training(other, Path(checkpoint), resume=True, say=lambda _: None)
 
 
-def test_the_seed_draws_head_and_episodes(training: TrainSettings, checkpoint: str, tmp_path: Path) -> None:
+def test_the_seed_draws_head_and_episodes(training: FewShotTrainSettings, checkpoint: str, tmp_path: Path) -> None:
     short = replace(training, hold_back="none", training=replace(training.training, steps=2))
     weights = {"0": load_file(Path(checkpoint) / "model.safetensors")["reduce.weight"]}
     for name, seed in (("again", 0), ("other", 1)):
@@ -255,7 +258,7 @@ def test_the_seed_draws_head_and_episodes(training: TrainSettings, checkpoint: s
     assert (weights["other"] != weights["0"]).any()
 
 
-def test_the_head_starts_from_the_seed(training: TrainSettings, tmp_path: Path) -> None:
+def test_the_head_starts_from_the_seed(training: FewShotTrainSettings, tmp_path: Path) -> None:
     """Seen where learning rates are too small to move it."""
     still = replace(training.training, steps=1, lr=1e-12, weight_decay=0.0)
     run_training(replace(training, hold_back="none", seed=5, training=still), tmp_path / "run", say=lambda _: None)
@@ -277,14 +280,14 @@ def test_the_head_starts_from_the_seed(training: TrainSettings, tmp_path: Path) 
     ],
 )
 def test_wrong_training_settings_are_refused(
-    training: TrainSettings, tmp_path: Path, changes: dict[str, Any], complaint: str
+    training: FewShotTrainSettings, tmp_path: Path, changes: dict[str, Any], complaint: str
 ) -> None:
     with pytest.raises(InputError, match=complaint):
         run_training(replace(training, **changes), tmp_path / "run", say=lambda _: None)
     assert not (tmp_path / "run" / "training.pt").exists()
 
 
-def test_features_that_are_computed_once_train_the_same_head(training: TrainSettings, tmp_path: Path) -> None:
+def test_features_that_are_computed_once_train_the_same_head(training: FewShotTrainSettings, tmp_path: Path) -> None:
     """By default, on a processor, where photographs come several times and there is room; each step is told."""
     steps: list[tuple[str, int, int]] = []
     lines: list[str] = []
@@ -299,7 +302,7 @@ def test_features_that_are_computed_once_train_the_same_head(training: TrainSett
     assert ("Training", 0, last["Training"][1]) in steps
 
 
-def test_composed_scenes_are_trained_on_and_recorded(training: TrainSettings, tmp_path: Path) -> None:
+def test_composed_scenes_are_trained_on_and_recorded(training: FewShotTrainSettings, tmp_path: Path) -> None:
     """Two runs learn the same from them, which is not what is learned without; features are not reused."""
     composed = replace(training, hold_back="none", composition=Composition(0.5, 0.5, 0.3, 0.3))
     said: list[str] = []
@@ -315,7 +318,7 @@ def test_composed_scenes_are_trained_on_and_recorded(training: TrainSettings, tm
 
 
 def test_features_that_would_fill_the_memory_are_not_kept(
-    training: TrainSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    training: FewShotTrainSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("srpnet.fewshot.reuse.machine_memory", lambda: 1 << 20)
     lines: list[str] = []
@@ -326,7 +329,7 @@ def test_features_that_would_fill_the_memory_are_not_kept(
 
 @pytest.mark.parametrize("where", ["memory", "disk"])
 def test_reused_features_are_computed_for_what_is_left_alone(
-    training: TrainSettings, tmp_path: Path, where: Any
+    training: FewShotTrainSettings, tmp_path: Path, where: Any
 ) -> None:
     """Also when nothing is left of the choice of steps."""
     reusing = replace(training, reuse_features=where)
@@ -338,7 +341,7 @@ def test_reused_features_are_computed_for_what_is_left_alone(
     assert torch.equal(*heads)
 
 
-def test_what_moves_no_weight_may_change_when_a_run_goes_on(training: TrainSettings, tmp_path: Path) -> None:
+def test_what_moves_no_weight_may_change_when_a_run_goes_on(training: FewShotTrainSettings, tmp_path: Path) -> None:
     """Another path to the same photographs, and more backward passes of less memory each."""
     begun = replace(training, hold_back="none", training=replace(training.training, batch=2))
     with pytest.raises(Interrupted):
@@ -351,13 +354,15 @@ def test_what_moves_no_weight_may_change_when_a_run_goes_on(training: TrainSetti
     assert steps_of(tmp_path / "run") == [1, 2, 3, 4]
 
 
-def test_features_without_room_are_refused_before_anything_is_written(training: TrainSettings, tmp_path: Path) -> None:
+def test_features_without_room_are_refused_before_anything_is_written(
+    training: FewShotTrainSettings, tmp_path: Path
+) -> None:
     with pytest.raises(InputError, match="--cache-limit is 1e-06"):
         run_training(replace(training, reuse_features="disk", cache_limit=1e-6), tmp_path / "run", say=lambda _: None)
     assert not (tmp_path / "run").exists()
 
 
-def test_a_folder_in_which_another_process_trains_is_left_alone(training: TrainSettings, tmp_path: Path) -> None:
+def test_a_folder_in_which_another_process_trains_is_left_alone(training: FewShotTrainSettings, tmp_path: Path) -> None:
     with locked(tmp_path / "run", "trained"):
         write_text(tmp_path / "run" / "log.jsonl", "theirs")
         with pytest.raises(InputError, match="run is being trained by another process"):
@@ -365,7 +370,7 @@ def test_a_folder_in_which_another_process_trains_is_left_alone(training: TrainS
     assert [file.read_text() for file in (tmp_path / "run").iterdir()] == ["theirs"]
 
 
-def test_resuming_clears_what_a_killed_process_left(training: TrainSettings, tmp_path: Path) -> None:
+def test_resuming_clears_what_a_killed_process_left(training: FewShotTrainSettings, tmp_path: Path) -> None:
     out = run_training(training, tmp_path / "run")
     for folder in (out, out / "select"):
         (folder / ".0a1b2c3d.part").write_text("half")

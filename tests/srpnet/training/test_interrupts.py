@@ -20,7 +20,7 @@ from tests.srpnet.runs import Begin, assert_same_run, interrupt, log_of, run_unt
 def test_a_checkpoint_that_loads_is_there_before_the_first_step(begin: Begin) -> None:
     run = begin()
     assert {file.name for file in run.folder.iterdir()} == {"config.json", "model.safetensors", "training.pt"}
-    assert same(load_network(run.folder).state_dict(), run.network.state_dict())
+    assert same(load_network(run.folder).state_dict(), run.trainable.module.state_dict())
     assert begin(resume=True).step == 0
 
 
@@ -175,16 +175,17 @@ def test_settings_that_move_no_weight_may_change(begin: Begin) -> None:
     assert begin(resume=True, identity={"device": "cpu"}, workers=2, log_every=9, save_every=9).step == 0
 
 
-def test_where_nothing_was_begun_there_is_nothing_to_resume(begin: Begin, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no run to resume in .*run: leave out --resume, or name its --out"):
-        begin(resume=True)
-    assert not (tmp_path / "run").exists()
+def test_where_nothing_was_begun_resuming_begins(begin: Begin, episodes: Any) -> None:
+    resumed, begun = begin("resumed", resume=True), begin("begun")
+    for run in (resumed, begun):
+        run.train(episodes)
+    assert_same_run(resumed, begun)
 
 
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04 half an archive"])
 def test_a_damaged_state_is_an_input_error(begin: Begin, content: bytes) -> None:
     (begin().folder / "training.pt").write_bytes(content)
-    with pytest.raises(InputError, match=r"training.pt cannot be read .* start again without --resume"):
+    with pytest.raises(InputError, match=r"training.pt cannot be read .* train in another folder"):
         begin(resume=True)
 
 

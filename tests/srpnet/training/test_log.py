@@ -6,33 +6,42 @@ from pathlib import Path
 
 import torch
 
-from srpnet.fewshot.batches import EpisodeTensors
-from srpnet.training.log import Meter, Progress, append_line, keep_lines
+from srpnet.training.log import Meter, Progress, append_line, iou_rows, keep_lines
 
 
-def test_the_meter_counts_what_is_right() -> None:
-    """One episode of one class: on the query half of the object is found, on the support all of it."""
+def test_rows_count_what_is_right() -> None:
+    """One class: of the object's two pixels one is found, and a pixel of the background is taken for it."""
     labels = torch.tensor([[[0, 0, 1, 1], [0, 0, 255, 255]]], dtype=torch.uint8)
-    images, member, valid = torch.zeros(1, 3, 2, 4), torch.ones(1, 1, dtype=torch.bool), torch.ones(1, 2, 4).bool()
-    episode = EpisodeTensors((700,), images, labels, valid, member, images, labels, valid)
-    right = torch.stack([labels == 0, labels > 0], 1).float()
-    half = right.clone()
-    half[:, :, :, 2] = torch.tensor([1.0, 0])[None, :, None]
-    meter = Meter()
-    meter.add(episode, half.requires_grad_(), right, *torch.tensor([2.0, 4, 6]))
-    meter.add(episode, half, right, *torch.tensor([4.0, 4, 8]))
+    found = torch.tensor([[[1, 0, 1, 0], [0, 0, 1, 0]]])
+    logits = torch.stack([1 - found, found], 1).float()
+    assert iou_rows((700,), logits.requires_grad_(), labels).tolist() == [[700, 1, 1, 1]]
+
+
+def test_the_meter_takes_means_of_losses_and_of_ious() -> None:
+    """Two labels with IoUs of 1/2 and 1; a third, of which nothing was counted, is no part of the mean."""
+    meter = Meter(unit="episodes")
+    rows = torch.tensor([[7, 1, 0, 0], [700, 2, 0, 0], [9, 0, 0, 0]])
+    meter.add({"loss": torch.tensor([6.0, 8.0]), "query_loss": torch.tensor([2.0, 2.0]), "query_miou": rows})
+    meter.add(
+        {"loss": torch.tensor([7.0]), "query_loss": torch.tensor([5.0]), "query_miou": torch.tensor([[7, 0, 0, 1]])}
+    )
     progress = meter.read(3, 0.1, None)
-    assert progress[:7] == (3, 7, 3, 4, 0.5, 1, 0.1)
+    assert (progress.step, progress.validation) == (3, None)
+    assert progress.figures.pop("episodes_per_second") > 0
+    assert progress.figures == {"loss": 7, "query_loss": 3, "query_miou": 0.75, "lr": 0.1}
 
 
-PROGRESS = Progress(2, 1.5, 1.0, 0.5, 0.25, 0.5, 0.001, 9.0)
+PROGRESS = Progress(2, {"loss": 1.5, "query_miou": 0.25, "lr": 0.001, "episodes_per_second": 9.0})
 
 
 def test_a_line_of_the_log_is_json(tmp_path: Path) -> None:
     append_line(tmp_path / "log.jsonl", PROGRESS)
     append_line(tmp_path / "log.jsonl", PROGRESS._replace(step=3, validation=0.5))
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
-    assert lines == [PROGRESS._asdict(), PROGRESS._asdict() | {"step": 3, "validation": 0.5}]
+    assert lines == [
+        {"step": 2, **PROGRESS.figures, "validation": None},
+        {"step": 3, **PROGRESS.figures, "validation": 0.5},
+    ]
     append_line(tmp_path / "log.jsonl", PROGRESS._replace(validation=math.nan))
     assert json.loads((tmp_path / "log.jsonl").read_text().splitlines()[2])["validation"] is None
 

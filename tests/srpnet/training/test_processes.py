@@ -15,12 +15,12 @@ from episodes.distributed import joined
 from episodes.errors import InputError
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.settings import NetworkSettings
-from srpnet.training import run as training
+from srpnet.fewshot.trainable import TrainableSRPNet
 from srpnet.training.interrupts import Interrupted
-from srpnet.training.run import TrainingRun
+from srpnet.training.run import Losses, TrainingRun
 from tests import processes
 from tests.srpnet.conftest import SquareEpisodes
-from tests.srpnet.runs import FP32, QUICK, log_of, weights_of
+from tests.srpnet.runs import FP32, QUICK, Run, log_of, weights_of
 
 TINY = NetworkSettings(layers=(1, 1, 1, 1), base_width=8, width=8, stages=(2, 3), trained="all")
 SETTINGS = replace(QUICK, steps=3, batch=6)
@@ -41,10 +41,11 @@ class Episodes:
         return self._squares[index]
 
 
-def begin(folder: Path, world: Any, **options: Any) -> TrainingRun:
+def begin(folder: Path, world: Any, **options: Any) -> Run:
     """A run in float64, whose sums come out the same to many digits in whatever order."""
     own = {key: options.pop(key) for key in ("resume", "identity") if key in options}
-    return TrainingRun(SRPNet(TINY).double(), replace(SETTINGS, **options), folder, FP32, world=world, **own)
+    trainable = TrainableSRPNet(SRPNet(TINY).double(), replace(SETTINGS, **options), FP32)
+    return TrainingRun(trainable, folder, world=world, **own)
 
 
 def failure(work: Any) -> str:
@@ -85,11 +86,14 @@ def train_in_all_ways(folder: Path, ports: list[int]) -> dict[str, Any]:
         seen["damaged"] = failure(lambda: begin(shared, world).train(Episodes(damage)))
 
         run = begin(shared, world)
-        losses = training.episode_losses
-        before = weights_of(run)
-        training.episode_losses = lambda *args: losses(*args) * (math.nan if rank == 1 else 1)
+        before, losses = weights_of(run), run.trainable.losses
+
+        def diverge(batch: Any) -> Losses:
+            found = losses(batch)
+            return found._replace(total=found.total * (math.nan if rank == 1 else 1))
+
+        run.trainable.losses = diverge
         seen["diverged"] = failure(lambda: run.train(Episodes()))
-        training.episode_losses = losses
         seen["unmoved"] = all(torch.equal(before[name], value) for name, value in weights_of(run).items())
 
         def stop(index: int) -> None:
@@ -149,10 +153,10 @@ def test_the_first_process_alone_writes_and_tells(found: list[dict[str, Any]]) -
 @pytest.mark.parametrize(
     ("what", "words"),
     [
-        ("indivisible", "InputError: 3 processes do not divide a batch of 4 episodes: use --batch 6"),
+        ("indivisible", "InputError: 3 processes do not divide a batch of 4: use --batch 6"),
         ("unlike", "InputError: process 1 has pairs.sha256 = 1, and the first one 0: give all the same data, weights"),
         ("damaged", "InputError: photograph 10 is damaged"),
-        ("diverged", "InputError: the loss of step 1 is no number: train again with a lower --lr"),
+        ("diverged", "InputError: the loss of step 1 is NaN or infinite: try a lower --lr"),
         ("stopped", "Interrupted: stopped after step 2"),
     ],
 )

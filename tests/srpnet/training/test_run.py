@@ -1,24 +1,76 @@
 """Training: it learns, and the batch is one mean however it is cut."""
 
 import math
-from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple, get_args, get_type_hints
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from episodes.errors import InputError
-from srpnet.fewshot.batches import EpisodeTensors
-from srpnet.fewshot.losses import segmentation_loss
-from srpnet.fewshot.network import SRPNet
-from srpnet.nn.grid import upsample
-from srpnet.training import run as training
-from srpnet.training.log import Meter
-from srpnet.training.run import best_step, episode_losses
-from srpnet.training.settings import TrainingSettings, lr_factor, make_optimizer
-from tests.srpnet.runs import FP32, Begin, assert_same_run, log_of, same, weights_of
+from srpnet.fewshot.settings import FewShotLoopSettings
+from srpnet.training.optimizer import OPTIMIZERS, SCHEDULES, lr_factor
+from srpnet.training.run import Losses, Trainable, TrainingRun, best_step
+from srpnet.training.settings import LoopSettings
+from tests.srpnet.runs import Begin, assert_same_run, log_of, same, weights_of
+
+# ------------------------------------------------------------------------------------------ whatever the method
+
+
+class Point(NamedTuple):
+    """A point of a line."""
+
+    x: Tensor
+    y: Tensor
+
+
+class Line(Trainable):
+    """y = 3 x, to be found from points."""
+
+    unit = "points"
+
+    def __init__(self, settings: LoopSettings) -> None:
+        self.module: nn.Linear = nn.Linear(1, 1, bias=False)
+        nn.init.zeros_(self.module.weight)
+        self.settings = settings
+
+    def identity(self) -> Mapping[str, Any]:
+        return {"training": asdict(self.settings)}
+
+    def groups(self) -> list[dict[str, Any]]:
+        return [{"params": list(self.module.parameters()), "peak": self.settings.lr}]
+
+    @staticmethod
+    def load(item: float, /) -> Point:
+        return Point(torch.tensor([item]), torch.tensor([3 * item]))
+
+    def losses(self, batch: Sequence[Point], /) -> Losses:
+        loss = torch.stack([(self.module(point.x) - point.y).square().sum() for point in batch])
+        return Losses(loss, {"loss": loss, "distance": loss.sqrt()})
+
+    def write(self, folder: Path, /) -> None:
+        folder.mkdir(exist_ok=True)
+        (folder / "slope").write_text(str(self.module.weight.item()))
+
+
+def test_the_loop_trains_whatever_it_is_given(tmp_path: Path) -> None:
+    settings = LoopSettings(steps=200, batch=2, lr=0.1, warmup=0, workers=0, log_every=100)
+    heard: list[Any] = []
+    points = [((index % 7) - 3) / 3 for index in range(400)]
+    TrainingRun(Line(settings), tmp_path / "run").train(points, heard.append)
+    assert float((tmp_path / "run/slope").read_text()) == pytest.approx(3, abs=1e-3)
+    assert list(heard[-1].figures) == ["loss", "distance", "lr", "points_per_second"]
+    assert heard[-1].figures["distance"] < heard[0].figures["distance"]
+    TrainingRun(Line(settings), tmp_path / "run", resume=True).train(points)
+
+
+@pytest.mark.parametrize(("name", "table"), [("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)])
+def test_every_choice_is_in_its_table(name: str, table: dict[str, Any]) -> None:
+    assert set(get_args(get_type_hints(LoopSettings)[name])) == set(table)
+
 
 # --------------------------------------------------------------------------------------------------- learning
 
@@ -39,11 +91,14 @@ def test_the_log_says_what_happened(begin: Begin, episodes: Any) -> None:
     run.train(episodes, heard.append)
     assert [progress.step for progress in heard] == [line["step"] for line in log_of(run)] == [3, 6, 7]
     for progress in heard:
-        assert progress.loss == pytest.approx(progress.query_loss + 0.5 * progress.support_loss, rel=1e-5)
-        assert 0 <= progress.query_miou <= 1
-        assert 0 <= progress.support_miou <= 1
-        assert progress.episodes_per_second > 0
+        figures = progress.figures
+        assert figures["loss"] == pytest.approx(figures["query_loss"] + 0.5 * figures["support_loss"], rel=1e-5)
+        assert 0 <= figures["query_miou"] <= 1
+        assert 0 <= figures["support_miou"] <= 1
+        assert figures["episodes_per_second"] > 0
         assert progress.validation is None
+    names = ("step", "loss", "query_loss", "support_loss", "query_miou", "support_miou", "lr", "validation")
+    assert tuple(log_of(run)[0]) == names
 
 
 def test_the_head_alone_leaves_the_backbone_as_it_was(begin: Begin, episodes: Any) -> None:
@@ -59,7 +114,9 @@ def test_fine_tuning_changes_convolutions_but_no_batch_norm(begin: Begin, episod
     before = weights_of(run)
     run.train(episodes)
     changed = {name for name, value in weights_of(run).items() if not torch.equal(value, before[name])}
-    norms = {f"{name}." for name, part in run.network.named_modules() if isinstance(part, torch.nn.BatchNorm2d)}
+    norms = {
+        f"{name}." for name, part in run.trainable.module.named_modules() if isinstance(part, torch.nn.BatchNorm2d)
+    }
     assert changed == {name for name in before if not name.startswith(tuple(norms))}
 
 
@@ -84,63 +141,10 @@ def test_a_batch_is_the_same_in_any_number_of_passes(begin: Begin, squares: Call
     for accumulate in (1, 2, 4):
         run = begin(str(accumulate), steps=2, batch=4, accumulate=accumulate, optimizer="sgd", lr=0.01, clip=0)
         run.train(mixed)
-        gradients = {f"gradient of {n}": p.grad for n, p in run.network.named_parameters() if p.requires_grad}
+        gradients = {f"gradient of {n}": p.grad for n, p in run.trainable.module.named_parameters() if p.requires_grad}
         states.append(weights_of(run) | gradients)
     for other in states[1:]:
         torch.testing.assert_close(other, states[0], rtol=1e-4, atol=1e-6)
-
-
-def test_the_loss_is_the_mean_over_episodes_of_each_ones_own(network: SRPNet, squares: Callable[..., Any]) -> None:
-    """Episodes of unequal numbers of supports, in one pass; lambda weighs the restored supports."""
-    settings = TrainingSettings(support_weight=0.3, train_rounds=1)
-    mixed = [EpisodeTensors.of(episode) for episode in (squares()[0], squares(way=2, shot=2)[1])]
-    together = episode_losses(network, mixed, settings, FP32, Meter())
-    iqi = replace(network.config.iqi, rounds=1)
-    for loss, episode in zip(together, mixed, strict=True):
-        logits = network(
-            episode.support_images,
-            episode.support_labels,
-            episode.membership,
-            episode.query_images,
-            episode.query_valid,
-            iqi,
-        )
-        query = segmentation_loss(upsample(logits.queries, (64, 64), 8), episode.query_labels)
-        support = segmentation_loss(upsample(logits.supports, (64, 64), 8), episode.support_labels)
-        torch.testing.assert_close(loss, query + 0.3 * support, rtol=1e-4, atol=1e-5)
-
-
-def test_both_ways_is_the_mean_of_an_episode_and_its_reverse(network: SRPNet, squares: Callable[..., Any]) -> None:
-    episode = EpisodeTensors.of(squares(shot=2)[0])
-    settings = TrainingSettings(support_weight=0.3, both_ways=True, train_rounds=1)
-    reverse = EpisodeTensors(
-        episode.classes,
-        episode.query_images,
-        episode.query_labels,
-        episode.query_valid,
-        torch.ones(1, 1, dtype=torch.bool),
-        episode.support_images,
-        episode.support_labels,
-        episode.support_valid,
-    )
-    one_way = replace(settings, both_ways=False)
-    each = [episode_losses(network, [way], one_way, FP32, Meter()) for way in (episode, reverse)]
-    both = episode_losses(network, [episode], settings, FP32, Meter())
-    torch.testing.assert_close(both, (each[0] + each[1]) / 2)
-    assert not torch.allclose(each[0], each[1])
-
-
-def test_an_episode_whose_queries_lack_a_way_has_no_reverse(squares: Callable[..., Any]) -> None:
-    episode = EpisodeTensors.of(squares()[0])
-    assert episode.reversed() is not None
-    assert episode._replace(query_labels=torch.zeros_like(episode.query_labels)).reversed() is None
-
-
-def test_a_support_that_lost_its_object_is_named(network: SRPNet, squares: Callable[..., Any]) -> None:
-    episode = EpisodeTensors.of(squares()[0])
-    gone = episode._replace(support_labels=torch.zeros_like(episode.support_labels))
-    with pytest.raises(InputError, match=f"way 1 is left in the support mask of {episode.support_ids[0]}:"):
-        episode_losses(network, [gone], TrainingSettings(), FP32, Meter())
 
 
 def test_gradients_are_clipped(begin: Begin, episodes: Any) -> None:
@@ -148,27 +152,10 @@ def test_gradients_are_clipped(begin: Begin, episodes: Any) -> None:
     for clip in (0.0, 1e-3):
         run = begin(str(clip), steps=1, clip=clip)
         run.train(episodes)
-        gradients = [weights.grad for weights in run.network.parameters() if weights.grad is not None]
+        gradients = [weights.grad for weights in run.trainable.module.parameters() if weights.grad is not None]
         norms[clip] = torch.stack([gradient.norm() for gradient in gradients]).norm().item()
     assert norms[0.0] > 0.01
     assert norms[1e-3] == pytest.approx(1e-3, rel=1e-2)
-
-
-def test_head_and_backbone_have_their_own_rates(tiny: Callable[..., Any]) -> None:
-    settings = TrainingSettings(lr=0.5, backbone_lr=0.25, weight_decay=0.125, optimizer="sgd")
-    groups = make_optimizer(SRPNet(tiny(trained="all")), settings).param_groups
-    assert [(group["peak"], group["weight_decay"], group["momentum"]) for group in groups] == [
-        (0.5, 0.125, 0.9),
-        (0.25, 0.125, 0.9),
-    ]
-    assert len(make_optimizer(SRPNet(tiny()), settings).param_groups) == 1
-    (headless,) = make_optimizer(SRPNet(tiny(width=None, trained="all")), settings).param_groups
-    assert headless["peak"] == 0.25
-
-
-def test_nothing_to_train_is_an_input_error(begin: Begin) -> None:
-    with pytest.raises(InputError, match="nothing to train: give it a head"):
-        begin(trained="head", network={"width": None})
 
 
 @pytest.mark.parametrize(
@@ -186,7 +173,7 @@ def test_nothing_to_train_is_an_input_error(begin: Begin) -> None:
     ],
 )
 def test_learning_rate(step: int, schedule: Any, warmup: int, expected: float) -> None:
-    settings = TrainingSettings(schedule=schedule, warmup=warmup)
+    settings = FewShotLoopSettings(schedule=schedule, warmup=warmup)
     assert lr_factor(step, settings, 104) == pytest.approx(expected, abs=1e-12)
 
 
@@ -208,7 +195,7 @@ def test_the_rate_that_is_logged_follows_the_schedule(begin: Begin, episodes: An
         ({"backbone_lr": -1.0}, "backbone lr must be a number above 0"),
         ({"optimizer": "adam"}, "optimizer must be adamw or sgd, not 'adam'"),
         ({"schedule": "step"}, "schedule must be cosine or poly, not 'step'"),
-        ({"batch": 4, "accumulate": 3}, "3 backward passes do not divide a batch of 4 episodes"),
+        ({"batch": 4, "accumulate": 3}, "3 backward passes do not divide a batch of 4"),
         ({"lr": math.nan}, "lr must be a number above 0 and at most 1000, not nan"),
         ({"lr": math.inf}, "lr must be a number .*, not inf"),
         ({"backbone_lr": math.nan}, "backbone lr must be a number .*, not nan"),
@@ -219,7 +206,7 @@ def test_the_rate_that_is_logged_follows_the_schedule(begin: Begin, episodes: An
 )
 def test_impossible_settings_are_refused(options: dict[str, Any], complaint: str) -> None:
     with pytest.raises(InputError, match=complaint):
-        TrainingSettings(**options)
+        FewShotLoopSettings(**options)
 
 
 def test_an_infinite_loss_is_an_input_error_that_moves_no_weight(
@@ -228,21 +215,20 @@ def test_an_infinite_loss_is_an_input_error_that_moves_no_weight(
     """Of the four episodes of step 3, the last has no number for a loss; the first two have gone backward by then."""
     run = begin(steps=4, batch=4, accumulate=2, save_every=2)
     before: dict[str, Tensor] = {}
-    losses = training.episode_losses
+    losses = run.trainable.losses
 
-    def hurt(*args: Any) -> Tensor:
-        healthy = losses(*args)
+    def hurt(batch: Any) -> Losses:
+        healthy = losses(batch)
         if run.step == 2 and not before:
             before.update(weights_of(run))
             return healthy
-        return healthy * torch.tensor([1.0, math.nan]) if before else healthy
+        return healthy._replace(total=healthy.total * torch.tensor([1.0, math.nan])) if before else healthy
 
-    monkeypatch.setattr(training, "episode_losses", hurt)
-    with pytest.raises(InputError, match="the loss of step 3 is no number: train again with a lower --lr"):
+    monkeypatch.setattr(run.trainable, "losses", hurt)
+    with pytest.raises(InputError, match="the loss of step 3 is NaN or infinite: try a lower --lr"):
         run.train(episodes)
     assert same(weights_of(run), before)
     assert [line["step"] for line in log_of(run)] == [1, 2]
-    monkeypatch.setattr(training, "episode_losses", losses)
     resumed = begin(steps=4, batch=4, accumulate=2, save_every=2, resume=True)
     assert resumed.step == 2
     assert all(value.isfinite().all() for value in weights_of(resumed).values())
@@ -252,8 +238,8 @@ def test_an_infinite_loss_is_an_input_error_that_moves_no_weight(
 def test_an_infinite_gradient_moves_no_weight_either(begin: Begin, episodes: Any, clip: float) -> None:
     run = begin(steps=2, batch=1, clip=clip)
     before = {name: value.clone() for name, value in weights_of(run).items()}
-    run.network.reduce.weight.register_hook(lambda gradient: gradient * math.inf)
-    with pytest.raises(InputError, match="the gradient of step 1 is no number"):
+    run.trainable.module.reduce.weight.register_hook(lambda gradient: gradient * math.inf)
+    with pytest.raises(InputError, match="the gradient of step 1 is NaN or infinite"):
         run.train(episodes)
     assert same(weights_of(run), before)
 
@@ -265,14 +251,14 @@ def test_validation_scores_are_kept(begin: Begin, episodes: Any) -> None:
     scores = iter([0.2, 0.6, 0.6])
     run = begin(steps=5, validate_every=2, log_every=4)
 
-    def validate(network: SRPNet) -> float:
-        network.eval()
+    def validate() -> float:
+        run.trainable.module.eval()
         return next(scores)
 
     run.train(episodes, validate=validate)
     assert run.validations == {2: 0.2, 4: 0.6, 5: 0.6}
     assert [(line["step"], line["validation"]) for line in log_of(run)] == [(2, 0.2), (4, 0.6), (5, 0.6)]
-    assert run.network.training
+    assert run.trainable.module.training
     assert begin(steps=5, validate_every=2, log_every=4, resume=True).validations == run.validations
 
 

@@ -8,14 +8,12 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from episodes.errors import InputError
-from srpnet.fewshot.train import TrainSettings, run_training
+from srpnet.fewshot.train import FewShotTrainSettings, run_training
 from srpnet.training.interrupts import stop_requested
 from tests import processes
 from tests.srpnet.launched import train
@@ -25,18 +23,20 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
-def pair(training: TrainSettings) -> TrainSettings:
+def pair(training: FewShotTrainSettings) -> FewShotTrainSettings:
     """Settings for two processes: an episode for each in a step, the best number of steps found by validation."""
     return replace(training, training=replace(training.training, batch=2))
 
 
-def torchrun(settings: TrainSettings, out: Path, mishap: str, *flags: str) -> subprocess.Popen[str]:
+def torchrun(
+    settings: FewShotTrainSettings, out: Path, mishap: str, *flags: str, resume: bool = True
+) -> subprocess.Popen[str]:
     """Two processes of `launched.py`."""
     file = out.with_suffix(".settings")
     file.write_bytes(pickle.dumps(settings))
     launcher = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", *flags)
     return subprocess.Popen(
-        (*launcher, "-m", "tests.srpnet.launched", str(file), str(out), mishap),
+        (*launcher, "-m", "tests.srpnet.launched", str(file), str(out), mishap, *(["--resume"] if resume else [])),
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
@@ -50,9 +50,12 @@ def weights(out: Path) -> dict[str, torch.Tensor]:
 
 
 def test_a_killed_process_is_started_again_and_the_run_ends_as_if_nothing_had_been(
-    pair: TrainSettings, tmp_path: Path
+    pair: FewShotTrainSettings, tmp_path: Path
 ) -> None:
-    """It dies in the second phase, when the first has long ended. Both runs are of two processes: equal to the bit."""
+    """With --resume. It dies in the second phase, after a line of the log and before the save of its step.
+
+    Both runs are of two processes: equal to the bit.
+    """
     broken, unbroken = tmp_path / "broken", tmp_path / "unbroken"
     with torchrun(pair, broken, "kill", "--max-restarts=1") as launched:
         assert processes.run(2, train, pair, unbroken) == [0, 0]
@@ -65,7 +68,18 @@ def test_a_killed_process_is_started_again_and_the_run_ends_as_if_nothing_had_be
         assert steps[0] == steps[1]
 
 
-def test_a_signal_to_the_job_saves_and_another_launch_goes_on(pair: TrainSettings, tmp_path: Path) -> None:
+def test_a_restart_without_resume_says_so_and_leaves_the_run(pair: FewShotTrainSettings, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    with torchrun(pair, broken, "kill", "--max-restarts=1", resume=False) as launched:
+        output, _ = launched.communicate(timeout=120)
+    assert launched.returncode != 0
+    assert f"Error: {broken} already holds a run: go on with --resume, or name another --out" in output
+    assert torch.load(broken / "training.pt", weights_only=True)["step"] == 2
+    run_training(pair, broken, resume=True, say=lambda _: None)
+    assert torch.load(broken / "training.pt", weights_only=True)["step"] > 2
+
+
+def test_a_signal_to_the_job_saves_and_another_launch_goes_on(pair: FewShotTrainSettings, tmp_path: Path) -> None:
     """As schedulers send it: to torchrun, which passes it on, and to the processes themselves, who hear it twice."""
     once = replace(pair, hold_back="none", training=replace(pair.training, save_every=100))
     broken, unbroken = tmp_path / "broken", tmp_path / "unbroken"
@@ -86,60 +100,6 @@ def test_a_signal_to_the_job_saves_and_another_launch_goes_on(pair: TrainSetting
     run_training(once, broken, resume=True, say=lambda _: None)
     for name, value in weights(unbroken).items():
         torch.testing.assert_close(weights(broken)[name], value, rtol=1e-3, atol=1e-5)
-
-
-@pytest.fixture
-def launch(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """`launch("a", restarts=1)`: torchrun calls this process so from here on."""
-
-    def set(name: str, restarts: int = 0) -> None:
-        monkeypatch.setenv("TORCHELASTIC_RUN_ID", name)
-        monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", str(restarts))
-
-    return set
-
-
-def begin(settings: TrainSettings, out: Path, **options: Any) -> None:
-    run_training(replace(settings, hold_back="none"), out, say=lambda _: None, **options)
-
-
-def test_a_restart_goes_on_with_the_run_of_its_own_launch_only(
-    training: TrainSettings, tmp_path: Path, launch: Any
-) -> None:
-    launch("mine")
-    begin(training, tmp_path / "run")
-    for name, restarts in (("mine", 0), ("other", 1), ("none", 1)):
-        launch(name, restarts)
-        with pytest.raises(InputError, match="already holds a run"):
-            begin(training, tmp_path / "run")
-    launch("mine", restarts=1)
-    begin(training, tmp_path / "run")
-
-
-def test_a_launch_without_a_name_is_taken_for_no_other(training: TrainSettings, tmp_path: Path, launch: Any) -> None:
-    launch("none")
-    begin(training, tmp_path / "run")
-    launch("none", restarts=1)
-    with pytest.raises(InputError, match="already holds a run"):
-        begin(training, tmp_path / "run")
-
-
-def test_a_kill_before_the_first_save_begins_again(
-    training: TrainSettings, tmp_path: Path, launch: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    launch("mine")
-    with monkeypatch.context() as patch:
-        patch.setattr("srpnet.fewshot.train.build", lambda *_, **__: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            begin(training, tmp_path / "run")
-    launch("mine", restarts=1)
-    begin(training, tmp_path / "run")
-    assert (tmp_path / "run" / "training.pt").exists()
-
-
-def test_without_torchrun_nothing_is_noted(training: TrainSettings, tmp_path: Path) -> None:
-    begin(training, tmp_path / "run")
-    assert not (tmp_path / "run" / "launch").exists()
 
 
 def test_a_signal_that_comes_twice_only_asks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,118 @@
+"""SRPNet as the training loop takes it: what of it learns how fast, and the losses of episodes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from episodes.errors import InputError
+from srpnet.fewshot.batches import EpisodeTensors
+from srpnet.fewshot.losses import segmentation_loss
+from srpnet.fewshot.network import Logits, SRPNet
+from srpnet.fewshot.settings import FewShotLoopSettings
+from srpnet.nn.device import Runtime
+from srpnet.training.log import iou_rows
+from srpnet.training.run import Losses, Trainable
+
+
+class TrainableSRPNet(Trainable):
+    """A network that learns to segment queries, and to restore the masks of supports, by its own prototypes.
+
+    Args:
+        network: Trained in place; it is moved to the device.
+        settings: How.
+        runtime: Device and precision.
+    """
+
+    module: SRPNet
+    settings: FewShotLoopSettings
+    unit = "episodes"
+    load = staticmethod(EpisodeTensors.of)
+
+    def __init__(self, network: SRPNet, settings: FewShotLoopSettings, runtime: Runtime) -> None:
+        self.module, self.settings, self.runtime = network.place(runtime.device), settings, runtime
+
+    def identity(self) -> Mapping[str, Any]:
+        """The settings of network and training."""
+        return {"network": asdict(self.module.config), "training": asdict(self.settings)}
+
+    def groups(self) -> list[dict[str, Any]]:
+        """Head and backbone, with a learning rate each."""
+        groups = [
+            {"params": [weights for weights in module.parameters() if weights.requires_grad], "peak": lr}
+            for module, lr in (
+                (self.module.reduce, self.settings.lr),
+                (self.module.backbone, self.settings.backbone_lr),
+            )
+            if module is not None
+        ]
+        groups = [group for group in groups if group["params"]]
+        if not groups:
+            raise InputError("this network has nothing to train: give it a head (--width) or use --train all")
+        return groups
+
+    def write(self, folder: Path) -> None:
+        """`config.json` and `model.safetensors`, see `SRPNet.write`."""
+        self.module.write(folder)
+
+    def losses(self, batch: Sequence[EpisodeTensors]) -> Losses:
+        """L_query + lambda * L_support of each episode (method, 5). One pass of the backbone serves them all.
+
+        With `both_ways` the mean of an episode and its reverse is minimized; the log tells of the episode alone.
+        """
+        episodes = [episode.to(self.runtime.device) for episode in batch]
+        totals: list[Tensor] = []
+        logged: list[dict[str, Tensor]] = []
+        for episode, (supports, queries) in zip(episodes, self._encode(episodes), strict=True):
+            logits = self._segment(episode, supports, queries)
+            loss, query_loss, support_loss = self._compare(logits, episode)
+            totals.append(loss)
+            if self.settings.both_ways and (reverse := episode.reversed()) is not None:
+                totals[-1] = (loss + self._compare(self._segment(reverse, queries, supports), reverse)[0]) / 2
+            logged.append(
+                {
+                    "loss": loss[None],
+                    "query_loss": query_loss[None],
+                    "support_loss": support_loss[None],
+                    "query_miou": iou_rows(episode.classes, logits.queries, episode.query_labels),
+                    "support_miou": iou_rows(episode.classes, logits.supports, episode.support_labels),
+                }
+            )
+        return Losses(torch.stack(totals), {name: torch.cat([each[name] for each in logged]) for name in logged[0]})
+
+    def _encode(self, episodes: Sequence[EpisodeTensors]) -> list[tuple[Tensor, Tensor]]:
+        """Feature maps of supports and queries of each episode."""
+        images = [images for episode in episodes for images in (episode.support_images, episode.query_images)]
+        features: Sequence[Tensor]
+        with self.runtime.autocast():
+            if episodes[0].encoded:  # on their own: put together, they would be copied
+                size = episodes[0].query_labels.shape[-2:]
+                features = [self.module.reduced_levels(levels, size) for levels in images]
+            else:
+                features = self.module.encode(torch.cat(images)).split([len(some) for some in images])
+        return list(zip(features[::2], features[1::2], strict=True))
+
+    def _segment(self, episode: EpisodeTensors, supports_SChw: Tensor, queries_QChw: Tensor) -> Logits:
+        """Logits of all images at the size of their labels; those of supports are by their own prototypes."""
+        logits = self.module.answer(
+            supports_SChw,
+            episode.support_labels,
+            episode.membership,
+            queries_QChw,
+            episode.query_valid,
+            replace(self.module.config.iqi, rounds=self.settings.train_rounds),
+            episode.support_ids,
+        )
+        return Logits(
+            self.module.upsample(logits.queries, episode.query_labels.shape),
+            self.module.upsample(logits.supports, episode.support_labels.shape),
+        )
+
+    def _compare(self, logits: Logits, episode: EpisodeTensors) -> tuple[Tensor, Tensor, Tensor]:
+        """L, L_query and L_support."""
+        query_loss = segmentation_loss(logits.queries, episode.query_labels)
+        support_loss = segmentation_loss(logits.supports, episode.support_labels)
+        return query_loss + self.settings.support_weight * support_loss, query_loss, support_loss

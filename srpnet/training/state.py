@@ -1,0 +1,129 @@
+"""What a run needs to go on: `training.pt`, and which settings must be those that it was begun with."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from episodes.errors import InputError
+from episodes.files import atomic_write
+from episodes.inputs import check_regular
+from srpnet.training.log import keep_lines
+
+FILE = "training.pt"
+LOCAL = {"device", "cache_limit", "training.workers", "data.data", "data.pairs"}
+"""Settings that may differ among the processes of a run. Of paths the content counts: pairs are compared by hash."""
+FREE = LOCAL | {
+    *("reuse_features", "network.checkpointing", "data.strict"),
+    *("training.accumulate", "training.log_every", "training.save_every"),
+}
+"""Settings that may differ when a run is resumed, since they move its weights by no more than rounding."""
+
+
+def exists(folder: Path) -> bool:
+    """Whether a folder holds a run."""
+    return (folder / FILE).exists()
+
+
+def save(
+    folder: Path,
+    module: nn.Module,
+    optimizer: Optimizer,
+    identity: Mapping[str, Any],
+    step: int,
+    validations: Mapping[int, float],
+) -> None:
+    """Write the state after a step, atomically.
+
+    Raises:
+        InputError: if it cannot be written.
+    """
+    state = {
+        "step": step,
+        "network": trained_parameters(module),
+        "optimizer": optimizer.state_dict(),
+        "validations": validations,
+        "identity": identity,
+    }
+    with atomic_write(folder / FILE) as temporary:
+        torch.save(state, temporary)
+
+
+def load(
+    folder: Path, module: nn.Module, optimizer: Optimizer, identity: Mapping[str, Any], rewrite_log: bool
+) -> tuple[int, dict[int, float]]:
+    """Take over the state of a run into module and optimizer; its step and its validation scores are returned.
+
+    Args:
+        folder: Of the run.
+        module, optimizer: As they were when the run was begun.
+        identity: Settings by dotted name; those that move weights must be those that the run was begun with.
+        rewrite_log: Drop the lines of the log that lie past the step.
+
+    Raises:
+        InputError: if the file cannot be read, or is of another run.
+    """
+    file = folder / FILE
+    check_regular(file)
+    try:
+        state = torch.load(file, map_location="cpu", weights_only=True)
+        begun = dict(state["identity"])
+    except Exception as error:  # torch raises many kinds for a damaged file
+        raise _damaged(file, error) from None
+    if name := difference(identity, begun):
+        raise InputError(
+            f"{folder} was begun with {name} = {begun.get(name)}, not {identity[name]}: "
+            "resume with the same settings, or train in another folder"
+        )
+    try:
+        weights, own = state["network"], trained_parameters(module)
+        if weights.keys() != own.keys() or not all(value.isfinite().all() for value in weights.values()):
+            raise ValueError("it does not hold the weights that are trained, or NaN among them")
+        module.load_state_dict(weights, strict=False)
+        optimizer.load_state_dict(state["optimizer"])
+        step = int(state["step"])
+        validations = {int(step): float(score) for step, score in state["validations"].items()}
+    except Exception as error:  # as many kinds for what fits no such module or optimizer
+        raise _damaged(file, error) from None
+    if rewrite_log:
+        keep_lines(folder / "log.jsonl", step)
+    return step, validations
+
+
+def _damaged(file: Path, error: Exception) -> InputError:
+    reason = next(iter(str(error).splitlines()), type(error).__name__)
+    return InputError(f"{file} cannot be read ({reason}): train in another folder")
+
+
+def trained_parameters(module: nn.Module) -> dict[str, Tensor]:
+    """Name -> value of the parameters that training changes (BatchNorm is frozen)."""
+    return {name: value.detach() for name, value in module.named_parameters() if value.requires_grad}
+
+
+def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as one level of dotted names, in plain types that survive saving.
+
+    >>> flat({"lr": 0.1, "network": {"stages": (2, 3)}})
+    {'lr': 0.1, 'network.stages': '2, 3'}
+    """
+    plain: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            plain |= flat(value, f"{prefix}{name}.")
+        else:
+            plain[prefix + name] = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
+    return plain
+
+
+def difference(own: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
+    """The first setting of a run that moves its weights and is not the same in another.
+
+    What is off here and unknown there came with a later version, and was off there too.
+
+    >>> difference({"size": 321, "composition.absent": 0.0}, {"size": 321})
+    """
+    known = (name for name, value in own.items() if name in other or value)
+    return next((name for name in known if name not in FREE and other.get(name) != own[name]), None)
