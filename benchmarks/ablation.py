@@ -104,7 +104,7 @@ class Workload:
         self.fold = Fold(DataSettings(given.data, pairs=given.pairs, allow_missing=True, fold=given.fold))
         self.held_back = self.fold.labels(given.hold_back.split(","), self.fold.base, "base class")
         self.runtime: Runtime = runtime("auto", "auto")
-        self.backbone = build(NetworkSettings(stages=STAGES))
+        self.backbone = build(NetworkSettings(stages=STAGES, width=None))
         self.rules = PROTOCOLS["hsnet"]
         self.validation = Loader(self.fold.source, self.rules.geometry)
         self.photographs: dict[tuple[str, int], Photograph] = {}
@@ -128,7 +128,7 @@ class Workload:
             photograph = loader.photograph(id)
             if not file.exists():
                 with self.runtime.autocast():
-                    pyramid_1Chw = self.backbone.pyramid(photograph.image[None].to(self.runtime.device))
+                    pyramid_1Chw = self.backbone.encode(photograph.image[None].to(self.runtime.device))
                 with atomic_write(file) as temporary:
                     torch.save(pyramid_1Chw[0].permute(1, 2, 0).to(torch.bfloat16).contiguous(), temporary)
             self.photographs[id, size] = replace(photograph, image=photograph.image.new_empty(3, 0, 0))
@@ -166,7 +166,8 @@ class StoredMethod(SRPNetMethod):
             stored = self.workload.with_pyramid(self.workload.validation, photograph.id).prepared
             pyramid_1Chw = chosen(stored, self.network.config.stages).permute(2, 0, 1)[None]
             with self.runtime.autocast():
-                features_1Chw = self.network.reduced(pyramid_1Chw.to(self.runtime.device))
+                features_1Chw = self.network.reduce(pyramid_1Chw.to(self.runtime.device))
+            features_1Chw = features_1Chw.relu() if self.network.config.relu else features_1Chw
             encoded.append(Encoded(features_1Chw[0].permute(1, 2, 0).contiguous(), {}))
         return encoded
 

@@ -12,7 +12,7 @@ from harness import Report, parser
 
 from episodes import Geometry, open_source
 from episodes.data.source import IGNORE, Array, Split
-from srpnet import load_network, runtime
+from srpnet import load_network, runtime, support_prototypes
 from srpnet.apps.example_checks import border_share, restoration
 
 TEST_CLASSES = (
@@ -69,7 +69,9 @@ def main() -> None:
             features = network.encode(place.image(torch.from_numpy(photograph).permute(2, 0, 1) / 255)[None])
             for kind, variant in zip(KINDS, masks(mask, of_another), strict=True):
                 labels = place.labels(torch.from_numpy(variant))[None]
-                prototypes = network.prototypes(features, labels, torch.ones(1, 1, dtype=torch.bool))
+                prototypes = support_prototypes(
+                    features, labels, torch.ones(1, 1, dtype=torch.bool), network.stride, network.config.pooling
+                )
                 restored[kind].append(float(restoration(network, features, labels, prototypes)))
                 border[kind].append(border_share(variant))
     report = Report("restoration", ("what, which mask", "examples", "5 %", "median", "95 %", "examples beyond a limit"))

@@ -24,7 +24,9 @@ from srpnet.apps.reading import Picture, declared_size, described, paired, read_
 from srpnet.fewshot.checkpoint import load_network
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.presence import Recogniser, examples
+from srpnet.fewshot.prototypes import support_prototypes
 from srpnet.nn.device import DeviceName, Precision, runtime
+from srpnet.nn.grid import label_maps
 
 
 class _Placed(NamedTuple):
@@ -136,7 +138,9 @@ class Segmenter:
         membership_SN = torch.stack([(labels_SHW == way + 1).flatten(1).any(1) for way in range(classes)], dim=1)
         shrunk = [_shrink(photograph, place) for photograph, place in zip(photographs, places, strict=True)]
         features = torch.cat([self._encode(each) for each in shrunk])
-        self._prototypes = self.network.prototypes(features, labels_SHW, membership_SN, names)
+        self._prototypes = support_prototypes(
+            features, labels_SHW, membership_SN, self.network.stride, self.network.config.pooling, names
+        )
         files = {Path(picture).resolve() for picture in (*images, *masks) if isinstance(picture, str | Path)}
         self._support, self._examples = _Support(shrunk, labels_SHW, membership_SN, files), None
         restored_SN = restoration(self.network, features, labels_SHW, self._prototypes).cpu().numpy()
@@ -281,7 +285,7 @@ class Segmenter:
         return _Placed(photograph, place, _shrink(photograph, place))
 
     def _labels(self, placed: _Placed, logits: Tensor) -> Array:
-        labels: Array = self.network.label_maps(logits, placed.place, original=True)[0].cpu().numpy()
+        labels: Array = label_maps(logits, self.network.stride, placed.place, original=True)[0].cpu().numpy()
         return labels
 
     @torch.inference_mode()

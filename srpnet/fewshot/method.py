@@ -15,9 +15,10 @@ from episodes.scoring.methods import Answer, BaseMethod
 from episodes.scoring.photograph_cache import TOGETHER, chunks
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.presence import Recogniser, examples
-from srpnet.fewshot.prototypes import Pooled, joined, mean_prototypes
+from srpnet.fewshot.prototypes import Pooled, joined, mean_prototypes, pool_supports
 from srpnet.fewshot.query_inference import QueryInference
 from srpnet.nn.device import Runtime
+from srpnet.nn.grid import label_maps
 
 Engine = Literal["shared", "plain"]
 T = TypeVar("T")
@@ -146,7 +147,10 @@ class SRPNetMethod(BaseMethod):
             if lesson not in encoded.pooled:
                 features_1Chw = encoded.features_hwC.permute(2, 0, 1)[None]
                 labels_1HW = episode.support_labels(support)[None].to(device)
-                encoded.pooled[lesson] = self.network.pool(features_1Chw, labels_1HW, len(episode.spec.classes))
+                network, ways = self.network, len(episode.spec.classes)
+                encoded.pooled[lesson] = pool_supports(
+                    features_1Chw, labels_1HW, ways, network.stride, network.config.pooling
+                )
         pooled = joined([each.pooled[lesson] for _, each in supports])
         return mean_prototypes(pooled, membership(episode).to(device), [support.id for support, _ in supports])
 
@@ -159,7 +163,7 @@ class SRPNetMethod(BaseMethod):
         if first.iqi is not None and placement.inner != placement.outer:
             valid_BHW = torch.stack([part.photograph.valid for part in parts]).to(features_BChw.device)
         logits_BPhw = self.network.segment(features_BChw, prototypes_BPC, valid_BHW, first.iqi)
-        maps = self.network.label_maps(logits_BPhw, placement, first.original).cpu()
+        maps = label_maps(logits_BPhw, self.network.stride, placement, first.original).cpu()
         if self.recogniser is None or first.examples_ND is None:
             return [Segmented(labels_HW) for labels_HW in maps]
         deep_BDyx = torch.stack([part.encoded.deep_Dyx for part in parts if part.encoded.deep_Dyx is not None])
@@ -217,7 +221,12 @@ class PlainMethod(BaseMethod):
         shown = features[: len(supports)]  # supports may differ in size
         labels = [episode.support_labels(support)[None].to(device) for support in supports]
         ways = len(episode.spec.classes)
-        pooled = joined([network.pool(*support, ways) for support in zip(shown, labels, strict=True)])
+        pooled = joined(
+            [
+                pool_supports(*support, ways, network.stride, network.config.pooling)
+                for support in zip(shown, labels, strict=True)
+            ]
+        )
         ids = [support.id for support in supports]
         prototypes_PC = mean_prototypes(pooled, membership(episode).to(device), ids)
         if self.recogniser is not None:

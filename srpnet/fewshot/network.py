@@ -15,14 +15,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
-from episodes.fewshot.geometry import Placement
-from srpnet.fewshot.prototypes import Pooled, mean_prototypes, pool_supports
+from srpnet.fewshot.prototypes import support_prototypes
 from srpnet.fewshot.query_inference import QueryInference, infer
 from srpnet.fewshot.saving import SavedNetwork
 from srpnet.fewshot.settings import NetworkSettings
 from srpnet.nn import weights
 from srpnet.nn.backbone import IMAGENET_MEAN, IMAGENET_STD, Backbone
-from srpnet.nn.grid import average, label_maps, pixel_weights, upsample
+from srpnet.nn.grid import average, upsample
 from srpnet.nn.weight_sets import WEIGHT_SETS
 
 
@@ -90,12 +89,21 @@ class SRPNet(
             nn.init.zeros_(self.reduce.bias)
 
     def encode(self, images_B3HW: Tensor) -> Tensor:
-        """Images, RGB in [0, 1] -> the final feature map (B, C, h, w): the pyramid, reduced."""
-        return in_parts(lambda some_B3HW: self._reduced(self._pyramid(some_B3HW)), images_B3HW)
-
-    def pyramid(self, images_B3HW: Tensor) -> Tensor:
-        """The backbone's levels, brought to the finest one's size and concatenated (B, C, h, w) (method, 2)."""
-        return in_parts(self._pyramid, images_B3HW)
+        """Images, RGB in [0, 1] -> features (B, C, h, w): the backbone's levels as one pyramid, reduced (method, 2)."""
+        if images_B3HW.device.type == "cpu" and len(images_B3HW) > 1:
+            # One by one is no slower there (benchmarks/inference.py), and what becomes of an image then does not
+            # depend on those beside it, to the last bit.
+            return torch.cat([self.encode(image_13HW) for image_13HW in images_B3HW.split(1)])
+        pyramid: list[Tensor] = []
+        for level_BChw, stride in zip(self.levels(images_B3HW), self.backbone.strides, strict=True):
+            finer = stride // self.stride
+            pyramid.append(level_BChw if finer == 1 else upsample(level_BChw, pyramid[0].shape[-2:], finer))
+        features_BChw = torch.cat(pyramid, dim=1)
+        if self.reduce is not None:
+            features_BChw = self.reduce(features_BChw)
+            if self.config.relu:
+                features_BChw = features_BChw.relu()
+        return features_BChw
 
     def levels(self, images_B3HW: Tensor) -> list[Tensor]:
         """The backbone's levels, each (B, C, h, w) at its own stride, finest first, before they become a pyramid."""
@@ -118,54 +126,20 @@ class SRPNet(
             packed_BL: Of each image, its levels in the order (h, w, C), one after the other.
             size: (H, W) of the images.
         """
-        return in_parts(lambda some_BL: self._reduced_levels(some_BL, self.level_shapes(size)), packed_BL)
-
-    def reduced(self, pyramid_BChw: Tensor) -> Tensor:
-        """The other half of `encode`."""
-        return in_parts(self._reduced, pyramid_BChw)
-
-    def _pyramid(self, images_B3HW: Tensor) -> Tensor:
-        levels = self.levels(images_B3HW)
-        size = (levels[0].shape[-2], levels[0].shape[-1])
-        strides = self.backbone.strides
-        return torch.cat([self._finest(*level, size) for level in zip(levels, strides, strict=True)], dim=1)
-
-    def _finest(self, level_BChw: Tensor, stride: int, size: tuple[int, int]) -> Tensor:
-        """A level on the grid of the finest one, which has so many cells."""
-        return level_BChw if stride == self.stride else upsample(level_BChw, size, stride // self.stride)
-
-    def _reduced_levels(self, packed_BL: Tensor, shapes: Sequence[tuple[int, int, int]]) -> Tensor:
+        if packed_BL.device.type == "cpu" and len(packed_BL) > 1:  # as in `encode`
+            return torch.cat([self.reduced_levels(packed_1L, size) for packed_1L in packed_BL.split(1)])
         assert self.reduce is not None
         assert self.reduce.bias is not None
+        shapes = self.level_shapes(size)
         packed = packed_BL.split([math.prod(shape) for shape in shapes], dim=1)
         kernels = self.reduce.weight.split(self.backbone.channels, dim=1)
         features_BChw: Tensor = self.reduce.bias[:, None, None]
         for part_BL, shape, kernel, stride in zip(packed, shapes, kernels, self.backbone.strides, strict=True):
-            level_BChw = part_BL.unflatten(1, shape).permute(0, 3, 1, 2)
-            features_BChw = features_BChw + self._finest(conv2d(level_BChw, kernel), stride, shapes[0][:2])
+            level_BChw = conv2d(part_BL.unflatten(1, shape).permute(0, 3, 1, 2), kernel)
+            if (finer := stride // self.stride) > 1:
+                level_BChw = upsample(level_BChw, shapes[0][:2], finer)
+            features_BChw = features_BChw + level_BChw
         return features_BChw.relu() if self.config.relu else features_BChw
-
-    def _reduced(self, pyramid_BChw: Tensor) -> Tensor:
-        if self.reduce is None:
-            return pyramid_BChw
-        features_BChw: Tensor = self.reduce(pyramid_BChw)
-        return features_BChw.relu() if self.config.relu else features_BChw
-
-    def prototypes(
-        self,
-        features_SChw: Tensor,
-        labels_SHW: Tensor,
-        membership_SN: Tensor,
-        ids: Sequence[str] | None = None,
-    ) -> Tensor:
-        """Prototypes (P, C), background first; see `support_prototypes` for arguments and errors."""
-        pooled = self.pool(features_SChw, labels_SHW, membership_SN.shape[1])
-        return mean_prototypes(pooled, membership_SN, ids)
-
-    def pool(self, features_SChw: Tensor, labels_SHW: Tensor, ways: int) -> Pooled:
-        """What each support says of each class: the first half of `prototypes`, which needs no other support."""
-        with _exact(features_SChw):
-            return pool_supports(upcast(features_SChw), labels_SHW, ways, self.stride, self.config.pooling)
 
     def segment(
         self,
@@ -174,39 +148,25 @@ class SRPNet(
         valid_BHW: Tensor | None = None,
         iqi: QueryInference | None = None,
     ) -> Tensor:
-        """Logits (B, P, h, w) of images by prototypes, with the rounds of `iqi` (None: none).
+        """Logits (B, P, h, w) of images by prototypes, with the rounds of `iqi`, in float32 at least.
 
         Args:
             features_BChw: From `encode`.
-            prototypes_PC: From `prototypes`; (B, P, C) where each image has its own.
+            prototypes_PC: From `support_prototypes`; (B, P, C) where each image has its own.
             valid_BHW: bool at input size, False on padding; None if there is none.
-            iqi: Usually `self.config.iqi`.
+            iqi: Usually `self.config.iqi`; None: no rounds.
         """
-        with _exact(features_BChw):
-            features = upcast(features_BChw)
+        with torch.autocast(features_BChw.device.type, enabled=False):
+            features_BChw = features_BChw.to(torch.promote_types(features_BChw.dtype, torch.float32))
+            valid_Bhw = None
             if valid_BHW is not None:
-                size = (features.shape[-2], features.shape[-1])
-                valid_BHW = average(valid_BHW.to(features.dtype), size, self.stride)
-            return infer(
-                features,
-                prototypes_PC,
-                valid_BHW,
-                similarity=self.config.similarity,
-                alpha=self.config.alpha,
-                iqi=iqi,
-            )
+                valid_Bhw = average(valid_BHW.to(features_BChw.dtype), features_BChw.shape[-2:], self.stride)
+            similarity, alpha = self.config.similarity, self.config.alpha
+            return infer(features_BChw, prototypes_PC, valid_Bhw, similarity=similarity, alpha=alpha, iqi=iqi)
 
-    def upsample(self, logits_BPhw: Tensor, size: tuple[int, ...]) -> Tensor:
+    def upsample(self, logits_BPhw: Tensor, size: Sequence[int]) -> Tensor:
         """Logits on the feature grid -> at the pixels (B, P, H, W) of the photograph that was encoded, bilinear."""
-        with _exact(logits_BPhw):
-            return upsample(logits_BPhw, (size[-2], size[-1]), self.stride)
-
-    def label_maps(self, logits_BPhw: Tensor, placement: Placement, original: bool) -> Tensor:
-        """The best class at each pixel of the photograph that was encoded, or of the original: uint8 (B, H, W)."""
-        size = (logits_BPhw.shape[-2], logits_BPhw.shape[-1])
-        rows_Hh, columns_Ww = pixel_weights(size, self.stride, placement, original)
-        with _exact(logits_BPhw):
-            return label_maps(logits_BPhw, rows_Hh.to(logits_BPhw), columns_Ww.to(logits_BPhw))
+        return upsample(logits_BPhw, size[-2:], self.stride)
 
     def answer(
         self,
@@ -218,8 +178,10 @@ class SRPNet(
         iqi: QueryInference | None = None,
         ids: Sequence[str] | None = None,
     ) -> Logits:
-        """One episode whose photographs are encoded; see `forward` for the arguments, and `prototypes` for `ids`."""
-        prototypes_PC = self.prototypes(support_features_SChw, support_labels_SHW, membership_SN, ids)
+        """One episode whose photographs are encoded; see `forward` for the arguments, and `support_prototypes`."""
+        prototypes_PC = support_prototypes(
+            support_features_SChw, support_labels_SHW, membership_SN, self.stride, self.config.pooling, ids
+        )
         return Logits(
             self.segment(query_features_QChw, prototypes_PC, query_valid_QHW, iqi),
             self.segment(support_features_SChw, prototypes_PC),
@@ -244,8 +206,13 @@ class SRPNet(
             iqi: Rounds of query inference; None: none.
         """
         features_BChw = self.encode(torch.cat([support_images_S3HW, query_images_Q3HW]))
-        supports, queries = features_BChw.tensor_split([len(support_images_S3HW)])
-        return self.answer(supports, support_labels_SHW, membership_SN, queries, query_valid_QHW, iqi)
+        supports_SChw, queries_QChw = features_BChw.tensor_split([len(support_images_S3HW)])
+        prototypes_PC = support_prototypes(
+            supports_SChw, support_labels_SHW, membership_SN, self.stride, self.config.pooling
+        )
+        return Logits(
+            self.segment(queries_QChw, prototypes_PC, query_valid_QHW, iqi), self.segment(supports_SChw, prototypes_PC)
+        )
 
     def for_inference(self, device: torch.device) -> Self:
         """A copy on a device, in evaluation mode, channels last, with BatchNorm folded into the convolutions.
@@ -277,22 +244,3 @@ def build(config: NetworkSettings, file: Path | None = None, say: Callable[[str]
     network = SRPNet(replace(config, backbone=found.name, backbone_sha256=found.sha256))
     weights.load_backbone(network.backbone, state)
     return network.eval()
-
-
-def in_parts(function: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor:
-    """`function(batch)`, on the CPU one image at a time, which is no slower there (benchmarks/inference.py).
-
-    So what becomes of an image does not depend on those beside it, to the last bit.
-    """
-    if batch.device.type != "cpu" or len(batch) == 1:
-        return function(batch)
-    return torch.cat([function(image) for image in batch.split(1)])
-
-
-def upcast(features: Tensor) -> Tensor:
-    """Half precisions to float32; float32 and float64 as they are."""
-    return features.float() if features.dtype in (torch.bfloat16, torch.float16) else features
-
-
-def _exact(features: Tensor) -> torch.autocast:
-    return torch.autocast(features.device.type, enabled=False)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from srpnet.fewshot.network import SRPNet, in_parts, upcast
+from srpnet.fewshot.network import SRPNet
 from srpnet.nn import weights
 from srpnet.nn.backbone import Backbone
 from srpnet.nn.grid import average
@@ -48,9 +48,8 @@ class Recogniser:
 
     def describe(self, images_B3HW: Tensor) -> Tensor:
         """Images, RGB in [0, 1] -> the deepest stage (B, D, y, x)."""
-        return in_parts(self._describe, images_B3HW)
-
-    def _describe(self, images_B3HW: Tensor) -> Tensor:
+        if images_B3HW.device.type == "cpu" and len(images_B3HW) > 1:  # as in `SRPNet.encode`
+            return torch.cat([self.describe(image_13HW) for image_13HW in images_B3HW.split(1)])
         normalised = ((images_B3HW - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
         deep_BDyx: Tensor = self.backbone(normalised)[-1]
         return deep_BDyx
@@ -64,7 +63,7 @@ class Recogniser:
             ways: N.
         """
         masks_SNHW = labels_SHW[:, None] == torch.arange(1, ways + 1, device=labels_SHW.device)[:, None, None]
-        return described(deep_SDyx, average(masks_SNHW.float(), _size(deep_SDyx), self.stride))
+        return described(deep_SDyx, average(masks_SNHW.float(), deep_SDyx.shape[-2:], self.stride))
 
     def presence(
         self, deep_BDyx: Tensor, logits_BPhw: Tensor, examples_BND: Tensor, valid_BHW: Tensor | None = None
@@ -77,7 +76,7 @@ class Recogniser:
             examples_BND: From `examples`.
             valid_BHW: bool, False on padding; None if there is none.
         """
-        size = _size(deep_BDyx)
+        size = deep_BDyx.shape[-2:]
         weights_BNyx = average(found(logits_BPhw), size, self.ratio)
         if valid_BHW is not None:
             weights_BNyx = weights_BNyx * average(valid_BHW.float(), size, self.stride)[:, None]
@@ -86,11 +85,8 @@ class Recogniser:
 
 def described(deep_BDyx: Tensor, weights_BNyx: Tensor) -> Tensor:
     """The weighted mean of each photograph's cells for each way, as a unit vector (B, N, D); 0 where none counts."""
-    return normalize(torch.einsum("bdyx,bnyx->bnd", upcast(deep_BDyx), weights_BNyx), dim=2)
-
-
-def _size(maps: Tensor) -> tuple[int, int]:
-    return maps.shape[-2], maps.shape[-1]
+    deep_BDyx = deep_BDyx.to(torch.promote_types(deep_BDyx.dtype, torch.float32))
+    return normalize(torch.einsum("bdyx,bnyx->bnd", deep_BDyx, weights_BNyx), dim=2)
 
 
 def found(logits_BPhw: Tensor) -> Tensor:

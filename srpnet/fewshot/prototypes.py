@@ -4,7 +4,7 @@ Letters in names: S supports, B images, N ways, P = N + 1 prototypes (background
 H W mask size.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 import torch
@@ -17,22 +17,13 @@ Pooling = Literal["feature", "mask"]
 EPSILON = 1e-6
 
 
-def pooling_weights(masks_HW: Tensor, size: tuple[int, int], stride: int, pooling: Pooling) -> Tensor:
-    """The weight of each feature cell in the average, (..., h, w), from masks at the size of the photograph.
+POOLINGS: dict[Pooling, Callable[[Tensor, Sequence[int], int], Tensor]] = {"feature": average, "mask": spread}
+"""How a mask at the pixels becomes the weight of each cell in the average; SRPNet does not fix its size (method, 3).
 
-    SRPNet does not fix the size at which the average is taken (method, 3):
-
-    - `feature`: the mask is averaged around each cell, so that small objects survive.
-    - `mask`: as if the features were upsampled bilinearly to the mask (PANet, sec. 3.3). Since sum_x (U f)(x) m(x) =
-      sum_y f(y) (U' m)(y), it is enough to bring the mask down by the transposed interpolation U'.
-
-    Args:
-        masks_HW: (..., H, W), weights in [0, 1].
-        size: (h, w) of the features.
-        stride: Pixels from one cell to the next.
-        pooling: One of the two.
-    """
-    return (average if pooling == "feature" else spread)(masks_HW, size, stride)
+- `feature`: the mask is averaged around each cell, so that small objects survive.
+- `mask`: as if the features were upsampled bilinearly to the mask (PANet, sec. 3.3). Since sum_x (U f)(x) m(x) =
+  sum_y f(y) (U' m)(y), it is enough to bring the mask down by the transposed interpolation U'.
+"""
 
 
 def masked_average_pooling(features_BChw: Tensor, weights_Bhw: Tensor) -> Tensor:
@@ -57,11 +48,12 @@ def joined(pooled: Sequence[Pooled]) -> Pooled:
 
 
 def pool_supports(features_SChw: Tensor, labels_SHW: Tensor, ways: int, stride: int, pooling: Pooling) -> Pooled:
-    """The masked averages of each support alone; see `support_prototypes` for the arguments."""
-    size = (features_SChw.shape[-2], features_SChw.shape[-1])
+    """The masked averages of each support alone, in float32 at least; see `support_prototypes` for the arguments."""
     masks_SPHW = labels_SHW[:, None] == torch.arange(ways + 1, device=labels_SHW.device)[:, None, None]
-    weights_SPhw = pooling_weights(masks_SPHW.to(features_SChw.dtype), size, stride, pooling)
-    return Pooled(masked_average_pooling(features_SChw, weights_SPhw), masks_SPHW.flatten(2).any(2))
+    with torch.autocast(features_SChw.device.type, enabled=False):
+        features_SChw = features_SChw.to(torch.promote_types(features_SChw.dtype, torch.float32))
+        weights_SPhw = POOLINGS[pooling](masks_SPHW.to(features_SChw.dtype), features_SChw.shape[-2:], stride)
+        return Pooled(masked_average_pooling(features_SChw, weights_SPhw), masks_SPHW.flatten(2).any(2))
 
 
 def mean_prototypes(pooled: Pooled, membership_SN: Tensor, ids: Sequence[str] | None = None) -> Tensor:
@@ -102,7 +94,7 @@ def support_prototypes(
         labels_SHW: uint8, 0 background, 1..N the way, 255 neither.
         membership_SN: bool, whether support s is a shot of way n. Ways may have unequal numbers of shots.
         stride: Pixels from one feature cell to the next.
-        pooling: See `pooling_weights`.
+        pooling: See `POOLINGS`.
         ids: Names of the supports, for the error.
 
     Raises:

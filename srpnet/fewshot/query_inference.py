@@ -1,6 +1,6 @@
 """Iterative query inference (IQI): the query adds prototypes of its own to those of the supports.
 
-Letters: B queries, P = N + 1 classes (background first), C channels, h w feature size, x = h * w cells.
+Letters: B queries, P = N + 1 classes (background first), C channels, h w feature size.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from episodes.checks import check_number, check_type, check_whole
 from episodes.errors import InputError
-from srpnet.nn.similarity import TINY, Similarity, from_cosine
+from srpnet.nn.similarity import SIMILARITIES, Similarity
 
 MOST_ROUNDS = 100
 
@@ -47,6 +47,10 @@ class QueryInference:
         check_type(self, bool, "soft", "own_background")
 
 
+NO_INFERENCE = QueryInference(rounds=0, own_background=False)
+"""The support prototypes as they are."""
+
+
 def infer(
     features_BChw: Tensor,
     prototypes_PC: Tensor,
@@ -68,52 +72,49 @@ def infer(
         valid_Bhw: Share of each feature pixel that is photograph, not padding; None means all.
         similarity: `fidelity` or `cosine`.
         alpha: Scale of the similarities before the softmax.
-        iqi: The recipe; None is the prototypes as they are.
+        iqi: The recipe; None is `NO_INFERENCE`.
     """
-    iqi = iqi or QueryInference(rounds=0, own_background=False)
-    (batch, _, height, width), classes = features_BChw.shape, prototypes_PC.shape[-2]
-    cells_BxC = features_BChw.flatten(2).mT
-    length_B1x = torch.linalg.vector_norm(cells_BxC, dim=2).clamp(min=TINY)[:, None]
-
-    def similar(prototypes_BPC: Tensor) -> Tensor:
-        unit_BPC = torch.nn.functional.normalize(prototypes_BPC, dim=2, eps=TINY)
-        return from_cosine(unit_BPC @ cells_BxC.mT / length_B1x, similarity)
-
-    valid_Bx = None if valid_Bhw is None else valid_Bhw.flatten(1)
+    iqi = iqi or NO_INFERENCE
+    similar = SIMILARITIES[similarity]
+    lengths_B1hw = torch.linalg.vector_norm(features_BChw, dim=1, keepdim=True)
+    batch, classes = len(features_BChw), prototypes_PC.shape[-2]
     prototypes_BPC = prototypes_PC.expand(batch, -1, -1)
-    total_BPx = similar(prototypes_BPC)
+    total_BPhw = similar(features_BChw, prototypes_BPC, lengths_B1hw)
     if iqi.own_background and (lacking_B := ~prototypes_BPC[:, 0].any(1)).any():
-        own_BC = own_background(cells_BxC, total_BPx[:, 1:].amax(1), valid_Bx)
+        own_BC = own_background(features_BChw, total_BPhw[:, 1:].amax(1), valid_Bhw)
         first_BC = torch.where(lacking_B[:, None], own_BC, prototypes_BPC[:, 0])
-        total_BPx = similar(torch.cat([first_BC[:, None], prototypes_BPC[:, 1:]], dim=1))
-    weight_BP1 = features_BChw.new_ones(batch, classes, 1)
-    threshold_P1 = features_BChw.new_tensor([iqi.background] + [iqi.foreground] * (classes - 1))[:, None]
+        prototypes_BPC = torch.cat([first_BC[:, None], prototypes_BPC[:, 1:]], dim=1)
+        total_BPhw = similar(features_BChw, prototypes_BPC, lengths_B1hw)
+    weight_BP11 = features_BChw.new_ones(batch, classes, 1, 1)
+    threshold_P11 = features_BChw.new_tensor([iqi.background] + [iqi.foreground] * (classes - 1))[:, None, None]
     for _ in range(iqi.rounds):
-        probability_BPx = (alpha * total_BPx / weight_BP1).softmax(1).detach()
-        confident_BPx = (probability_BPx > threshold_P1).to(probability_BPx.dtype)
+        probability_BPhw = (alpha * total_BPhw / weight_BP11).softmax(1).detach()
+        confident_BPhw = (probability_BPhw > threshold_P11).to(probability_BPhw.dtype)
         if iqi.soft:
-            confident_BPx = confident_BPx * probability_BPx
-        if valid_Bx is not None:
-            confident_BPx = confident_BPx * valid_Bx[:, None]
-        gain_BP1 = iqi.weight * confident_BPx.any(2, keepdim=True).to(probability_BPx.dtype)
-        own_BPC = confident_BPx @ cells_BxC  # a sum, not a mean: its length does not matter
-        total_BPx = total_BPx + gain_BP1 * similar(own_BPC)
-        weight_BP1 = weight_BP1 + gain_BP1
-    return (alpha * total_BPx / weight_BP1).unflatten(2, (height, width))
+            confident_BPhw = confident_BPhw * probability_BPhw
+        if valid_Bhw is not None:
+            confident_BPhw = confident_BPhw * valid_Bhw[:, None]
+        gain_BP11 = iqi.weight * confident_BPhw.any((2, 3), keepdim=True).to(probability_BPhw.dtype)
+        # A sum, not a mean: only the direction of a prototype matters.
+        own_BPC = confident_BPhw.flatten(2) @ features_BChw.flatten(2).mT
+        total_BPhw = total_BPhw + gain_BP11 * similar(features_BChw, own_BPC, lengths_B1hw)
+        weight_BP11 = weight_BP11 + gain_BP11
+    return alpha * total_BPhw / weight_BP11
 
 
-def own_background(cells_BxC: Tensor, alike_Bx: Tensor, valid_Bx: Tensor | None = None) -> Tensor:
-    """A prototype of a query's background from the query itself: the mean of the half that resembles the classes least.
+def own_background(features_BChw: Tensor, alike_Bhw: Tensor, valid_Bhw: Tensor | None = None) -> Tensor:
+    """A prototype (B, C) of a query's background from the query itself: the mean of the half least like the classes.
 
     That it is half was chosen on base classes (docs/results.md). Of an object that fills more, some is taken for
     background.
 
     Args:
-        cells_BxC: Features.
-        alike_Bx: Similarity of each to the class that it resembles most.
-        valid_Bx: Share of each that is photograph, not padding; None means all.
+        features_BChw: Query features.
+        alike_Bhw: Similarity of each cell to the class that it resembles most.
+        valid_Bhw: Share of each cell that is photograph, not padding; None means all.
     """
-    if valid_Bx is not None:
-        alike_Bx = alike_Bx.masked_fill(valid_Bx == 0, torch.nan)
+    cells_BxC, alike_Bx = features_BChw.flatten(2).mT, alike_Bhw.flatten(1)
+    if valid_Bhw is not None:
+        alike_Bx = alike_Bx.masked_fill(valid_Bhw.flatten(1) == 0, torch.nan)
     half_Bx = (alike_Bx <= alike_Bx.nanmedian(1, keepdim=True).values).to(cells_BxC.dtype)
     return (half_Bx[:, None] @ cells_BxC)[:, 0] / half_Bx.sum(1, keepdim=True).clamp(min=1)

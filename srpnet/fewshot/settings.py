@@ -34,7 +34,7 @@ class NetworkSettings:
         relu: Make the reduced features non-negative (open).
         output_stride: 8, 16 or 32 (open).
         training_stride: The same in training mode; None is no other. See `Backbone`.
-        pooling: Where masked average pooling happens, see `pooling_weights` (open).
+        pooling: Where masked average pooling happens, see `POOLINGS` (open).
         similarity: `fidelity` (the paper's) or `cosine`.
         alpha: Scale of the similarity before the softmax, above 0 and up to 10,000 (open).
         iqi: The recipe of iterative query inference (open).

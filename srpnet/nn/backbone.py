@@ -49,6 +49,9 @@ class Backbone(nn.Module):
     [(1, 512, 8, 6), (1, 1024, 8, 6)]
     """
 
+    strides: tuple[int, ...]
+    """Image pixels from one cell to the next, for each of `stages`, in the present mode."""
+
     def __init__(
         self,
         convention: Convention = "v1.5",
@@ -89,12 +92,6 @@ class Backbone(nn.Module):
             if isinstance(module, nn.BatchNorm2d):
                 module.requires_grad_(False)
         self.train(self.training)
-
-    @property
-    def strides(self) -> tuple[int, ...]:
-        """Image pixels from one cell to the next, for each of `stages`, in the present mode."""
-        most = self.training_stride if self.training else self.output_stride
-        return tuple(min(2 ** (stage + 1), most) for stage in self.stages)
 
     def _stride_or_dilate(self, output_stride: int) -> None:
         """Let the first block of each stage stride, or, where that would exceed the output stride, dilate the stage.
@@ -145,7 +142,9 @@ class Backbone(nn.Module):
         BatchNorm stays in eval: a few episodes are too small a batch.
         """
         super().train(mode)
-        self._stride_or_dilate(self.training_stride if mode else self.output_stride)
+        most = self.training_stride if mode else self.output_stride
+        self._stride_or_dilate(most)
+        self.strides = tuple(min(2 ** (stage + 1), most) for stage in self.stages)
         for module in self.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.eval()

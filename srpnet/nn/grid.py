@@ -7,6 +7,7 @@ up to half a cell, some 4 pixels at stride 8.
 Letters: B images, C channels, h w cells, H W pixels.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
@@ -16,16 +17,17 @@ from torch.nn import functional as F
 from episodes.fewshot.geometry import Placement
 
 
-def upsample(maps_BChw: Tensor, size: tuple[int, int], stride: int) -> Tensor:
+def upsample(maps_BChw: Tensor, size: Sequence[int], stride: int) -> Tensor:
     """Values at the cells -> values at the pixels, (B, C, H, W), bilinear; past the last cell its value stays."""
     rows_Hh, columns_Ww = (
         linear_weights(pixels, cells, stride, maps_BChw)
         for pixels, cells in zip(size, maps_BChw.shape[-2:], strict=True)
     )
-    return rows_Hh @ maps_BChw @ columns_Ww.T
+    with torch.autocast(maps_BChw.device.type, enabled=False):  # logits stay in float32
+        return rows_Hh @ maps_BChw @ columns_Ww.T
 
 
-def spread(values_BHW: Tensor, size: tuple[int, int], stride: int) -> Tensor:
+def spread(values_BHW: Tensor, size: Sequence[int], stride: int) -> Tensor:
     """Transpose of `upsample`: a pixel's value is dealt out to the cells that it is interpolated from: (B, h, w)."""
     rows_Hh, columns_Ww = (
         linear_weights(pixels, cells, stride, values_BHW)
@@ -34,16 +36,22 @@ def spread(values_BHW: Tensor, size: tuple[int, int], stride: int) -> Tensor:
     return rows_Hh.T @ values_BHW @ columns_Ww
 
 
-def average(values_BHW: Tensor, size: tuple[int, int], stride: int) -> Tensor:
-    """Values at the pixels -> their mean over the pixels nearest to each cell: (B, h, w)."""
-    rows_hH, columns_wW = (
-        nearest_weights(pixels, cells, stride, values_BHW)
-        for pixels, cells in zip(values_BHW.shape[-2:], size, strict=True)
-    )
+def average(values_BHW: Tensor, size: Sequence[int], stride: int) -> Tensor:
+    """Values at the pixels -> their mean over the pixels nearest to each cell: (B, h, w).
+
+    >>> average(torch.tensor([[[3.0, 6, 0, 0, 0, 8]]]), (1, 2), 4).tolist()
+    [[[4.5, 2.0]]]
+    """
+    sides = []
+    for pixels, cells in zip(values_BHW.shape[-2:], size, strict=True):
+        cell = ((torch.arange(pixels, device=values_BHW.device) + stride // 2) // stride).clamp(max=cells - 1)
+        nearest = F.one_hot(cell, cells).T.to(values_BHW.dtype)
+        sides.append(nearest / nearest.sum(1, keepdim=True).clamp(min=1))
+    rows_hH, columns_wW = sides
     return rows_hH @ values_BHW @ columns_wW.T
 
 
-def label_maps(logits_BPhw: Tensor, rows_Hh: Tensor, columns_Ww: Tensor) -> Tensor:
+def label_maps(logits_BPhw: Tensor, stride: int, placement: Placement, original: bool) -> Tensor:
     """The class with the highest logit at each pixel, the first of equal ones: uint8 (B, H, W).
 
     Equals `argmax(1)` of the upsampled logits. As upsampling is linear it is enough to upsample each class's lead over
@@ -51,8 +59,11 @@ def label_maps(logits_BPhw: Tensor, rows_Hh: Tensor, columns_Ww: Tensor) -> Tens
 
     Args:
         logits_BPhw: At the cells, background first.
-        rows_Hh, columns_Ww: From `pixel_weights`: the weight of each cell at each pixel, along either side.
+        stride, placement, original: Which pixels, see `pixel_weights`.
     """
+    rows_Hh, columns_Ww = (
+        weights.to(logits_BPhw) for weights in pixel_weights(logits_BPhw.shape[-2:], stride, placement, original)
+    )
     background, *others = logits_BPhw.unbind(1)
     leads = (rows_Hh @ (other - background) @ columns_Ww.mT for other in others)
     best = next(leads)
@@ -64,7 +75,7 @@ def label_maps(logits_BPhw: Tensor, rows_Hh: Tensor, columns_Ww: Tensor) -> Tens
     return labels
 
 
-def pixel_weights(size: tuple[int, int], stride: int, placement: Placement, original: bool) -> tuple[Tensor, Tensor]:
+def pixel_weights(size: Sequence[int], stride: int, placement: Placement, original: bool) -> tuple[Tensor, Tensor]:
     """The weight of each cell at each pixel, along the rows (H, h) and along the columns (W, w): float64.
 
     Args:
@@ -113,14 +124,3 @@ def linear_weights(pixels: int, cells: int, stride: int, like: Tensor) -> Tensor
     position = (torch.arange(pixels, device=like.device, dtype=exact) / stride).clamp(max=cells - 1)
     cell = torch.arange(cells, device=like.device, dtype=exact)
     return (1 - (position[:, None] - cell).abs()).clamp(min=0).to(like.dtype)
-
-
-def nearest_weights(pixels: int, cells: int, stride: int, like: Tensor) -> Tensor:
-    """(cells, pixels): the weight of each pixel in the mean around each cell; rows sum to 1.
-
-    >>> nearest_weights(6, 2, 4, torch.zeros(0)).tolist()
-    [[0.5, 0.5, 0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.25, 0.25, 0.25, 0.25]]
-    """
-    cell_of = ((torch.arange(pixels, device=like.device) + stride // 2) // stride).clamp(max=cells - 1)
-    owned = torch.nn.functional.one_hot(cell_of, cells).T.to(like.dtype)
-    return owned / owned.sum(1, keepdim=True).clamp(min=1)

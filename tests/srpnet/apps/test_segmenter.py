@@ -18,6 +18,7 @@ from episodes.fewshot.geometry import Geometry, Resize
 from episodes.results import pictures
 from srpnet.apps.segmenter import Segmenter, _shrink
 from srpnet.fewshot.network import SRPNet
+from srpnet.fewshot.prototypes import support_prototypes
 from srpnet.nn.grid import upsample
 
 
@@ -98,7 +99,7 @@ def test_it_equals_the_network_by_hand(shown: Segmenter) -> None:
     with torch.inference_mode():
         network = shown.network
         support = network.encode(square.image(pixels(photograph))[None])
-        prototypes = network.prototypes(support, labels, torch.ones(1, 1, dtype=torch.bool))
+        prototypes = support_prototypes(support, labels, torch.ones(1, 1, dtype=torch.bool))
         place = Geometry(64, "longest").place(48, 64)
         logits = network.segment(network.encode(place.image(pixels(query))[None]), prototypes, iqi=network.config.iqi)
         expected = place.restore(upsample(logits, (48, 64), 8))[0].softmax(0).numpy()

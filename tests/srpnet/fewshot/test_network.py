@@ -119,8 +119,7 @@ def test_the_grid_of_the_finest_stage_is_used_throughout(
     photographs, labels, membership = supports(noise)
     features = network.encode(photographs)
     size = (features.shape[-2], features.shape[-1])
-    prototypes = network.prototypes(features, labels, membership)
-    torch.testing.assert_close(prototypes, support_prototypes(features, labels, membership, stride))
+    prototypes = support_prototypes(features, labels, membership, stride)
     valid = torch.ones(2, 64, 64, dtype=torch.bool)
     valid[:, 44:] = False
     expected = infer(features, prototypes, average(valid.float(), size, stride), iqi=IQI)
@@ -136,7 +135,7 @@ def test_forward_equals_encoding_separately(network: SRPNet, noise: Noise) -> No
     valid[1, 40:] = False
     logits = network(photographs, labels, membership, queries, valid, IQI)
     features = torch.cat([network.encode(photograph[None]) for photograph in photographs])
-    prototypes = network.prototypes(features, labels, membership)
+    prototypes = support_prototypes(features, labels, membership)
     expected = [
         network.segment(network.encode(queries[q : q + 1]), prototypes, valid[q : q + 1], IQI) for q in range(3)
     ]
@@ -158,13 +157,13 @@ def test_under_bfloat16_prototypes_and_logits_are_float32(network: SRPNet, noise
     photographs, labels, membership = supports(noise)
     with torch.autocast("cpu", torch.bfloat16):
         features = network.encode(photographs)
-        prototypes = network.prototypes(features, labels, membership)
+        prototypes = support_prototypes(features, labels, membership)
         logits = network.segment(features, prototypes, iqi=IQI)
         scores = network.upsample(logits, (64, 64))
     assert features.dtype == torch.bfloat16
     assert prototypes.dtype == logits.dtype == scores.dtype == torch.float32
     torch.testing.assert_close(scores, network.upsample(logits, (64, 64)), rtol=0, atol=0)
-    torch.testing.assert_close(prototypes, network.prototypes(features.float(), labels, membership), rtol=0, atol=0)
+    torch.testing.assert_close(prototypes, support_prototypes(features.float(), labels, membership), rtol=0, atol=0)
     torch.testing.assert_close(logits, network.segment(features.float(), prototypes, iqi=IQI), rtol=0, atol=0)
 
 

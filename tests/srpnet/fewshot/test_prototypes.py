@@ -8,10 +8,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from episodes.errors import InputError
-from srpnet.fewshot.prototypes import EPSILON, Pooling, masked_average_pooling, pooling_weights, support_prototypes
+from srpnet.fewshot.prototypes import EPSILON, POOLINGS, Pooling, masked_average_pooling, support_prototypes
 from srpnet.nn.grid import upsample
 
-POOLINGS = pytest.mark.parametrize("pooling", ["feature", "mask"])
+BOTH_POOLINGS = pytest.mark.parametrize("pooling", POOLINGS)
 SIZES = pytest.mark.parametrize(
     ("small", "large", "stride"),
     [((4, 4), (16, 16), 4), ((5, 3), (17, 11), 4), ((4, 6), (4, 6), 1), ((2, 1), (16, 5), 8), ((3, 2), (17, 16), 8)],
@@ -56,13 +56,13 @@ def label_maps(*rows: list[int], size: int = 16) -> Tensor:
     return quarters.repeat_interleave(size // 2, 1).repeat_interleave(size // 2, 2)
 
 
-@POOLINGS
+@BOTH_POOLINGS
 @SIZES
 def test_pooling_equals_the_loop(
     noise: Callable[..., Tensor], pooling: Pooling, small: tuple[int, int], large: tuple[int, int], stride: int
 ) -> None:
     features, mask = noise(2, 5, *small), noise(2, *large, seed=1) > 0.5
-    got = masked_average_pooling(features, pooling_weights(mask.double(), small, stride, pooling))
+    got = masked_average_pooling(features, POOLINGS[pooling](mask.double(), small, stride))
     for image in range(2):
         expected = average(features[image], mask[image], stride, pooling)
         torch.testing.assert_close(got[image], expected, rtol=0, atol=1e-10)
@@ -75,20 +75,20 @@ def test_a_small_object_keeps_its_weight(small: tuple[int, int], large: tuple[in
         mask = torch.zeros(large).flatten()
         mask[pixel] = 1
         for pooling in ("feature", "mask"):
-            assert pooling_weights(mask.reshape(1, *large), small, stride, pooling).sum() > 0
+            assert POOLINGS[pooling](mask.reshape(1, *large), small, stride).sum() > 0
 
 
 def test_mask_pooling_keeps_the_total_weight(noise: Callable[..., Tensor]) -> None:
     mask = (noise(1, 17, 11) > 0).double()
-    torch.testing.assert_close(pooling_weights(mask, (5, 3), 4, "mask").sum(), mask.sum())
+    torch.testing.assert_close(POOLINGS["mask"](mask, (5, 3), 4).sum(), mask.sum())
 
 
 def test_pooling_weights_by_hand() -> None:
     """One pixel, number 3 of 8 at stride 4: three quarters of the way to cell 1, to which pixels 2..7 are nearest."""
     mask = torch.zeros(1, 1, 8)
     mask[..., 3] = 1
-    assert pooling_weights(mask, (1, 2), 4, "mask").tolist() == [[[0.25, 0.75]]]
-    assert pooling_weights(mask, (1, 2), 4, "feature")[0, 0].tolist() == pytest.approx([0, 1 / 6])
+    assert POOLINGS["mask"](mask, (1, 2), 4).tolist() == [[[0.25, 0.75]]]
+    assert POOLINGS["feature"](mask, (1, 2), 4)[0, 0].tolist() == pytest.approx([0, 1 / 6])
 
 
 def test_the_two_poolings_differ(noise: Callable[..., Tensor]) -> None:
@@ -97,7 +97,7 @@ def test_the_two_poolings_differ(noise: Callable[..., Tensor]) -> None:
     assert (feature - mask).abs().max() > 1e-3
 
 
-@POOLINGS
+@BOTH_POOLINGS
 def test_prototypes_are_means_of_each_images_average(noise: Callable[..., Tensor], pooling: Pooling) -> None:
     """Two ways with unequal numbers of shots, and objects of unequal size."""
     features, labels = noise(3, 5, 4, 4), label_maps([1, 1, 1, 0], [0, 0, 0, 1], [2, 0, 255, 1])
@@ -107,7 +107,7 @@ def test_prototypes_are_means_of_each_images_average(noise: Callable[..., Tensor
     expected = [torch.stack(averages[0]).mean(0), torch.stack(averages[1][:2]).mean(0), averages[2][2]]
     torch.testing.assert_close(got, torch.stack(expected), rtol=0, atol=1e-10)
     jointly = (labels[:2] == 1).double().repeat(1, 1, 1)
-    weights = pooling_weights(jointly, (4, 4), 4, pooling)
+    weights = POOLINGS[pooling](jointly, (4, 4), 4)
     pooled_jointly = torch.einsum("schw,shw->c", features[:2], weights) / weights.sum()
     assert (got[1] - pooled_jointly).abs().max() > 1e-3
 
@@ -131,7 +131,7 @@ def test_background_is_of_label_0_in_all_supports() -> None:
     assert background.item() == pytest.approx((1 + 5) / 2, rel=1e-5)
 
 
-@POOLINGS
+@BOTH_POOLINGS
 def test_ignored_pixels_belong_to_nothing(noise: Callable[..., Tensor], pooling: Pooling) -> None:
     features, labels = noise(1, 5, 16, 16), label_maps([1, 0, 255, 255])
     changed = features.clone()
@@ -181,14 +181,14 @@ def test_supports_without_names_are_numbered() -> None:
         support_prototypes(torch.ones(2, 3, 4, 4), label_maps([0] * 4, [0] * 4), shots(2))
 
 
-@POOLINGS
+@BOTH_POOLINGS
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_the_type_is_kept(noise: Callable[..., Tensor], pooling: Pooling, dtype: torch.dtype) -> None:
     features = noise(1, 3, 4, 4, dtype=dtype)
     assert support_prototypes(features, label_maps([1, 0, 0, 0]), shots(1), 4, pooling).dtype == dtype
 
 
-@POOLINGS
+@BOTH_POOLINGS
 def test_gradients(noise: Callable[..., Tensor], pooling: Pooling) -> None:
     labels = label_maps([1, 0, 255, 0], [0, 0, 2, 0], [2, 1, 1, 0], size=6)
     features = noise(3, 2, 3, 3).requires_grad_()

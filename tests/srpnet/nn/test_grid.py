@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from episodes.fewshot.geometry import Geometry
+from episodes.fewshot.geometry import Geometry, Placement
 from srpnet.nn.backbone import Backbone
-from srpnet.nn.grid import average, label_maps, linear_weights, nearest_weights, pixel_weights, spread, upsample
+from srpnet.nn.grid import average, label_maps, linear_weights, spread, upsample
 
 GRIDS = pytest.mark.parametrize(
     ("pixels", "stride"), [((64, 65), 8), ((33, 40), 8), ((9, 1), 8), ((30, 47), 4), ((6, 11), 2), ((17, 3), 32)]
@@ -116,10 +116,11 @@ def test_spreading_is_the_transpose_of_upsampling(
 def test_weights_are_shares(pixels: tuple[int, int], stride: int) -> None:
     like = torch.zeros(0, dtype=torch.float64)
     for count, cells in zip(pixels, cells_of(pixels, stride), strict=True):
-        for weights in (linear_weights(count, cells, stride, like), nearest_weights(count, cells, stride, like)):
+        nearest = average(torch.eye(count, dtype=torch.float64)[..., None], (cells, 1), stride)[..., 0].T
+        for weights in (linear_weights(count, cells, stride, like), nearest):
             assert (weights >= 0).all()
             torch.testing.assert_close(weights.sum(1), torch.ones(len(weights), dtype=torch.float64))
-        assert (nearest_weights(count, cells, stride, like) > 0).sum(0).eq(1).all()  # each pixel has one cell
+        assert (nearest > 0).sum(0).eq(1).all()  # each pixel has one cell
 
 
 @pytest.mark.parametrize("stride", [2, 4, 8])
@@ -280,7 +281,7 @@ def test_label_maps_equal_argmax_of_everything_upsampled(
     logits = noise(3, classes, *size)
     scores = upsample(logits, place.outer, 8)
     expected = (place.restore(scores) if original else scores).argmax(1)
-    got = label_maps(logits, *pixel_weights(size, 8, place, original))
+    got = label_maps(logits, 8, place, original)
     assert got.dtype == torch.uint8
     assert torch.equal(got, expected.byte())
     assert set(got.unique().tolist()) == set(range(classes))
@@ -288,4 +289,4 @@ def test_label_maps_equal_argmax_of_everything_upsampled(
 
 def test_of_equal_logits_the_first_is_taken() -> None:
     logits = torch.tensor([[0.0, 1, 1, 0], [0, 1, 0, 2], [0, 0, 1, 2]]).reshape(1, 3, 2, 2)
-    assert label_maps(logits, torch.eye(2), torch.eye(2)).tolist() == [[[0, 0], [0, 1]]]
+    assert label_maps(logits, 1, Placement((2, 2), (2, 2), (2, 2)), False).tolist() == [[[0, 0], [0, 1]]]

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from srpnet.nn.similarity import cosine, fidelity, from_cosine
+from srpnet.nn.similarity import SIMILARITIES, cosine, fidelity
 
 BOTH = pytest.mark.parametrize("similar", [fidelity, cosine])
 Similar = Callable[[Tensor, Tensor], Tensor]
@@ -34,11 +34,12 @@ def test_equals_the_loop(noise: Callable[..., Tensor]) -> None:
         assert fidelities[b, p, y, x].item() == pytest.approx(max(expected, 0) ** 2, abs=1e-12)
 
 
-def test_they_are_chosen_by_name(noise: Callable[..., Tensor]) -> None:
+def test_lengths_that_are_known_change_nothing(noise: Callable[..., Tensor]) -> None:
     features, prototypes = noise(2, 5, 3, 4), noise(2, 3, 5, seed=1)
-    cosines = cosine(features, prototypes)
-    assert torch.equal(from_cosine(cosines, "cosine"), cosines)
-    assert torch.equal(from_cosine(cosines, "fidelity"), fidelity(features, prototypes))
+    features[0, :, 0, 0] = 0
+    lengths = features.norm(dim=1, keepdim=True)
+    for similar in SIMILARITIES.values():
+        assert torch.equal(similar(features, prototypes, lengths), similar(features, prototypes, None))
 
 
 @pytest.mark.parametrize(("similar", "smallest"), [(fidelity, 0), (cosine, -1)])
