@@ -5,7 +5,9 @@ numpy and Python promise no stable streams across versions, so a published episo
 
 import hashlib
 import math
+from bisect import bisect
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -53,6 +55,15 @@ class Draws:
     def choice(self, items: Sequence[T]) -> T:
         """One of the items."""
         return items[self.below(len(items))]
+
+    def weighted(self, items: Sequence[T], weights: Sequence[int]) -> T:
+        """One of the items, each as often as its weight says: whole numbers, of which one is above zero.
+
+        >>> Draws("x").weighted("abc", (0, 5, 0))
+        'b'
+        """
+        bounds = list(accumulate(weights))
+        return items[bisect(bounds, self.below(bounds[-1]))]
 
     def sample(self, items: Sequence[T], k: int) -> list[T]:
         """k different items, in drawn order.

@@ -56,12 +56,13 @@ COCO_NAMES = {
 
 
 def same_name(name: str) -> str:
-    """A class's name in PASCAL's spelling, so that one class is recognised in both sources.
+    """A class's name in PASCAL's spelling and in small letters, so that one class is recognised in several sources.
 
-    >>> same_name("airplane"), same_name("cat")
-    ('aeroplane', 'cat')
+    >>> same_name("airplane"), same_name("dining_table"), same_name("Persian cat")
+    ('aeroplane', 'diningtable', 'persian cat')
     """
-    return COCO_NAMES.get(name, name)
+    plain = name.replace("_", " ").lower()
+    return COCO_NAMES.get(plain, plain)
 
 
 IGNORE = 255

@@ -68,7 +68,8 @@ class Composer:
     """Decides what each photograph of a training episode is composed of.
 
     Other photographs come from the pairs that the sampler draws from, so from base classes alone: a class of those that
-    are not the episode's, all alike, then a photograph of it that shows none of the episode's classes.
+    are not the episode's, all alike or as the sampler's `temper` says, then a photograph of it that shows none of the
+    episode's classes.
 
     Args:
         settings: How often.
@@ -103,9 +104,8 @@ class Composer:
 
     def _other(self, pool: Pairs, spec: EpisodeSpec, draws: Draws) -> Pair | None:
         """A pair of another class, whose photograph shows none of the episode's; None if TRIES draws find none."""
-        others = [label for label in pool.by_class if label not in spec.classes]
-        for _ in range(TRIES if others else 0):
-            label = draws.choice(others)
+        for _ in range(TRIES):
+            label = self._sampler.other_class(spec.classes, draws)
             id = draws.choice(pool.by_class[label])
             if self._source.classes_in(id).keys().isdisjoint(spec.classes):
                 return id, label

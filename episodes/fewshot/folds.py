@@ -7,8 +7,9 @@ from typing import Any, Literal, NamedTuple, get_args
 from episodes.checks import check_choice, check_type, check_whole, shown
 from episodes.data import data_set, open_source
 from episodes.data.images import Missing
+from episodes.data.joined import Joined
 from episodes.data.remarks import Remark, Remarked, check_remarks
-from episodes.data.source import Crowded, Crowds, Divided, FoldNumber, OnProgress, Source, Split, silent
+from episodes.data.source import Crowded, Crowds, Divided, FoldNumber, OnProgress, Source, Split, same_name, silent
 from episodes.draws import Draws
 from episodes.errors import InputError
 from episodes.fewshot.fold_classes import Order, folds, novel_and_base
@@ -94,31 +95,36 @@ class Fold:
         settings: What data, and how a fold is made of it.
         source: Instead of the one that the settings name.
         on_progress: Told how far it is when a source that the settings name takes long to read or count.
+        excluded: Names of classes that are neither novel nor base; training takes them for novel ones.
+
+    Attributes:
+        novel, base, excluded: Labels, ascending. Of several sources the first says which classes are novel in a fold.
 
     Raises:
-        InputError: if the source, the fold or the lists are not there.
+        InputError: if the source, the fold, a class or the lists are not there.
     """
 
-    def __init__(self, settings: DataSettings, source: Source | None = None, on_progress: OnProgress = silent) -> None:
+    def __init__(
+        self,
+        settings: DataSettings,
+        source: Source | None = None,
+        on_progress: OnProgress = silent,
+        excluded: Sequence[str] = (),
+    ) -> None:
         self.settings = settings
         self.source = source or open_source(settings.data, on_progress)
-        names = self.source.classes
         if settings.pairs is not None and settings.folds != 4:
             raise InputError(f"pair lists are for 4 folds: leave out --pairs, or --folds {settings.folds}")
-        if isinstance(self.source, Divided):
-            if settings.pairs is not None:
-                raise InputError(f"{settings.data} has lists of its own: leave out --pairs")
-            if settings.folds != 4 or settings.fold_order != "contiguous":
-                raise InputError(f"{settings.data} deals its classes by lists: leave out --folds and --fold-order")
-            self.novel, self.base = self.source.novel_and_base(settings.fold)
-        else:
-            self.novel, self.base = novel_and_base(len(names), settings.fold, settings.folds, settings.fold_order)
+        novel, base = _novel_and_base(self.source, settings)
+        self.excluded = _labels_of(self.source, excluded)
+        self.novel, self.base = (tuple(sorted({*labels} - {*self.excluded})) for labels in (novel, base))
 
     def treating(self, crowds: Crowds) -> "Fold":
         """The same fold with COCO's crowds treated so; itself where the source has none."""
         if not isinstance(self.source, Crowded) or self.source.crowds == crowds:
             return self
-        return Fold(self.settings, self.source.treating(crowds))
+        names = self.names(self.excluded).values()
+        return Fold(self.settings, self.source.treating(crowds), excluded=tuple(names))
 
     def names(self, classes: Collection[int]) -> dict[int, str]:
         """Label -> class name, in ascending order."""
@@ -227,14 +233,14 @@ class Fold:
 
         Args:
             held_back: Base classes treated as if they were novel.
-            novel_pixels: What becomes of training photographs that also show novel or held-back classes: their pixels
+            novel_pixels: What becomes of training photographs that also show such or excluded classes: their pixels
                 count as `background`, are ignored (by the loader), or the photographs are dropped.
             episodes: Fields of `Sampler`.
 
         Raises:
             InputError: if fewer classes are left than ways.
         """
-        unseen = {*self.novel, *held_back}
+        unseen = self.unseen(held_back)
         classes = [label for label in self.base if label not in unseen]
         pools = self.pools("train", classes)
         if novel_pixels == "drop":
@@ -244,9 +250,13 @@ class Fold:
         pools = Pools(*(pairs.of(enough) for pairs in pools))
         return Sampler(*pools, self.source.classes, "base", **episodes), short
 
+    def unseen(self, held_back: Collection[int]) -> frozenset[int]:
+        """What training must not see: novel, excluded and held-back classes."""
+        return frozenset({*self.novel, *self.excluded, *held_back})
+
     def unseen_share(self, sampler: Sampler, held_back: Collection[int]) -> float:
-        """The share of a training sampler's photographs that also show novel or held-back classes, in [0, 1]."""
-        unseen = {*self.novel, *held_back}
+        """The share of a training sampler's photographs that also show unseen classes, in [0, 1]."""
+        unseen = self.unseen(held_back)
         ids = sampler.supports.ids | sampler.queries.ids
         return sum(not unseen.isdisjoint(self.source.classes_in(id)) for id in ids) / len(ids)
 
@@ -279,6 +289,32 @@ class Fold:
         named = self.names(classes).items()
         reasons = {name: shortage(name, label, *pools, shot, query_count) for label, name in named}
         return {name: reason for name, reason in reasons.items() if reason}
+
+
+def _novel_and_base(source: Source, settings: DataSettings) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The novel and the base classes of a fold."""
+    if isinstance(source, Joined):
+        first = source.sources[0]
+        if settings.pairs is not None and source.classes != first.classes:
+            raise InputError(f"pair lists are of the classes of {first.name} alone: leave out --pairs")
+        novel, base = (source.labels_of(0, labels) for labels in _novel_and_base(first, settings))
+        added = (label for label, name in enumerate(source.classes, start=1) if name and label not in {*novel, *base})
+        return novel, (*base, *added)
+    if not isinstance(source, Divided):
+        return novel_and_base(len(source.classes), settings.fold, settings.folds, settings.fold_order)
+    if settings.pairs is not None:
+        raise InputError(f"{source.name} has lists of its own: leave out --pairs")
+    if settings.folds != 4 or settings.fold_order != "contiguous":
+        raise InputError(f"{source.name} deals its classes by lists: leave out --folds and --fold-order")
+    return source.novel_and_base(settings.fold)
+
+
+def _labels_of(source: Source, names: Sequence[str]) -> tuple[int, ...]:
+    """The labels of classes by their names, in any spelling that `same_name` takes for the same."""
+    wanted, known = {same_name(name): name for name in names}, [same_name(name) for name in source.classes]
+    if unknown := [name for plain, name in wanted.items() if plain not in known]:
+        raise InputError(f"{unknown[0]!r} is no class of {source.name}: correct the name, or leave it out")
+    return tuple(label for label, plain in enumerate(known, start=1) if plain in wanted)
 
 
 def _can_be_listed(name: str) -> bool:

@@ -1,10 +1,11 @@
 """Draws episodes: the i-th is a function of the pairs, the settings and i alone."""
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, get_args
 
+from episodes.checks import check_number
 from episodes.draws import Draws
 from episodes.errors import InputError
 from episodes.fewshot.episode import EpisodeSpec
@@ -32,6 +33,8 @@ class Sampler:
         way, shot, query_count: N, K and Q.
         seed: Any integer; 0 for `hsnet-seed0`.
         replacement: Draw the supports of a way with replacement, so that one may come twice.
+        temper: Of `random` drawing, up to 1: a class is drawn as often as its number of query images to this power
+            says, so 0 draws all alike, and 1 each as often as it has images.
 
     Raises:
         InputError: if there are fewer classes than ways, or a class has too few images for its supports and queries, or
@@ -48,8 +51,12 @@ class Sampler:
     query_count: int = 1
     seed: int = 0
     replacement: bool = False
+    temper: float = 0.0
 
     def __post_init__(self) -> None:
+        check_number(self, 0, 1, "temper")
+        if self.temper and self.drawing != "random":
+            raise InputError(f"classes are tempered where drawing is random, not {self.drawing}: leave out one of them")
         if self.drawing not in get_args(Drawing):
             raise InputError(f"drawing {self.drawing!r} does not exist: it is one of {', '.join(get_args(Drawing))}")
         if min(self.way, self.shot, self.query_count) < 1:
@@ -92,8 +99,17 @@ class Sampler:
     @cached_property
     def _key(self) -> tuple[str | int, ...]:
         pools = (self.supports.sha256, self.queries.sha256)
-        rule = (*pools, self.role, self.drawing, self.way, self.shot, self.query_count, self.seed)
-        return (*rule, "replacement") if self._repeats else rule
+        rule: tuple[str | int, ...] = (
+            *pools,
+            self.role,
+            self.drawing,
+            self.way,
+            self.shot,
+            self.query_count,
+            self.seed,
+        )
+        rule = (*rule, "replacement") if self._repeats else rule
+        return (*rule, "temper", str(self.temper)) if self.temper else rule
 
     @cached_property
     def _hsnet(self) -> HsnetEpisodes:
@@ -106,7 +122,7 @@ class Sampler:
             return EpisodeSpec(index, (label,), (drawn,), (query,))
         draws = Draws("episode", *self._key, index)
         if self.drawing == "random":
-            classes, queries = draws.sample(self.classes, self.way), []
+            classes, queries = self._random_classes(draws), []
         else:
             first, label = self._first(index, draws)
             others = [other for other in self.classes if other != label]
@@ -116,6 +132,30 @@ class Sampler:
             queries += different(draws, self.queries.by_class[label], 1, set(queries))
         supports = [self._supports(label, set(queries), draws) for label in classes]
         return EpisodeSpec(index, tuple(classes), tuple(supports), tuple(queries))
+
+    def other_class(self, taken: Collection[int], draws: Draws) -> int:
+        """A class that is none of these, as often as `temper` says.
+
+        Raises:
+            ValueError: if there is none.
+        """
+        others = [label for label in self.classes if label not in taken]
+        if not self.temper:
+            return draws.choice(others)
+        return draws.weighted(others, [self._weights[label] for label in others])
+
+    def _random_classes(self, draws: Draws) -> list[int]:
+        if not self.temper:
+            return draws.sample(self.classes, self.way)
+        classes: list[int] = []
+        while len(classes) < self.way:
+            classes.append(self.other_class(classes, draws))
+        return classes
+
+    @cached_property
+    def _weights(self) -> Mapping[int, int]:
+        """Whole numbers, so that machines whose powers differ in the last digit draw alike."""
+        return {label: round(1000 * len(ids) ** self.temper) for label, ids in self.queries.by_class.items()}
 
     def _supports(self, label: int, taken: Set[str], draws: Draws) -> tuple[str, ...]:
         pool = self.supports.by_class[label]

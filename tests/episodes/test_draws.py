@@ -150,3 +150,12 @@ def test_a_choice_of_nothing() -> None:
 def test_a_sample_larger_than_its_items() -> None:
     with pytest.raises(ValueError, match="cannot draw 4 of 3 items"):
         Draws("x").sample("abc", 4)
+
+
+def test_weighted_draws_come_as_often_as_their_weights_say() -> None:
+    stream = Draws("weighted")
+    counts = Counter(stream.weighted("abc", (1, 0, 3)) for _ in range(2000))
+    assert counts["b"] == 0
+    assert 400 < counts["a"] < 600
+    with pytest.raises(ValueError, match="cannot draw below 0"):
+        stream.weighted("ab", (0, 0))

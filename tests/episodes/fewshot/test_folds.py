@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from episodes.data.joined import Joined
 from episodes.errors import InputError
 from episodes.fewshot.folds import DataSettings, Fold
 from episodes.fewshot.pairs import pairs_from_areas
@@ -292,3 +293,28 @@ def test_planning_reads_no_photograph() -> None:
     planned.training_sampler((5,), "drop")[0].spec(3)
     planned.novel_sampler((1, 2)).spec(3)
     assert source.loaded == []
+
+
+def test_excluded_classes_are_neither_novel_nor_base() -> None:
+    excluding = Fold(DataSettings("fake", min_pixels=10), Fake(MAPS), excluded=("BEE", "gnu"))
+    assert (excluding.novel, excluding.base, excluding.excluded) == ((1,), (3, 4, 5, 6, 8), (2, 7))
+    assert excluding.unseen((8,)) == {1, 2, 7, 8}
+    sampler, short = excluding.training_sampler((), "ignore")
+    assert (sampler.classes, short) == ((3, 4, 5, 6, 8), {})
+    assert excluding.unseen_share(sampler, ()) == 14 / 32  # all of fox and hen, and those of bee and gnu with the next
+    dropping, _ = excluding.training_sampler((), "drop")
+    assert dropping.classes == (3, 4, 5)
+    with pytest.raises(InputError, match="'zebra' is no class of fake"):
+        Fold(DataSettings("fake"), Fake(MAPS), excluded=("zebra",))
+
+
+def test_of_several_sources_the_first_says_what_is_novel() -> None:
+    other = Fake({"t1": label_map({1: 50, 2: 50})})
+    other.classes = ("elk", "yak")
+    together = Joined([Fake(MAPS), other])
+    assert Fold(DataSettings(fold=2), together).novel == (5, 6)
+    assert Fold(DataSettings(fold=2), together).base == (1, 2, 3, 4, 7, 8, 9)
+    assert Fold(DataSettings(fold="all"), together).base == tuple(range(1, 10))
+    with pytest.raises(InputError, match="pair lists are of the classes of fake alone"):
+        Fold(DataSettings(pairs="lists"), together)
+    Fold(DataSettings(pairs="lists"), Joined([Fake(MAPS), Fake(MAPS)]))

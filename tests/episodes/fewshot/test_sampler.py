@@ -1,6 +1,7 @@
 """The sampler: frozen episodes, no query among its supports, and no episode that depends on another."""
 
 import pickle
+from collections import Counter
 from dataclasses import replace
 from itertools import product
 from typing import Any, get_args
@@ -285,3 +286,41 @@ def test_of_one_support_replacement_changes_nothing() -> None:
 def test_a_pair_listed_twice_is_one_image() -> None:
     with pytest.raises(InputError, match="class ant"):
         sampler(pairs_of(("a", 1), ("a", 1)))
+
+
+MANY = pairs_of(*each_with(1, "abcd"), *each_with(2, "efghijklmnopqrst"), *((f"z{i}", 3) for i in range(64)))
+
+
+@pytest.mark.parametrize(("temper", "expected"), [(0.0, (1, 1, 1)), (0.5, (2, 4, 8)), (1.0, (4, 16, 64))])
+def test_tempered_classes_come_as_often_as_their_images_to_a_power(temper: float, expected: tuple[float, ...]) -> None:
+    counts = Counter(spec.classes[0] for spec in specs(sampler(MANY, temper=temper), 3000))
+    for label, share in enumerate(expected, start=1):
+        assert counts[label] / 3000 == pytest.approx(share / sum(expected), abs=0.03)
+
+
+def test_tempered_ways_are_different_classes() -> None:
+    for spec in specs(sampler(MANY, temper=1.0, way=3), 50):
+        assert sorted(spec.classes) == [1, 2, 3]
+
+
+def test_the_temper_is_part_of_the_draw() -> None:
+    assert specs(sampler(MANY, temper=0.5)) == specs(sampler(MANY, temper=0.5))
+    assert len({tuple(specs(sampler(MANY, temper=temper))) for temper in (0.0, 0.4, 0.5)}) == 3
+
+
+def test_golden_tempered_episodes() -> None:
+    drawn = [spec.classes for spec in specs(sampler(MANY, temper=0.5, way=2), 6)]
+    assert drawn == [(1, 2), (2, 3), (2, 3), (3, 2), (2, 3), (3, 2)]
+
+
+def test_a_class_beside_those_taken() -> None:
+    drawn = sampler(MANY, temper=0.5)
+    assert {drawn.other_class((1, 3), Draws("test", seed)) for seed in range(9)} == {2}
+    with pytest.raises(ValueError, match="cannot draw"):
+        sampler(MANY).other_class((1, 2, 3), Draws("test"))
+
+
+@pytest.mark.parametrize("fields", [{"temper": 0.5, "drawing": "pairs"}, {"temper": 1.5}, {"temper": float("nan")}])
+def test_bad_temper(fields: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="temper"):
+        sampler(MANY, **fields)
