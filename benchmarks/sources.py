@@ -58,9 +58,9 @@ def polygon(generator: np.random.Generator) -> str:
     return json.dumps([points.ravel().tolist()])
 
 
-def megabytes(process: str = "self") -> float:
-    """The most memory that a running process has held. (`ru_maxrss` also counts the parent's, until the exec.)"""
-    status = Path(f"/proc/{process}/status").read_text()
+def megabytes() -> float:
+    """The most memory that this process has held. (`ru_maxrss` also counts the parent's, until the exec.)"""
+    status = Path("/proc/self/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
@@ -70,13 +70,7 @@ def start(root: str, split: str) -> dict[str, Any]:
     from episodes import DataSettings, Fold
 
     imported, own = time.perf_counter(), megabytes()
-    helpers: dict[str, float] = {}
-
-    def look(title: str, done: int, total: int) -> None:
-        for children in Path("/proc/self/task").glob("*/children"):
-            helpers.update({child: megabytes(child) for child in children.read_text().split()})
-
-    fold = Fold(DataSettings(data=f"coco:{root}"), on_progress=look)
+    fold = Fold(DataSettings(data=f"coco:{root}"))
     if split == "train":
         fold.training_sampler((), "background")
     else:
@@ -86,7 +80,6 @@ def start(root: str, split: str) -> dict[str, Any]:
         "seconds": time.perf_counter() - imported,
         "imports_mb": own,
         "mb": megabytes(),
-        "helpers_mb": sum(helpers.values()),
     }
 
 
@@ -131,7 +124,7 @@ def report_first_start(report: "Report", root: Path, split: str, photographs: in
     report.add(
         f"first start, {split}: {photographs} photographs, {size:.0f} MB of annotations",
         f"{first['seconds']:.1f} s ({pace:.0f} photographs/s)",
-        f"{memory(first)}, processes that count {first['helpers_mb']:.0f} MB",
+        memory(first),
         photographs_per_second=pace,
         annotations_mb=size,
         **first,

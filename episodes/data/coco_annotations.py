@@ -1,24 +1,21 @@
-"""A COCO annotation file: what it declares, and the label map of any photograph, without holding its annotations."""
+"""A COCO annotation file: read once, kept as a database, and asked for the label map of one photograph at a time."""
 
 import hashlib
 import json
 import os
 import shutil
 import sqlite3
-import sys
 import tempfile
 import weakref
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import closing, nullcontext, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import asdict
-from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from episodes.data.class_index import Index, class_index, fingerprint
-from episodes.data.coco_processes import processes
+from episodes.data.class_index import Index, read_areas
 from episodes.data.coco_records import Image, Records, ids_of
 from episodes.data.images import Size
 from episodes.data.json_stream import JsonStream
@@ -28,26 +25,25 @@ from episodes.errors import InputError
 from episodes.files import atomic_write, cache_folder, check_folder
 from episodes.inputs import check_regular
 
-VERSION = 3
+VERSION = 4
 """Of the database; a change of what it holds is a new one."""
 TABLES = f"""
     PRAGMA journal_mode = OFF;  -- a file that is not finished is removed, so nothing is ever rolled back
     PRAGMA synchronous = OFF;
     PRAGMA user_version = {VERSION};
-    CREATE TABLE photographs (row INTEGER PRIMARY KEY, file TEXT, height INTEGER, width INTEGER);
+    CREATE TABLE photographs (
+        row INTEGER PRIMARY KEY, file TEXT, height INTEGER, width INTEGER, areas TEXT, areas_with_crowds TEXT
+    );
     CREATE TABLE categories (number INTEGER PRIMARY KEY, name TEXT);
-    CREATE TABLE annotations (photograph INTEGER, record TEXT);
+    CREATE TABLE shapes (photograph INTEGER, crowd INTEGER, area INTEGER, label INTEGER, counts BLOB);
     CREATE TABLE remarks (number INTEGER PRIMARY KEY, record TEXT);
 """
-"""An annotation's `record` is JSON of what is drawn of it; that of a remark, of its fields."""
+"""Areas are JSON, visible pixels by label; a remark's `record` is JSON of its fields."""
+SHAPES = "SELECT label, crowd, counts FROM shapes WHERE photograph = ? ORDER BY crowd DESC, area DESC, rowid"
 LISTS = ("images", "categories", "annotations")
 
 CHUNK = 1_000_000
 """Bytes read at once."""
-PROCESSES = 8
-"""More would wait for the one that hands out the work."""
-PHOTOGRAPHS_A_PROCESS = 1000
-"""Fewer are counted before a process has started."""
 
 
 class Annotations:
@@ -109,52 +105,30 @@ class Annotations:
         """The label map (H, W): crowds, and over them instances from large to small, so that all show.
 
         Raises:
-            InputError: A segmentation is missing, malformed or of another size than its photograph.
+            InputError: The database is damaged.
         """
-        from episodes.data.coco_shapes import draw, paint
+        from episodes.data.coco_shapes import Shape, paint
 
-        height, width = self.sizes[id]
-        try:
-            return paint(draw(self._photograph(id), self._categories, crowds), height, width)
-        except ValueError as error:
-            raise InputError(f"{self.path}: {error}") from None
+        shapes = [Shape(*shape) for shape in self._rows(SHAPES, self._row[id])]
+        return paint(shapes, self.sizes[id], crowds)
 
     def index(self, crowds: Crowds = "ignore") -> Index:
-        """Id -> class -> visible pixels, at least 1; from the cache, or else counted in several processes.
+        """Id -> class -> visible pixels, at least 1.
 
         Raises:
             InputError: As `labels`.
         """
-        from episodes.data import coco_shapes
+        column = "areas_with_crowds" if crowds == "object" else "areas"
+        areas = self._rows(f"SELECT {column} FROM photographs ORDER BY row")
+        return {id: read_areas(json.loads(text)) for id, (text,) in zip(self.ids, areas, strict=True)}
 
-        rule = f"coco {VERSION}: crowds, then instances from large to small"
-        made_from = fingerprint([rule + (", crowds are objects" if crowds == "object" else ""), self._sha256])
-        count = min(os.cpu_count() or 1, PROCESSES, len(self.ids) // PHOTOGRAPHS_A_PROCESS)
-        program = [sys.executable, "-P", coco_shapes.__file__, json.dumps(self._categories), crowds]
-        here = nullcontext(partial(coco_shapes.answer, categories=self._categories, crowds=crowds))
-        with processes(program, count) if count > 1 else here as ask:
-
-            def areas(id: str) -> dict[int, int]:
-                answer = ask(self._photograph(id))
-                if not answer:
-                    raise InputError(f"{self.path}: the process that counted {id} broke down: is there memory enough?")
-                counted = json.loads(answer)
-                if isinstance(counted, str):
-                    raise InputError(f"{self.path}: {counted}")
-                return {int(label): pixels for label, pixels in counted.items()}
-
-            return class_index(self.ids, areas, made_from, partial(self._on_progress, f"Counting {self.path.name}"))
-
-    def _photograph(self, id: str) -> bytes:
-        """One line of JSON that `shapes.draw` takes."""
-        row = self._row[id]
-        query = "SELECT record FROM annotations WHERE photograph = ? ORDER BY rowid"
+    def _rows(self, query: str, *values: int) -> list[Any]:
+        """What the database answers."""
         try:
             with _opened(self._kept) as database:
-                annotations = ",".join(record for (record,) in database.execute(query, (row,)))
+                return database.execute(query, values).fetchall()
         except sqlite3.Error as error:
             raise InputError(f"{self._kept} cannot be read ({error}): remove it and start again") from None
-        return f'{{"size": {json.dumps(self.sizes[id])}, "annotations": [{annotations}]}}\n'.encode()
 
     def _keep(self) -> None:
         """Make the database, for good if it can be, else for as long as this object is there."""
@@ -204,6 +178,8 @@ def _build(path: Path, target: Path, on_progress: OnProgress) -> None:
     """
     import ijson
 
+    from episodes.data.coco_shapes import encode
+
     records = Records()
     with closing(sqlite3.connect(target)) as database, database:
         database.executescript(TABLES)
@@ -212,11 +188,11 @@ def _build(path: Path, target: Path, on_progress: OnProgress) -> None:
                 records.add_image(record)
             for record in _elements(path, "categories", on_progress):
                 records.add_category(record)
-            photographs = ((row, *image) for row, image in enumerate(records.images))
-            database.executemany("INSERT INTO photographs VALUES (?, ?, ?, ?)", photographs)
-            database.executemany("INSERT INTO categories VALUES (?, ?)", records.categories.items())
-            drawn = records.drawn(_elements(path, "annotations", on_progress))
-            database.executemany("INSERT INTO annotations VALUES (?, ?)", drawn)
+            labels = {number: label for label, number in enumerate(sorted(records.categories), start=1)}
+            for drawn in records.drawn(_elements(path, "annotations", on_progress)):
+                counts, area = encode(drawn.segmentation, records.images[drawn.row][1:])
+                values = (drawn.row, drawn.crowd, area, labels[drawn.category], counts)
+                database.execute("INSERT INTO shapes VALUES (?, ?, ?, ?, ?)", values)
         except OSError as error:
             raise _unreadable(path, error) from None
         except (ijson.JSONError, ValueError, OverflowError, RecursionError, MemoryError) as error:
@@ -225,9 +201,25 @@ def _build(path: Path, target: Path, on_progress: OnProgress) -> None:
             )  # below it, ijson shows the place
             raise InputError(f"{path} is not a COCO instances file, or was cut short: {reason}") from None
         records.check(path)
+        database.execute("CREATE INDEX painting ON shapes (photograph, crowd DESC, area DESC)")
+        _count(database, records.images, lambda done, total: on_progress(f"Counting {path.name}", done, total))
+        database.executemany("INSERT INTO categories VALUES (?, ?)", records.categories.items())
         kinds = ((number, json.dumps(asdict(remark))) for number, remark in enumerate(records.remarks()))
         database.executemany("INSERT INTO remarks VALUES (?, ?)", kinds)
-        database.execute("CREATE INDEX by_photograph ON annotations (photograph)")
+
+
+def _count(database: sqlite3.Connection, images: Sequence[Image], on_progress: Callable[[int, int], None]) -> None:
+    """Write the photographs, with what is seen of each class, as their shapes have it."""
+    from episodes.data.coco_shapes import Shape, count
+
+    for row, (file, height, width) in enumerate(images):
+        size = height, width
+        shapes = [Shape(*shape) for shape in database.execute(SHAPES, (row,))]
+        areas = count(shapes, size, "ignore")
+        with_crowds = count(shapes, size, "object") if shapes and shapes[0].crowd else areas
+        values = (row, file, *size, json.dumps(areas), json.dumps(with_crowds))
+        database.execute("INSERT INTO photographs VALUES (?, ?, ?, ?, ?, ?)", values)
+        on_progress(row + 1, len(images))
 
 
 def _elements(path: Path, name: str, on_progress: OnProgress) -> Iterator[Any]:

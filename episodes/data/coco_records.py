@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from PIL import Image as Pillow
 
@@ -42,6 +42,22 @@ NOT_MOST = 0.5
 USED = {AS_TEXT, SAME_ID}
 LOST = -1
 """In place of the row of a photograph that was passed over."""
+
+
+class Drawn(NamedTuple):
+    """An annotation that can be drawn.
+
+    Attributes:
+        row: Of the photograph, in `Records.images`.
+        category: Its number.
+        crowd: Whether it is a crowd.
+        segmentation: Polygons or run lengths, see `drawable`.
+    """
+
+    row: int
+    category: int
+    crowd: bool
+    segmentation: Any
 
 
 class Declared(Generic[T]):
@@ -123,15 +139,15 @@ class Records:
         elif self.categories[number] != str(name):
             self._tally.add(NO_NUMBER, f"{name}")
 
-    def drawn(self, annotations: Iterable[Any]) -> Iterator[tuple[int, str]]:
-        """Row of the photograph and JSON of what is drawn, of each of the `annotations` that can be."""
+    def drawn(self, annotations: Iterable[Any]) -> Iterator[Drawn]:
+        """Each of the `annotations` that can be drawn."""
         for record in annotations:
             self.annotations += 1
             record = record if isinstance(record, Mapping) else {}
             if (taken := self._taken(record, f"annotation {record.get('id')}")) is not None:
                 yield taken
 
-    def _taken(self, record: Mapping[str, Any], label: str) -> tuple[int, str] | None:
+    def _taken(self, record: Mapping[str, Any], label: str) -> Drawn | None:
         image, category = self._rows.find(record.get("image_id")), self._numbers.find(record.get("category_id"))
         if image is None:
             self._tally.add(NO_IMAGE, f"{label} of photograph {json.dumps(record.get('image_id'))}")
@@ -152,10 +168,7 @@ class Records:
                 self._tally.add(SAME_ID, label)
             elif id is not None:
                 self._ids.add(id)
-            content = {"id": record.get("id"), "category_id": category[0], "segmentation": shape}
-            if record.get("iscrowd") not in (None, 0, False, "0", ""):
-                content["iscrowd"] = 1
-            return row, json.dumps(content, separators=(",", ":"))
+            return Drawn(row, category[0], record.get("iscrowd") not in (None, 0, False, "0", ""), shape)
         return None
 
     def _pass_over(self, kind: str, label: str, id: object) -> None:

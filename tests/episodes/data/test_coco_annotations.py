@@ -1,10 +1,9 @@
-"""Annotation files: read once and kept, counted in processes as here, and whatever may be wrong with the cache."""
+"""Annotation files: read and counted once, kept, and whatever may be wrong with the cache."""
 
 import json
 import pickle
 import shutil
 import sqlite3
-import sys
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,9 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from episodes.data import coco_annotations as annotations
-from episodes.data.coco_annotations import Annotations
-from episodes.data.coco_processes import processes
+from episodes.data.coco_annotations import VERSION, Annotations
 from episodes.data.source import silent
 from episodes.errors import InputError
 
@@ -69,29 +66,10 @@ def kept(tmp_path: Path, file: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def in_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(annotations, "PHOTOGRAPHS_A_PROCESS", 1)
-    monkeypatch.setattr("os.cpu_count", lambda: 2)
-
-
-@pytest.fixture
-def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """The annotation files that are read from end to end from here on."""
-    paths: list[Path] = []
-    real = annotations._build
-
-    def watched(path: Path, *rest: Any) -> None:
-        paths.append(path)
-        real(path, *rest)
-
-    monkeypatch.setattr(annotations, "_build", watched)
-    return paths
-
-
-def check(file: Path) -> None:
-    """All that a file says."""
-    part = Annotations(file, silent)
+def check(file: Path) -> bool:
+    """All that a file says; whether it was read from end to end, which progress is told of."""
+    told: list[tuple[str, int, int]] = []
+    part = Annotations(file, lambda *step: told.append(step))
     assert part.ids == tuple(AREAS)
     assert part.files["ä3"] == "ä3.jpg"
     assert part.classes == ("hand", "Fuß")
@@ -99,45 +77,19 @@ def check(file: Path) -> None:
     labels = part.labels("ä2")
     assert labels.shape == (SIDE, SIDE + 1)
     np.testing.assert_array_equal(labels[:3, :3], [[2, 1, 0], [1, 1, 0], [0, 0, 0]])
+    assert not told or told[-1] == ("Counting instances.json", 5, 5)
+    return bool(told)
 
 
-def test_read_once_and_then_from_the_database(file: Path, reads: list[Path]) -> None:
-    check(file)
-    check(file)
-    assert reads == [file]
+def test_read_once_and_then_from_the_database(file: Path) -> None:
+    assert [check(file), check(file)] == [True, False]
 
 
-def test_a_copy_has_the_same_database(file: Path, reads: list[Path], tmp_path: Path) -> None:
+def test_a_copy_has_the_same_database(file: Path, tmp_path: Path) -> None:
     check(file)
     copy = tmp_path / "copy.json"
     copy.write_bytes(file.read_bytes())
-    check(copy)
-    assert reads == [file]
-
-
-@pytest.mark.usefixtures("in_processes")
-def test_processes_count_as_this_one_does(file: Path) -> None:
-    told: list[tuple[str, int, int]] = []
-    part = Annotations(file, lambda *step: told.append(step))
-    assert part.index() == AREAS
-    assert list(part.index()) == list(AREAS)
-    assert set(told[:-1]) == {("Reading instances.json (MB)", 0, 0)}
-    assert told[-1] == ("Counting instances.json", 5, 5)
-
-
-@pytest.mark.usefixtures("in_processes")
-@pytest.mark.parametrize("program", ["false", "there is no such program"])
-def test_a_process_that_breaks_down(file: Path, monkeypatch: pytest.MonkeyPatch, program: str) -> None:
-    monkeypatch.setattr("sys.executable", program)
-    with pytest.raises(InputError, match=r"instances\.json: the process that counted ä\d broke down"):
-        Annotations(file, silent).index()
-
-
-def test_a_process_that_ended_gives_empty_answers() -> None:
-    """More than a pipe holds, too: what was not written must not come up again at the end of the block."""
-    program = "print(input(), flush=True)"
-    with processes([sys.executable, "-c", program], 1) as ask:
-        assert [ask(b"one\n"), ask(b"two\n"), ask(b"x" * 200_000 + b"\n")] == [b"one\n", b"", b""]
+    assert not check(copy)
 
 
 def empty(path: Path) -> None:
@@ -170,7 +122,7 @@ def another_database(path: Path) -> None:
 def other_tables(path: Path) -> None:
     another_database(path)
     with sqlite3.connect(path) as database:
-        database.execute(f"PRAGMA user_version = {annotations.VERSION}")
+        database.execute(f"PRAGMA user_version = {VERSION}")
     database.close()
 
 
@@ -185,11 +137,10 @@ def folder(path: Path) -> None:
     ids=lambda f: f.__name__,
 )
 def test_a_database_that_is_not_what_was_written_is_made_again(
-    file: Path, kept: Path, reads: list[Path], spoil: Callable[[Path], None]
+    file: Path, kept: Path, spoil: Callable[[Path], None]
 ) -> None:
     spoil(kept)
-    check(file)
-    assert reads == [file]
+    assert check(file)
     assert [path.name for path in kept.parent.iterdir()] == [kept.name]
 
 
@@ -213,47 +164,42 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "temporary"
 
 
-def test_a_cache_that_cannot_be_written_costs_only_time(file: Path, reads: list[Path], temporary: Path) -> None:
-    check(file)
-    check(file)
-    assert reads == [file, file]
+def test_a_cache_that_cannot_be_written_costs_only_time(file: Path, temporary: Path) -> None:
+    assert [check(file), check(file)] == [True, True]
     assert not list(temporary.iterdir())
 
 
-def test_a_full_disk_costs_only_time(file: Path, reads: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    watched = annotations._build
+def no_room(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    """Writing a database fails as on a full disk, where its path has this in it."""
+    connect = sqlite3.connect
 
-    def build(path: Path, target: Path, *rest: Any) -> None:
-        if target.suffix == ".part":
+    def full(path: str | Path, **options: Any) -> sqlite3.Connection:
+        if where in str(path) and not options:
             raise sqlite3.OperationalError("database or disk is full")
-        watched(path, target, *rest)
+        return connect(path, **options)
 
-    monkeypatch.setattr(annotations, "_build", build)
-    check(file)
-    assert reads == [file]
+    monkeypatch.setattr(sqlite3, "connect", full)
 
 
-def no_room(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(annotations, "TABLES", "no SQL")
+def test_a_full_disk_costs_only_time(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    no_room(monkeypatch, ".part")
+    assert check(file)
 
 
-def no_folder(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_temporary_file_either(file: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    message = r"\.sqlite cannot be written \(.*\): make room, or set SRPNET_CACHE"
+    with monkeypatch.context() as full:
+        no_room(full, "temporary")
+        with pytest.raises(InputError, match=message):
+            Annotations(file, silent)
     temporary.rmdir()
-
-
-@pytest.mark.parametrize("spoil", [no_room, no_folder], ids=lambda f: f.__name__)
-def test_no_temporary_file_either(
-    file: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch, spoil: Callable[..., None]
-) -> None:
-    spoil(temporary, monkeypatch)
-    with pytest.raises(InputError, match=r"\.sqlite cannot be written \(.*\): make room, or set SRPNET_CACHE"):
+    with pytest.raises(InputError, match=message):
         Annotations(file, silent)
 
 
-@pytest.mark.usefixtures("temporary")
-def test_a_fork_leaves_the_temporary_folder(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fork_leaves_the_temporary_folder(file: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     part = Annotations(file, silent)
-    folder = part._kept.parent
+    (folder,) = temporary.iterdir()
     with monkeypatch.context() as fork:
         fork.setattr("os.getpid", lambda: -1)
         del part
@@ -276,15 +222,16 @@ def test_a_cache_whose_name_needs_quoting(file: Path, tmp_path: Path, monkeypatc
     assert (tmp_path / "a?mode=rw#b%20 ü" / "annotations").is_dir()
 
 
-def test_progress_is_a_third_for_each_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(annotations, "CHUNK", 100_000)
+def test_progress_is_a_third_for_each_list(tmp_path: Path) -> None:
     file = tmp_path / "instances.json"
     file.write_text(json.dumps(content() | {"info": ["x" * 1000] * 3000}))
     told: list[tuple[str, int, int]] = []
     Annotations(file, lambda *step: told.append(step))
-    assert told == sorted(told)
-    assert {done for _, done, _ in told} == {0, 1, 2, 3}
-    assert told[-1] == ("Reading instances.json (MB)", 3, 3)
+    reading, counting = told[:-5], told[-5:]
+    assert reading == sorted(reading)
+    assert {done for _, done, _ in reading} == {0, 1, 2, 3}
+    assert reading[-1] == ("Reading instances.json (MB)", 3, 3)
+    assert counting == [("Counting instances.json", done, 5) for done in range(1, 6)]
 
 
 def test_a_bad_file_leaves_nothing_behind(tmp_path: Path) -> None:

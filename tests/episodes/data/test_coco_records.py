@@ -43,7 +43,7 @@ def taken(images: list[Any], annotations: list[Any]) -> tuple[list[int], dict[st
     for record in images:
         records.add_image(record)
     records.add_category({"id": 3, "name": "cup"})
-    rows = [row for row, _ in records.drawn(annotations)]
+    rows = [drawn.row for drawn in records.drawn(annotations)]
     return rows, {remark.what: remark.count for remark in records.remarks()}
 
 
@@ -155,8 +155,8 @@ def test_crowds_whatever_their_mark() -> None:
         records = Records()
         records.add_image(image())
         records.add_category({"id": 3, "name": "cup"})
-        ((_, content),) = records.drawn([annotation(iscrowd=mark)])
-        assert ("iscrowd" in content) is crowd
+        (drawn,) = records.drawn([annotation(iscrowd=mark)])
+        assert drawn.crowd is crowd
 
 
 def test_nothing_usable_is_an_error() -> None:
