@@ -12,6 +12,7 @@ from torch import Tensor
 
 from episodes.data.source import IGNORE, Array
 from srpnet.fewshot.network import SRPNet
+from srpnet.nn.grid import upsample
 
 RESTORED = 0.45
 """An example that restores less of its mask deserves a second look; chosen on base classes (docs/results.md)."""
@@ -72,7 +73,7 @@ def restoration(network: SRPNet, features_SChw: Tensor, labels_SHW: Tensor, prot
         prototypes_PC: From `prototypes`.
     """
     logits_SPhw = network.segment(features_SChw, prototypes_PC)
-    predicted_SHW = network.upsample(logits_SPhw, labels_SHW.shape[-2:]).argmax(1)
+    predicted_SHW = upsample(logits_SPhw, labels_SHW.shape[-2:], network.stride).argmax(1)
     ways_N11 = torch.arange(1, len(prototypes_PC), device=labels_SHW.device)[:, None, None]
     painted_SNHW = labels_SHW[:, None] == ways_N11
     restored_SNHW = (predicted_SHW[:, None] == ways_N11) & (labels_SHW[:, None] != IGNORE)

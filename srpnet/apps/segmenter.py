@@ -26,7 +26,7 @@ from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.presence import Recogniser, examples
 from srpnet.fewshot.prototypes import support_prototypes
 from srpnet.nn.device import DeviceName, Precision, runtime
-from srpnet.nn.grid import label_maps
+from srpnet.nn.grid import label_maps, upsample
 
 
 class _Placed(NamedTuple):
@@ -181,7 +181,7 @@ class Segmenter:
             InputError: if `set_support` was not called, or the image cannot be read.
         """
         placed = self._read(image)
-        scores = placed.place.restore(self.network.upsample(self._logits(placed), placed.place.outer))
+        scores = placed.place.restore(upsample(self._logits(placed), placed.place.outer, self.network.stride))
         probabilities: NDArray[np.float32] = scores[0].softmax(0).cpu().numpy()
         return probabilities
 

@@ -13,7 +13,7 @@ def segmentation_loss(logits_BPHW: Tensor, labels_BHW: Tensor) -> Tensor:
     own prototypes (self-regularization).
 
     Args:
-        logits_BPHW: At the size of the labels, see `SRPNet.upsample`.
+        logits_BPHW: At the size of the labels, see `srpnet.nn.grid.upsample`.
         labels_BHW: uint8, 0..N; 255 is not counted. An image with nothing to count leaves the mean, and if none has,
             the loss is 0.
     """

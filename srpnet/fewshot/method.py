@@ -18,7 +18,7 @@ from srpnet.fewshot.presence import Recogniser, examples
 from srpnet.fewshot.prototypes import Pooled, joined, mean_prototypes, pool_supports
 from srpnet.fewshot.query_inference import QueryInference
 from srpnet.nn.device import Runtime
-from srpnet.nn.grid import label_maps
+from srpnet.nn.grid import label_maps, upsample
 
 Engine = Literal["shared", "plain"]
 T = TypeVar("T")
@@ -235,7 +235,7 @@ class PlainMethod(BaseMethod):
         for place, query in enumerate(queries, start=len(supports)):
             valid_1HW = query.valid[None].to(device)
             logits_1Phw = network.segment(features[place], prototypes_PC, valid_1HW, self.iqi)
-            scores_1PHW = network.upsample(logits_1Phw, query.labels.shape)
+            scores_1PHW = upsample(logits_1Phw, query.labels.shape, network.stride)
             if episode.score_at == "original":
                 scores_1PHW = query.placement.restore(scores_1PHW)
             maps.append(scores_1PHW.argmax(1)[0].byte())
@@ -244,7 +244,8 @@ class PlainMethod(BaseMethod):
                 said.append(presence_1N[0].tolist())
         restored = []
         for features_1Chw, labels_1HW in zip(shown, labels, strict=True):
-            scores_1PHW = network.upsample(network.segment(features_1Chw, prototypes_PC), labels_1HW.shape)
+            logits_1Phw = network.segment(features_1Chw, prototypes_PC)
+            scores_1PHW = upsample(logits_1Phw, labels_1HW.shape[-2:], network.stride)
             restored.append(scores_1PHW.argmax(1)[0].byte())
         return Answer(maps, restored, said)
 

@@ -5,15 +5,13 @@ size, h w feature size.
 """
 
 import copy
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d
 
 from srpnet.fewshot.prototypes import support_prototypes
 from srpnet.fewshot.query_inference import QueryInference, infer
@@ -94,8 +92,9 @@ class SRPNet(
             # One by one is no slower there (benchmarks/inference.py), and what becomes of an image then does not
             # depend on those beside it, to the last bit.
             return torch.cat([self.encode(image_13HW) for image_13HW in images_B3HW.split(1)])
+        normalised = ((images_B3HW - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
         pyramid: list[Tensor] = []
-        for level_BChw, stride in zip(self.levels(images_B3HW), self.backbone.strides, strict=True):
+        for level_BChw, stride in zip(self.backbone(normalised), self.backbone.strides, strict=True):
             finer = stride // self.stride
             pyramid.append(level_BChw if finer == 1 else upsample(level_BChw, pyramid[0].shape[-2:], finer))
         features_BChw = torch.cat(pyramid, dim=1)
@@ -104,42 +103,6 @@ class SRPNet(
             if self.config.relu:
                 features_BChw = features_BChw.relu()
         return features_BChw
-
-    def levels(self, images_B3HW: Tensor) -> list[Tensor]:
-        """The backbone's levels, each (B, C, h, w) at its own stride, finest first, before they become a pyramid."""
-        normalised = ((images_B3HW - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
-        levels: list[Tensor] = self.backbone(normalised)
-        return levels
-
-    def level_shapes(self, size: tuple[int, ...]) -> list[tuple[int, int, int]]:
-        """(h, w, C) of each level of images of a size (H, W)."""
-        strides = zip(self.backbone.strides, self.backbone.channels, strict=True)
-        return [(-(-size[0] // stride), -(-size[1] // stride), channels) for stride, channels in strides]
-
-    def reduced_levels(self, packed_BL: Tensor, size: tuple[int, ...]) -> Tensor:
-        """What `encode` makes of images, up to rounding, from their levels: all that is trained in a head.
-
-        A 1 x 1 convolution and an interpolation may change places. So each level is reduced on its own grid, which
-        takes less than half of the time where the training stride is 16.
-
-        Args:
-            packed_BL: Of each image, its levels in the order (h, w, C), one after the other.
-            size: (H, W) of the images.
-        """
-        if packed_BL.device.type == "cpu" and len(packed_BL) > 1:  # as in `encode`
-            return torch.cat([self.reduced_levels(packed_1L, size) for packed_1L in packed_BL.split(1)])
-        assert self.reduce is not None
-        assert self.reduce.bias is not None
-        shapes = self.level_shapes(size)
-        packed = packed_BL.split([math.prod(shape) for shape in shapes], dim=1)
-        kernels = self.reduce.weight.split(self.backbone.channels, dim=1)
-        features_BChw: Tensor = self.reduce.bias[:, None, None]
-        for part_BL, shape, kernel, stride in zip(packed, shapes, kernels, self.backbone.strides, strict=True):
-            level_BChw = conv2d(part_BL.unflatten(1, shape).permute(0, 3, 1, 2), kernel)
-            if (finer := stride // self.stride) > 1:
-                level_BChw = upsample(level_BChw, shapes[0][:2], finer)
-            features_BChw = features_BChw + level_BChw
-        return features_BChw.relu() if self.config.relu else features_BChw
 
     def segment(
         self,
@@ -163,29 +126,6 @@ class SRPNet(
                 valid_Bhw = average(valid_BHW.to(features_BChw.dtype), features_BChw.shape[-2:], self.stride)
             similarity, alpha = self.config.similarity, self.config.alpha
             return infer(features_BChw, prototypes_PC, valid_Bhw, similarity=similarity, alpha=alpha, iqi=iqi)
-
-    def upsample(self, logits_BPhw: Tensor, size: Sequence[int]) -> Tensor:
-        """Logits on the feature grid -> at the pixels (B, P, H, W) of the photograph that was encoded, bilinear."""
-        return upsample(logits_BPhw, size[-2:], self.stride)
-
-    def answer(
-        self,
-        support_features_SChw: Tensor,
-        support_labels_SHW: Tensor,
-        membership_SN: Tensor,
-        query_features_QChw: Tensor,
-        query_valid_QHW: Tensor | None = None,
-        iqi: QueryInference | None = None,
-        ids: Sequence[str] | None = None,
-    ) -> Logits:
-        """One episode whose photographs are encoded; see `forward` for the arguments, and `support_prototypes`."""
-        prototypes_PC = support_prototypes(
-            support_features_SChw, support_labels_SHW, membership_SN, self.stride, self.config.pooling, ids
-        )
-        return Logits(
-            self.segment(query_features_QChw, prototypes_PC, query_valid_QHW, iqi),
-            self.segment(support_features_SChw, prototypes_PC),
-        )
 
     def forward(
         self,

@@ -1,7 +1,7 @@
 """What a frozen backbone makes of photographs, computed once and trained on again and again (`--reuse-features`).
 
 Kept are the backbone's levels, each at its own stride: with a training stride of 16 they take less than half of the
-room of the pyramid that would be made of them, see `SRPNet.reduced_levels`.
+room of the pyramid that would be made of them, see `reduced_levels`.
 
 Letters in names: V versions of photographs, L numbers of all levels, h w cells and C channels of one level.
 """
@@ -24,6 +24,7 @@ from episodes.fewshot.composition import Composition
 from episodes.fewshot.episode import Episode, EpisodeSpec, Photograph
 from episodes.fewshot.loading import Augmentation, EpisodeList
 from episodes.threads import map_in_threads
+from srpnet.fewshot.levels import level_shapes, levels
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.settings import NetworkSettings
 from srpnet.nn.device import Runtime
@@ -70,7 +71,7 @@ class ReusedEpisodes:
     def shape(self) -> tuple[int, int]:
         """(V, L) of all features together."""
         size = self._episodes.loader.geometry.size
-        return len(self._first_use), sum(map(math.prod, self._network.level_shapes((size, size))))
+        return len(self._first_use), sum(map(math.prod, level_shapes(self._network, (size, size))))
 
     @property
     def nbytes(self) -> int:
@@ -132,9 +133,9 @@ class ReusedEpisodes:
         labels_VHW: Tensor | None = None
         for place, (version, photograph) in enumerate(zip(self._first_use, loaded, strict=True)):
             with self._runtime.autocast():
-                levels = self._network.levels(photograph.image[None].to(self._runtime.device))
-            parts = features_VL[place].split([level_1Chw.numel() for level_1Chw in levels])
-            for part, level_1Chw in zip(parts, levels, strict=True):
+                of_photograph = levels(self._network, photograph.image[None].to(self._runtime.device))
+            parts = features_VL[place].split([level_1Chw.numel() for level_1Chw in of_photograph])
+            for part, level_1Chw in zip(parts, of_photograph, strict=True):
                 level_hwC = level_1Chw[0].permute(1, 2, 0)
                 part.view(level_hwC.shape).copy_(level_hwC)
             valid = photograph.valid if valid is None else valid  # all of them are, and one says so for all

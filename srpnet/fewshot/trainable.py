@@ -10,10 +10,13 @@ from torch import Tensor
 
 from episodes.errors import InputError
 from srpnet.fewshot.batches import EpisodeTensors
+from srpnet.fewshot.levels import reduced_levels
 from srpnet.fewshot.losses import segmentation_loss
 from srpnet.fewshot.network import Logits, SRPNet
+from srpnet.fewshot.prototypes import support_prototypes
 from srpnet.fewshot.settings import FewShotLoopSettings
 from srpnet.nn.device import Runtime
+from srpnet.nn.grid import upsample
 from srpnet.training.log import iou_rows
 from srpnet.training.run import Losses, Trainable
 
@@ -90,25 +93,23 @@ class TrainableSRPNet(Trainable):
         with self.runtime.autocast():
             if episodes[0].encoded:  # on their own: put together, they would be copied
                 size = episodes[0].query_labels.shape[-2:]
-                features = [self.module.reduced_levels(levels, size) for levels in images]
+                features = [reduced_levels(self.module, levels, size) for levels in images]
             else:
                 features = self.module.encode(torch.cat(images)).split([len(some) for some in images])
         return list(zip(features[::2], features[1::2], strict=True))
 
     def _segment(self, episode: EpisodeTensors, supports_SChw: Tensor, queries_QChw: Tensor) -> Logits:
         """Logits of all images at the size of their labels; those of supports are by their own prototypes."""
-        logits = self.module.answer(
-            supports_SChw,
-            episode.support_labels,
-            episode.membership,
-            queries_QChw,
-            episode.query_valid,
-            replace(self.module.config.iqi, rounds=self.settings.train_rounds),
-            episode.support_ids,
+        network, stride, pooling = self.module, self.module.stride, self.module.config.pooling
+        prototypes_PC = support_prototypes(
+            supports_SChw, episode.support_labels, episode.membership, stride, pooling, episode.support_ids
         )
+        iqi = replace(network.config.iqi, rounds=self.settings.train_rounds)
+        query_logits_QPhw = network.segment(queries_QChw, prototypes_PC, episode.query_valid, iqi)
+        support_logits_SPhw = network.segment(supports_SChw, prototypes_PC)
         return Logits(
-            self.module.upsample(logits.queries, episode.query_labels.shape),
-            self.module.upsample(logits.supports, episode.support_labels.shape),
+            upsample(query_logits_QPhw, episode.query_labels.shape[-2:], stride),
+            upsample(support_logits_SPhw, episode.support_labels.shape[-2:], stride),
         )
 
     def _compare(self, logits: Logits, episode: EpisodeTensors) -> tuple[Tensor, Tensor, Tensor]:

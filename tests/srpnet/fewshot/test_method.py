@@ -141,8 +141,8 @@ def test_prepared_features_are_used(
 def test_an_evaluation_encodes_each_photograph_once(
     method: SRPNetMethod, squares: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    encoded, levels = [], method.network.levels
-    monkeypatch.setattr(method.network, "levels", lambda images: encoded.append(len(images)) or levels(images))
+    encoded, forward = [], method.network.backbone.forward
+    monkeypatch.setattr(method.network.backbone, "forward", lambda some: encoded.append(len(some)) or forward(some))
     episodes = [squares(shot=2)[0]] * 3
     evaluation = evaluate(method, episodes, PROTOCOLS["hsnet"], {1: "red"})
     assert sum(encoded) == 3

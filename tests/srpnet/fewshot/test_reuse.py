@@ -15,6 +15,7 @@ from episodes.fewshot.loading import Augmentation, EpisodeList, Loader
 from episodes.fewshot.pairs import Pairs
 from episodes.fewshot.sampler import Sampler
 from srpnet.fewshot.batches import EpisodeTensors
+from srpnet.fewshot.levels import reduced_levels
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.reuse import Reuse, ReusedEpisodes, machine_memory
 from srpnet.fewshot.settings import FewShotLoopSettings, NetworkSettings
@@ -58,8 +59,8 @@ def test_training_is_the_same_up_to_rounding(
 def test_each_version_is_computed_once_and_both_may_be_needed(
     network: SRPNet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen, levels = [], network.levels
-    monkeypatch.setattr(network, "levels", lambda images: seen.append(images.clone()) or levels(images))
+    seen, levels = [], network.backbone.forward
+    monkeypatch.setattr(network.backbone, "forward", lambda images: seen.append(images.clone()) or levels(images))
     for flip, most in ((0.0, 12), (1.0, 12), (0.5, 24)):
         seen.clear()
         episodes = reused(network, tmp_path, count=60, flip=flip)
@@ -79,7 +80,7 @@ def test_they_come_with_the_labels_of_their_version(network: SRPNet, tmp_path: P
         for field in ("classes", "support_labels", "membership", "query_labels", "query_valid"):
             left, right = getattr(expected, field), getattr(got, field)
             assert torch.equal(left, right) if isinstance(left, torch.Tensor) else left == right
-        features = network.reduced_levels(got.query_images, (64, 64))
+        features = reduced_levels(network, got.query_images, (64, 64))
         torch.testing.assert_close(features, network.encode(expected.query_images))
 
 
