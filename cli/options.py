@@ -80,7 +80,8 @@ def _read_config(ctx: click.Context, _: click.Parameter, file: Path | None) -> N
             )
         if not _fits(value, flags[flag]):
             raise BadInput(f"{file}: {name} cannot be {type(value).__name__} {str(value)[:60]!r}: see --help")
-        values[str(flags[flag].name)] = value
+        alone = flags[flag].multiple and flags[flag].nargs == 1 and not isinstance(value, list)
+        values[str(flags[flag].name)] = [value] if alone else value
     ctx.default_map = {**(ctx.default_map or {}), **values}
 
 
@@ -119,9 +120,11 @@ data_options = together(
     click.option(
         "--data",
         # Not click's envvar, which would win over a --config file.
-        default=lambda: os.environ.get("SRPNET_DATA") or "stickers",
+        default=lambda: [os.environ.get("SRPNET_DATA") or "stickers"],
         show_default="$SRPNET_DATA, or stickers",
-        help=f"{USAGE}.",
+        multiple=True,
+        callback=lambda ctx, parameter, names: " + ".join(names),
+        help=f"{USAGE}. Several are used as one.",
     ),
     click.option("--pairs", help="Folder of {train,val}_fold{0..3}.txt lists of (image, class) pairs."),
     click.option(

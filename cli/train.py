@@ -15,6 +15,7 @@ from cli.options import (
     data_options,
     episode_options,
     given_flags,
+    names_in,
     pick,
     rank,
     runtime_options,
@@ -22,6 +23,15 @@ from cli.options import (
 )
 from cli.progress import TrainingDisplay, waiting
 from episodes.data import data_set
+
+
+def _class_names(_: click.Context, __: click.Parameter, value: str | None) -> tuple[str, ...]:
+    """The names in a file, one a line, or in a list with commas between."""
+    if value is None or not Path(value).is_file():
+        return names_in(value or "")
+    lines = Path(value).read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    return tuple(dict.fromkeys(line.strip() for line in lines if line.strip()))
+
 
 network_options = together(
     click.option(
@@ -169,6 +179,19 @@ photograph_options = together(
         help="Training episodes: of all classes alike, or of each as often as it has images.",
     ),
     click.option(
+        "--temper",
+        default=0.0,
+        show_default=True,
+        help="With --drawing random: a class is drawn as often as its number of images to this power, 0 to 1, says.",
+    ),
+    click.option(
+        "--exclude-classes",
+        metavar="FILE|NAMES",
+        callback=_class_names,
+        help="Classes that are not trained on: names with commas, or a file of names, one a line. Photographs that "
+        "show them too are treated as --novel-pixels says.",
+    ),
+    click.option(
         "--size",
         default=321,
         help=f"Photographs are stretched to this square.  [default: 321; on the stickers {LIGHT['size']}]",
@@ -264,7 +287,7 @@ def command(ctx: click.Context, /, out: Path | None, resume: bool, tensorboard: 
     """
     announce_data(ctx, flags["data"])
     data, fold, shot = data_set(flags["data"]).name, flags["fold"], flags["shot"]
-    out = out or Path(f"runs/{data}-fold{fold}-{shot}shot")
+    out = out or Path(f"runs/{data.replace(' + ', '-')}-fold{fold}-{shot}shot")
     if light := light_settings(ctx, flags["data"], out if resume else None):
         flags |= light
         if rank() == 0:

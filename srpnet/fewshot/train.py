@@ -46,10 +46,12 @@ class FewShotTrainSettings:
         way, shot, query_count, seed: Of the episodes, see `PlanSettings`; the seed also seeds the head and the
             augmentation.
         drawing: How training episodes are drawn, `random` or `pairs`; see `Sampler`.
+        temper: How much more often `random` draws a class that has more images, see `Sampler`.
         size: Photographs are stretched to this square, in pixels.
         augmentation: Of supports and queries, independently.
         composition: Which of them are composed of several photographs.
         novel_pixels: What becomes of training photographs that also show novel classes, see `Fold.training_sampler`.
+        exclude_classes: Names of classes that are not trained on, and are otherwise treated like novel ones.
         hold_back: Base classes to validate on: `none`, names with commas between, or how many.
         validation_episodes: How many episodes of the classes held back, up to a million.
         reuse_features: With a frozen backbone: compute the features of each photograph once, into `memory` or onto
@@ -70,10 +72,12 @@ class FewShotTrainSettings:
     query_count: int = 1
     seed: int = 0
     drawing: Drawing = "random"
+    temper: float = 0.0
     size: int = 321
     augmentation: Augmentation = Augmentation()
     composition: Composition = Composition()
     novel_pixels: NovelPixels = "background"
+    exclude_classes: tuple[str, ...] = ()
     hold_back: str = "none"
     validation_episodes: int = 200
     reuse_features: Reuse = "auto"
@@ -86,9 +90,13 @@ class FewShotTrainSettings:
             raise InputError(f"features are reused by {', '.join(get_args(Reuse))}, not {self.reuse_features!r}")
         if self.drawing not in ("random", "pairs"):
             raise InputError(f"training episodes are drawn by random or pairs, not {self.drawing!r}")
+        check_number(self, 0, 1, "temper")
+        if self.temper and self.drawing != "random":
+            raise InputError(f"classes are tempered where drawing is random, not {self.drawing}: leave out one of them")
         check_episodes(self)
         Geometry(self.size)
         check_choice(self, get_args(NovelPixels), "novel_pixels")
+        check_type(self, tuple, "exclude_classes")
         check_type(self, str, "hold_back")
         check_whole(self, 1, MOST_DRAWN, "validation_episodes")
         check_number(self, 0, GIGABYTES, "cache_limit")
@@ -148,7 +156,7 @@ def _train(
             clear_parts(folder)
             clear_features(folder)
     with world.first_alone():
-        fold = Fold(settings.data, on_progress=on_progress)
+        fold = Fold(settings.data, on_progress=on_progress, excluded=settings.exclude_classes)
         held_back = fold.hold_back(settings.hold_back, settings.shot, settings.seed)
         machine = runtime(settings.device, settings.precision, world)
     # As the first process sees it, who is about to change it.
@@ -160,6 +168,8 @@ def _train(
     if resume and not any(begun.values()):
         say(f"{out} holds no run yet: a new one begins")
     say(f"fold {settings.data.fold} of {settings.data.data}: novel {_named(fold, fold.novel) or 'none'}")
+    if fold.excluded:
+        say(f"Excluded: {_named(fold, fold.excluded)}")
     if note := data_set(settings.data.data).note:
         say(note)
     runs = _Runs(settings, fold, machine, world, say, on_progress)
@@ -199,7 +209,11 @@ class _Runs:
         settings, fold, machine, world, say = self.settings, self.fold, self.machine, self.world, self.say
         with world.first_alone():  # counts classes and fetches weights, which the others then find in the cache
             sampler, short = fold.training_sampler(
-                held_back, settings.novel_pixels, drawing=settings.drawing, **settings.episodes()
+                held_back,
+                settings.novel_pixels,
+                drawing=settings.drawing,
+                temper=settings.temper,
+                **settings.episodes(),
             )
             pairs = Pools(sampler.supports, sampler.queries).record()
             for remark in fold.remarks("train"):
@@ -219,8 +233,12 @@ class _Runs:
                 "held_back": _named(fold, held_back),
                 "steps": steps,
             }
+            if settings.temper:
+                trained_on["temper"] = settings.temper
+            if fold.excluded:
+                trained_on["excluded"] = _named(fold, fold.excluded)
             seen = tuple(fold.names(sampler.classes).values())
-            unseen = frozenset(fold.novel) | set(held_back) if settings.novel_pixels == "ignore" else frozenset()
+            unseen = fold.unseen(held_back) if settings.novel_pixels == "ignore" else frozenset()
             composer = None
             if settings.composition:
                 trained_on["composition"] = asdict(settings.composition)

@@ -16,7 +16,9 @@ from cli.main import COMMANDS, main
 from episodes import InputError
 from srpnet import EvalSettings, FewShotTrainSettings, QueryInference
 from tests.cli.commands import TINY, refused, srpnet
+from tests.episodes.fakes import masks_folder
 
+SOURCES = {"one": "cup ant ant cup bee bee ant", "two": "elk elk Bee Bee elk"}
 RECIPES = Path(__file__).parents[2] / "configs"
 
 pytestmark = pytest.mark.usefixtures("random_backbone")
@@ -98,6 +100,31 @@ def test_data_from_the_environment_unless_a_file_or_flag_says_otherwise() -> Non
     Path("settings.toml").write_text('data = "coco:elsewhere"\n')
     assert "elsewhere" in refused(srpnet("eval", "--config", "settings.toml", env=env))
     assert "'emoji'" in refused(srpnet("eval", "--config", "settings.toml", "--data", "emoji", env=env))
+
+
+def test_several_sources_are_trained_on_together(tmp_path: Path) -> None:
+    """From flags, and in a file as a list; a file names what is excluded."""
+    one, two = (f"masks:{masks_folder(tmp_path / name, classes)}" for name, classes in SOURCES.items())
+    Path("excluded.txt").write_text("BEE\n\n")
+    words = ("train", *TINY, "--fold", "all", "--steps", "1", "--batch", "1", "--workers", "0", "--temper", "0.5")
+    words = (*words, "--distractors", "0.5", "--absent", "0.2", "--exclude-classes")
+    trained = srpnet(*words, "excluded.txt", "--data", one, "--data", two, "--out", "run")
+    assert trained.exit_code == 0, trained.output
+    assert "Excluded: bee\n" in trained.output
+    Path("settings.toml").write_text(f"data = {json.dumps([one, two])}\n")
+    assert srpnet(*words, "bee", "--config", "settings.toml", "--out", "other").exit_code == 0
+    for folder in ("run", "other"):
+        settings = json.loads(Path(folder, "settings.json").read_text())
+        config = json.loads(Path(folder, "config.json").read_text())
+        assert settings["data"]["data"] == f"{one} + {two}"
+        assert settings["exclude_classes"] == [{"run": "BEE", "other": "bee"}[folder]]
+        assert config["seen"] == ["ant", "cup", "elk"]
+        assert config["trained_on"]["excluded"] == "bee"
+        assert config["trained_on"]["temper"] == settings["temper"] == 0.5
+        assert config["trained_on"]["composition"]["distractors"] == settings["composition"]["distractors"] == 0.5
+    assert "'wasp' is no class of" in refused(
+        srpnet(*words, "bee,wasp", "--data", one, "--data", two, "--out", "third")
+    )
 
 
 def test_settings_of_a_file_are_named_like_the_flags() -> None:

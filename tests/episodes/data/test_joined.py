@@ -11,8 +11,7 @@ from episodes.data.joined import Joined
 from episodes.data.source import IGNORE, Array, Crowds, Source, Split
 from episodes.errors import InputError
 from episodes.fewshot.folds import DataSettings, Fold
-from tests.episodes.data.test_masks import folder
-from tests.episodes.fakes import ANIMALS, Fake, label_map
+from tests.episodes.fakes import ANIMALS, Fake, label_map, masks_folder
 
 
 class Named(Fake):
@@ -117,7 +116,7 @@ def test_crowds_are_treated_where_there_are_some() -> None:
 
 
 def test_a_name_with_a_plus_is_several_sources(tmp_path: Path) -> None:
-    one, two = folder(tmp_path / "a + b"), folder(tmp_path / "two", "elk elk Bee")
+    one, two = masks_folder(tmp_path / "a + b"), masks_folder(tmp_path / "two", "elk elk Bee")
     name = f"masks:{one} + masks:{two}"
     source = open_source(name)
     assert isinstance(source, Joined)

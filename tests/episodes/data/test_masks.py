@@ -4,34 +4,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from episodes.data import open_source
 from episodes.data.masks import Masks
 from episodes.errors import InputError
 from episodes.fewshot.check_data import check
 from episodes.fewshot.folds import DataSettings, Fold
-
-
-def folder(root: Path, classes: str = "cup ant ant cup bee bee ant", val: str = "") -> Path:
-    """Photographs p0, p1, ... of 20 x 16 pixels; number n has a light square of 2 x (n + 1) pixels."""
-    for name in ("images", "masks"):
-        (root / name).mkdir(parents=True)
-    lines = []
-    for number, name in enumerate(classes.split()):
-        mask = np.zeros((16, 20), np.uint8)
-        mask[2:4, 3 : 4 + number] = 255
-        Image.fromarray(mask).save(root / f"masks/p{number}.png")
-        Image.fromarray(np.repeat(mask[..., None], 3, 2)).save(root / f"images/p{number}.jpg")
-        lines.append(f"p{number}\tn0{number}\t{name}\n")
-    (root / "classes.tsv").write_text("".join(lines))
-    if val:
-        (root / "val.txt").write_text(val)
-    return root
+from tests.episodes.fakes import masks_folder
 
 
 def test_classes_and_photographs(tmp_path: Path) -> None:
-    source = open_source(f"masks:{folder(tmp_path)}")
+    source = open_source(f"masks:{masks_folder(tmp_path)}")
     assert isinstance(source, Masks)
     assert source.name == f"masks:{tmp_path}"
     assert source.classes == ("ant", "bee", "cup")
@@ -49,13 +32,13 @@ def test_classes_and_photographs(tmp_path: Path) -> None:
 
 
 def test_a_line_may_be_of_two_columns(tmp_path: Path) -> None:
-    (folder(tmp_path) / "classes.tsv").write_text("\ufeffp0\tgolden retriever\n\np1 \t cup\n", encoding="utf-8")
+    (masks_folder(tmp_path) / "classes.tsv").write_text("\ufeffp0\tgolden retriever\n\np1 \t cup\n", encoding="utf-8")
     assert Masks(tmp_path).classes == ("cup", "golden retriever")
     assert Masks(tmp_path).ids("train") == ("p0", "p1")
 
 
 def test_classes_kept_from_training_are_the_val_split(tmp_path: Path) -> None:
-    source = Masks(folder(tmp_path, val="cup\n"))
+    source = Masks(masks_folder(tmp_path, val="cup\n"))
     assert source.splits == ("train", "val")
     assert source.ids("val") == ("p0", "p3")
     assert source.ids("train") == ("p1", "p2", "p4", "p5", "p6")
@@ -70,11 +53,11 @@ def test_classes_kept_from_training_are_the_val_split(tmp_path: Path) -> None:
 
 def test_without_them_there_is_no_fold_to_test(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"has `all`, and 0 if val.txt names its classes"):
-        Fold(DataSettings(f"masks:{folder(tmp_path)}"))
+        Fold(DataSettings(f"masks:{masks_folder(tmp_path)}"))
 
 
 def test_more_than_254_classes_leave_out_255(tmp_path: Path) -> None:
-    root = folder(tmp_path, classes="c000 c000")
+    root = masks_folder(tmp_path, classes="c000 c000")
     (root / "classes.tsv").write_text("".join(f"p{number}\tc{number:03}\n" for number in range(300)))
     source = Masks(root)
     assert len(source.classes) == 301
@@ -84,7 +67,7 @@ def test_more_than_254_classes_leave_out_255(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("missing", ["images/p1.jpg", "masks/p1.png"])
 def test_what_is_missing_is_passed_over(tmp_path: Path, missing: str) -> None:
-    (folder(tmp_path) / missing).unlink()
+    (masks_folder(tmp_path) / missing).unlink()
     source = Masks(tmp_path)
     assert not source.has("p1")
     assert source.classes_in("p1") == {}
@@ -104,7 +87,7 @@ def test_what_is_missing_is_passed_over(tmp_path: Path, missing: str) -> None:
     ],
 )
 def test_malformed_lists_are_refused(tmp_path: Path, lines: str, complaint: str) -> None:
-    (folder(tmp_path) / "classes.tsv").write_text(lines)
+    (masks_folder(tmp_path) / "classes.tsv").write_text(lines)
     with pytest.raises(InputError, match=complaint):
         Masks(tmp_path)
 
@@ -112,7 +95,7 @@ def test_malformed_lists_are_refused(tmp_path: Path, lines: str, complaint: str)
 @pytest.mark.parametrize(("names", "complaint"), [("elk\n", "'elk' is no class"), ("ant\nbee\ncup\n", "every class")])
 def test_lists_of_what_is_kept_back_name_some_classes(tmp_path: Path, names: str, complaint: str) -> None:
     with pytest.raises(InputError, match=complaint):
-        Masks(folder(tmp_path, val=names))
+        Masks(masks_folder(tmp_path, val=names))
 
 
 def test_a_folder_without_a_list_says_what_it_holds(tmp_path: Path) -> None:
