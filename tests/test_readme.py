@@ -9,8 +9,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from cli.main import main
-from srpnet.nn.backbone import Backbone
-from srpnet.nn.weights import Weights
+from tests.backbones import RandomWeights
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -25,8 +24,7 @@ BLOCKS = python_in((ROOT / "README.md").read_text())
 
 
 def test_segmenter(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    weights = Weights("keras-v1", "v1", "0" * 64), Backbone("v1", stages=(4,)).state_dict()
-    monkeypatch.setattr("srpnet.nn.weights.get_weights", lambda *_, **__: weights)
+    monkeypatch.setattr("srpnet.nn.weights.get_weights", RandomWeights())
     monkeypatch.chdir(tmp_path)
     mask = Image.new("L", (64, 48))
     mask.paste(255, (10, 10, 40, 40))

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from episodes.errors import InputError
-from srpnet.nn.weights import StateDict
+from srpnet.nn.fetching import StateDict
 
 LEVELS = 7
 """The levels are -7..7."""

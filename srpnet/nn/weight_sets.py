@@ -18,7 +18,11 @@ class WeightSet:
     """ImageNet weights of a ResNet-50 that have a name. The name settles the convention and the values.
 
     `sha256` is the `content_hash` that the set must have. None stands for a set whose hash is not on record:
-    the downloaded file is then checked against its SHA-256, and `Weights.sha256` says what was loaded.
+    the downloaded file is then checked against its own SHA-256, and `Weights.sha256` says what was loaded.
+
+    Attributes:
+        file_sha256: Of the file that is downloaded, where that is one with torchvision's names.
+        layers, base_width: Blocks of each stage, and channels of the first: what the weights must fit.
     """
 
     name: str
@@ -26,6 +30,9 @@ class WeightSet:
     sha256: str | None
     source: str
     licence: str
+    file_sha256: str | None = None
+    layers: tuple[int, int, int, int] = (3, 4, 6, 3)
+    base_width: int = 64
 
 
 WEIGHT_SETS: dict[str, WeightSet] = {
@@ -37,6 +44,8 @@ WEIGHT_SETS: dict[str, WeightSet] = {
             sha256=None,
             source="torchvision, ResNet50_Weights.IMAGENET1K_V1",
             licence="BSD-3-Clause",
+            # torchvision publishes the first eight digits alone, in the file's name.
+            file_sha256="0676ba61b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a",
         ),
         WeightSet(
             name="keras-v1",

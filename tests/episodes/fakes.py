@@ -34,6 +34,8 @@ class Fake:
     """Label maps by id; ids are of the `train` split if they start with t, else of `val`.
 
     Attributes:
+        maps: Id -> label map.
+        supports: The ids of supports, where others are queries; None: all are both.
         loaded: The ids that were loaded, in order.
     """
 
@@ -41,26 +43,26 @@ class Fake:
     classes = ANIMALS
 
     def __init__(self, maps: Mapping[str, Array], supports: Sequence[str] | None = None) -> None:
-        self._maps, self._supports = dict(maps), supports
+        self.maps, self.supports = dict(maps), supports
         self.loaded: list[str] = []
 
     def ids(self, split: Split, role: Literal["support", "query"] = "query") -> Sequence[str]:
-        own = [id for id in self._maps if id.startswith("t") == (split == "train")]
-        if self._supports is None:
+        own = [id for id in self.maps if id.startswith("t") == (split == "train")]
+        if self.supports is None:
             return own
-        return [id for id in own if (id in self._supports) == (role == "support")]
+        return [id for id in own if (id in self.supports) == (role == "support")]
 
     def classes_in(self, id: str) -> Mapping[int, int]:
-        return areas_of(self._maps[id])
+        return areas_of(self.maps[id])
 
     def has(self, id: str) -> bool:
-        return id in self._maps
+        return id in self.maps
 
     def load(self, id: str) -> tuple[Array, Array]:
-        if id not in self._maps:
+        if id not in self.maps:
             raise InputError(f"{id} is not there")
         self.loaded.append(id)
-        return painted(self._maps[id]), self._maps[id].copy()
+        return painted(self.maps[id]), self.maps[id].copy()
 
 
 def masks_folder(root: Path, classes: str = "cup ant ant cup bee bee ant", val: str = "") -> Path:

@@ -12,7 +12,6 @@ from PIL import Image
 from torch import Tensor
 
 from episodes.data.source import Array
-from episodes.errors import InputError
 from episodes.fewshot.episode import Episode, EpisodeSpec
 from episodes.fewshot.folds import DataSettings
 from episodes.fewshot.geometry import Geometry
@@ -22,10 +21,8 @@ from srpnet.fewshot.settings import FewShotLoopSettings, NetworkSettings
 from srpnet.fewshot.train import FewShotTrainSettings, run_training
 from srpnet.fewshot.trainable import TrainableSRPNet
 from srpnet.nn import weights as weights_module
-from srpnet.nn.backbone import Backbone
-from srpnet.nn.weight_sets import WEIGHT_SETS
-from srpnet.nn.weights import StateDict, Weights, content_hash
 from srpnet.training.run import TrainingRun
+from tests.backbones import TinyWeights
 from tests.srpnet.runs import FP32, QUICK, Begin
 
 Noise = Callable[..., Tensor]
@@ -77,27 +74,10 @@ def global_state() -> Iterator[None]:
     assert np.random.get_state()[1].tolist() == numpy_before  # noqa: NPY002
 
 
-class PhotographCache:
-    """Stands in for `get_weights`: backbone weights of the tiny networks, and a note of what was asked for."""
-
-    def __init__(self) -> None:
-        self.state: StateDict = Backbone(stages=(1, 2, 3, 4), layers=(1, 1, 1, 1), base_width=8, seed=7).state_dict()
-        self.asked: list[str | None] = []
-
-    def __call__(
-        self, name: str | None = None, file: Path | None = None, *, sha256: str | None = None, say: Any = print
-    ) -> tuple[Weights, StateDict]:
-        self.asked.append(name)
-        weights = Weights(name or "keras-v1", WEIGHT_SETS[name or "keras-v1"].convention, content_hash(self.state))
-        if sha256 not in (None, weights.sha256):
-            raise InputError(f"weights {weights.name} have hash {weights.sha256[:12]}, not the {sha256[:12]} asked for")
-        return weights, self.state
-
-
 @pytest.fixture
-def cache(monkeypatch: pytest.MonkeyPatch) -> PhotographCache:
+def cache(monkeypatch: pytest.MonkeyPatch) -> TinyWeights:
     """Networks take their backbone weights from here."""
-    cache = PhotographCache()
+    cache = TinyWeights()
     monkeypatch.setattr(weights_module, "get_weights", cache)
     return cache
 

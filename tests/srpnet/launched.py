@@ -21,12 +21,12 @@ from srpnet.fewshot.train import FewShotTrainSettings, run_training
 from srpnet.nn import weights
 from srpnet.training.interrupts import Interrupted
 from srpnet.training.log import Progress
-from tests.srpnet.conftest import PhotographCache
+from tests.backbones import TinyWeights
 
 
 def train(settings: FewShotTrainSettings, out: Path, mishap: str = "none", resume: bool = False) -> int:
     """Train among the processes that the environment describes; an exit code."""
-    weights.get_weights = PhotographCache()  # type: ignore[assignment]
+    weights.get_weights = TinyWeights()  # type: ignore[assignment]
     first_attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") == "0"
 
     def on_log(phase: str, _: int, progress: Progress) -> None:

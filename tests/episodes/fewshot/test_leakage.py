@@ -10,6 +10,8 @@ from click.testing import CliRunner
 from PIL import Image, ImageFilter
 
 from cli.main import main
+from episodes.data import DATA_SETS
+from episodes.data.data_set import DataSet
 from episodes.data.near_duplicates import duplicates
 from episodes.data.source import Array, Split
 from episodes.errors import InputError
@@ -42,7 +44,7 @@ class Scenes(Fake):
         self.copies = copies
 
     def load(self, id: str) -> tuple[Array, Array]:
-        image = self.copies[id] if id in self.copies else scene(sorted(self._maps).index(id))
+        image = self.copies[id] if id in self.copies else scene(sorted(self.maps).index(id))
         return image, np.zeros(image.shape[:2], np.uint8)
 
 
@@ -71,15 +73,15 @@ def test_exposure_and_rules_by_hand() -> None:
 def test_classes_that_a_rule_leaves_out_are_named() -> None:
     maps = {id: labels for id, labels in MAPS.items() if not id.startswith("t3")}
     source = Scenes({})
-    source._maps = maps
+    source.maps = maps
     found = leakage(fold(source))
     assert [effect.left_out for effect in found.effects] == [(), (), ("cat",)]
 
 
 def test_a_rule_that_leaves_nothing_to_train_on() -> None:
     source = Scenes({})
-    source._maps = {id: labels for id, labels in MAPS.items() if not id.startswith("t")}
-    source._maps |= {f"t{number}": label_map({3: 50, 1: 30}) for number in range(3)}
+    source.maps = {id: labels for id, labels in MAPS.items() if not id.startswith("t")}
+    source.maps |= {f"t{number}": label_map({3: 50, 1: 30}) for number in range(3)}
     drop = leakage(fold(source)).effects[-1]
     assert (drop.rule, drop.images, drop.pairs) == ("drop", 0, 0)
     assert drop.left_out == ("cat", "dog", "elk", "fox", "gnu", "hen")
@@ -136,7 +138,7 @@ def test_the_command_needs_photographs() -> None:
 
 
 def test_the_command_prints_tables_and_writes_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("episodes.fewshot.folds.open_source", lambda *_: Scenes({}))
+    monkeypatch.setitem(DATA_SETS, "fake", DataSet("fake", open_alone=lambda _: Scenes({})))
     run = CliRunner().invoke(
         main, ["data", "report", "--data", "fake", "--min-pixels", "10", "--out", str(tmp_path / "report.json")]
     )

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from episodes.data import DATA_SETS
+from episodes.data.data_set import DataSet
 from episodes.data.source import Array
 from episodes.errors import InputError
 from episodes.fewshot.folds import DataSettings, Fold
 from episodes.results.output import Output
 from episodes.score import score_predictions
-from episodes.scoring import plan as plan_module
 from episodes.scoring.plan import Plan, plans
 from episodes.scoring.plan_settings import PlanSettings
 from episodes.scoring.predictions import Predictions
@@ -72,7 +73,7 @@ def test_a_whole_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = planned()
     plan.export().write(tmp_path / "m.jsonl")
     write(plan, tmp_path / "maps")
-    monkeypatch.setattr(plan_module, "Fold", lambda settings, **_: Fold(settings, source=Fake(MAPS)))
+    monkeypatch.setitem(DATA_SETS, "fake", DataSet("fake", open_alone=lambda _: Fake(MAPS)))
     settings = PlanSettings(SETTINGS.data, manifest=str(tmp_path / "m.jsonl"))
     done: list[tuple[int, int, float]] = []
     output = Output(tmp_path / "out", worst=1)

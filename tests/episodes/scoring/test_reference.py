@@ -51,10 +51,10 @@ class Photographed(Fake):
 
     def __init__(self, images: dict[str, Array], masks: dict[str, Array]) -> None:
         super().__init__(masks)
-        self._images = images
+        self.images = images
 
     def load(self, id: str) -> tuple[Array, Array]:
-        return self._images[id], self._maps[id].copy()
+        return self.images[id], self.maps[id].copy()
 
 
 def likeness(images: Sequence[Any], labels: Sequence[Any], query: Any, ways: int) -> Any:
@@ -105,7 +105,7 @@ def listed(folder: Path) -> list[tuple[str, int]]:
 
 def masks_of(preset: str, source: Photographed) -> dict[str, Array]:
     prefix = "t" if preset == "panet" else "v"
-    return {id: mask for id, mask in source._maps.items() if id[0] == prefix}
+    return {id: mask for id, mask in source.maps.items() if id[0] == prefix}
 
 
 @pytest.mark.parametrize("shot", [1, 3])
@@ -130,7 +130,7 @@ def test_which_queries_classes_and_supports_are_drawn(
 def test_what_the_network_sees(data: tuple[DataSettings, Photographed], preset: str) -> None:
     source = data[1]
     loader = Loader(source, PROTOCOLS[preset].geometry)
-    for id in [*source._maps][:9]:
+    for id in [*source.maps][:9]:
         photograph, (image, mask) = loader.photograph(id), source.load(id)
         expected = reference.network_image(preset, image)
         assert np.array_equal(photograph.labels.numpy(), reference.network_labels(preset, mask))
@@ -145,6 +145,6 @@ def test_the_scores(data: tuple[DataSettings, Photographed], tmp_path: Path, pre
     found = score({preset: plan}, as_method, {})[preset]
     episodes = [(spec.classes, spec.supports, spec.queries[0]) for spec in plan.export().specs]
     source = data[1]
-    expected = reference.figures(preset, episodes, source._images, source._maps, NOVEL, likeness)
+    expected = reference.figures(preset, episodes, source.images, source.maps, NOVEL, likeness)
     assert 0.1 < found["miou"] < 0.99
     assert (found["miou"], found["fb_iou"]) == pytest.approx(expected, abs=1e-12, nan_ok=True)

@@ -221,12 +221,12 @@ def test_resuming_on_other_photographs_is_an_input_error(
 
 @pytest.mark.parametrize("out", ["file", "file/run"])
 def test_a_file_where_the_folder_should_be_is_noticed_before_the_work(
-    training: FewShotTrainSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str
+    training: FewShotTrainSettings, tmp_path: Path, out: str
 ) -> None:
     (tmp_path / "file").write_text("kept")
-    monkeypatch.setattr("srpnet.fewshot.train.Fold", None)
+    work = replace(training, data=DataSettings("pascal:nowhere"))
     with pytest.raises(InputError, match="file is a file, not a folder: name another --out"):
-        run_training(training, tmp_path / out, say=lambda _: None)
+        run_training(work, tmp_path / out, say=lambda _: None)
 
 
 @pytest.mark.parametrize(("begun", "wanted"), [("none", "bus"), ("bus", "none")])

@@ -1,7 +1,5 @@
 """Where and in what precision the network runs."""
 
-from importlib import import_module
-
 import pytest
 import torch
 
@@ -13,7 +11,8 @@ def machine(monkeypatch: pytest.MonkeyPatch, cuda: bool = False, mps: bool = Fal
     """Pretend to be a machine with these parts."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
-    monkeypatch.setattr(import_module("srpnet.nn.device"), "_multiplies_bfloat16", lambda _: bfloat16)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": bfloat16}, raising=False)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: bfloat16)
 
 
 @pytest.mark.parametrize(

