@@ -173,7 +173,7 @@ plan_options = together(
     ),
     click.option(
         "--drawing",
-        type=click.Choice(["random", "pairs", "list", "images", "image-list", "hsnet-seed0"]),
+        type=click.Choice(["random", "even", "pairs", "list", "images", "image-list", "hsnet-seed0"]),
         help="How episodes are drawn. hsnet-seed0: HSNet's own 1000 of PASCAL-5i, name by name, from its pair lists.  "
         "[default: the protocol's]",
     ),

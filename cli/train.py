@@ -77,6 +77,12 @@ network_options = together(
         show_default=True,
         help="How a feature is compared with a prototype: fidelity is the squared cosine.",
     ),
+    click.option(
+        "--background-floor",
+        type=float,
+        help="Similarity to the background that every pixel has at least: what is less like the class than this is "
+        "background.  [default: none]",
+    ),
     click.option("--alpha", default=20.0, show_default=True, help="Scale of the similarity before the softmax."),
     click.option(
         "--pooling",
@@ -133,6 +139,18 @@ learning_options = together(
         show_default=True,
         help="Learn each episode with supports and queries in each other's place too.",
     ),
+    click.option(
+        "--one-vs-rest/--all-ways",
+        default=False,
+        show_default=True,
+        help="With --way above 1: learn each way alone, on all queries, the other ways being background.",
+    ),
+    click.option(
+        "--absent-weight",
+        default=1.0,
+        show_default=True,
+        help="Weight in the loss of a query that does not show the way.",
+    ),
     click.option("--train-rounds", default=0, show_default=True, help="Rounds of IQI while training."),
     click.option(
         "--optimizer",
@@ -173,10 +191,11 @@ learning_options = together(
 photograph_options = together(
     click.option(
         "--drawing",
-        type=click.Choice(["random", "pairs"]),
+        type=click.Choice(["random", "even", "pairs"]),
         default="random",
         show_default=True,
-        help="Training episodes: of all classes alike, or of each as often as it has images.",
+        help="Training episodes: of all classes alike; so, and with as many queries of each way; or of each class as "
+        "often as it has images.",
     ),
     click.option(
         "--temper",
@@ -223,6 +242,12 @@ composition_options = together(
         help="Share of training queries into which an object of another class is pasted.",
     ),
     click.option("--support-distractors", default=0.0, show_default=True, help="The same of supports."),
+    click.option(
+        "--rivals",
+        default=0.0,
+        show_default=True,
+        help="With --way above 1: share of pasted objects that are of another way, so that a query shows both.",
+    ),
     click.option(
         "--absent",
         default=0.0,

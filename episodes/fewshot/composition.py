@@ -29,6 +29,8 @@ class Composition:
         support_distractors: Supports likewise.
         absent: Queries in whose place comes a photograph that does not show the classes, so that all is background.
         transplant: Queries whose object is cut out and pasted into a photograph that does not show the classes.
+        rivals: Of the objects that are pasted, the share that is of another class of the episode, if it has several:
+            then the same photograph is a query of both, and the support alone says which object is meant.
 
     Raises:
         InputError: if one is out of its range, or `absent` and `transplant` are more than 1 together.
@@ -38,9 +40,10 @@ class Composition:
     support_distractors: float = 0.0
     absent: float = 0.0
     transplant: float = 0.0
+    rivals: float = 0.0
 
     def __post_init__(self) -> None:
-        check_number(self, 0, 1, "distractors", "support_distractors", "absent", "transplant")
+        check_number(self, 0, 1, "distractors", "support_distractors", "rivals", "absent", "transplant")
         if self.absent + self.transplant > 1:
             raise InputError(
                 f"a query is absent or transplanted, not both: {self.absent:g} and {self.transplant:g} are "
@@ -98,8 +101,10 @@ class Composer:
             moved = () if kind < settings.absent else ((id, self._largest(id, spec.classes)),)
             scene = Scene(other[0], moved)
         share = settings.distractors if query else settings.support_distractors
-        if distracted < share and (other := self._other(pool, spec, draws)):
-            scene = scene._replace(pasted=(*scene.pasted, other))
+        if distracted < share:
+            rival = self._rival(pool, spec, slot, draws) if draws.chance(settings.rivals) else None
+            if other := rival or self._other(pool, spec, draws):
+                scene = scene._replace(pasted=(*scene.pasted, other))
         return scene
 
     def _other(self, pool: Pairs, spec: EpisodeSpec, draws: Draws) -> Pair | None:
@@ -110,6 +115,15 @@ class Composer:
             if self._source.classes_in(id).keys().isdisjoint(spec.classes):
                 return id, label
         return None
+
+    def _rival(self, pool: Pairs, spec: EpisodeSpec, slot: int, draws: Draws) -> Pair | None:
+        """A pair of a class of the episode that the photograph in this slot does not show; None if it shows all."""
+        shown = self._source.classes_in(spec.slots[slot])
+        if not (rivals := [label for label in spec.classes if label not in shown]):
+            return None
+        label = draws.choice(rivals)
+        others = [id for id in pool.by_class[label] if id not in spec.slots]
+        return (draws.choice(others), label) if others else None
 
     def _largest(self, id: str, classes: Collection[int]) -> int:
         """Of these classes the one that a query shows most of."""

@@ -1,6 +1,6 @@
 """A fold of a source: which pairs are for base training, for validation, and for the novel classes."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -14,7 +14,7 @@ from episodes.draws import Draws
 from episodes.errors import InputError
 from episodes.fewshot.fold_classes import Order, folds, novel_and_base
 from episodes.fewshot.pairs import Absent, Pairs, pairs_from_areas, pairs_from_lists
-from episodes.fewshot.sampler import Sampler, shortage
+from episodes.fewshot.sampler import Drawing, Sampler, dealt_queries, shortage
 from episodes.files import expanded
 from episodes.names import for_display
 
@@ -218,8 +218,8 @@ class Fold:
         pools = self.pools(split, classes, min_pixels, any_size, keep_missing)
         # A class without any pair is unknown to the sampler, and would be scored as if nobody had found it.
         repeats = episodes.get("replacement", False) or episodes.get("drawing") == "hsnet-seed0"
-        distinct = 1 if repeats else episodes.get("shot", 1)
-        if short := self._short(pools, classes, distinct, episodes.get("query_count", 1)):
+        size = _size_of(episodes) | ({"shot": 1} if repeats else {})
+        if short := self._short(pools, classes, **size):
             named = self.names(classes).items()
             enough = [name if _can_be_listed(name) else str(label) for label, name in named if name not in short]
             mend = f" (with enough: --classes {','.join(enough)})" if enough else ""
@@ -245,7 +245,7 @@ class Fold:
         pools = self.pools("train", classes)
         if novel_pixels == "drop":
             pools = Pools(*(_without(pairs, self.source, unseen) for pairs in pools))
-        short = self._short(pools, classes, episodes.get("shot", 1), episodes.get("query_count", 1))
+        short = self._short(pools, classes, **_size_of(episodes))
         enough = [label for label in classes if self.source.classes[label - 1] not in short]
         pools = Pools(*(pairs.of(enough) for pairs in pools))
         return Sampler(*pools, self.source.classes, "base", **episodes), short
@@ -275,7 +275,7 @@ class Fold:
             return ()
         if not choice.isdecimal():
             return self.labels([name.strip() for name in choice.split(",")], self.base, "base class")
-        short = self._short(self.pools("val", self.base), self.base, shot, 1)
+        short = self._short(self.pools("val", self.base), self.base, shot)
         able = [label for label, name in self.names(self.base).items() if name not in short]
         if not 0 < int(choice) < len(able):
             raise InputError(
@@ -284,11 +284,25 @@ class Fold:
             )
         return tuple(sorted(Draws("hold back", self.settings.fold, seed).sample(able, int(choice))))
 
-    def _short(self, pools: Pools, classes: Collection[int], shot: int, query_count: int) -> dict[str, str]:
-        """Name -> why, of the classes that have too few images."""
+    def _short(
+        self,
+        pools: Pools,
+        classes: Collection[int],
+        shot: int = 1,
+        way: int = 1,
+        query_count: int = 1,
+        drawing: Drawing = "random",
+    ) -> dict[str, str]:
+        """Name -> why, of the classes that have too few images for episodes of this size."""
+        dealt = dealt_queries(drawing, way, query_count)
         named = self.names(classes).items()
-        reasons = {name: shortage(name, label, *pools, shot, query_count) for label, name in named}
+        reasons = {name: shortage(name, label, *pools, shot, query_count, dealt) for label, name in named}
         return {name: reason for name, reason in reasons.items() if reason}
+
+
+def _size_of(episodes: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the fields of `Sampler`, those on which it depends how many images a class needs."""
+    return {name: episodes[name] for name in ("shot", "way", "query_count", "drawing") if name in episodes}
 
 
 def _novel_and_base(source: Source, settings: DataSettings) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -1,5 +1,6 @@
 """Draws episodes: the i-th is a function of the pairs, the settings and i alone."""
 
+import math
 from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +13,7 @@ from episodes.fewshot.episode import EpisodeSpec
 from episodes.fewshot.hsnet_episodes import HsnetEpisodes
 from episodes.fewshot.pairs import Pair, Pairs
 
-Drawing = Literal["random", "pairs", "list", "images", "image-list", "hsnet-seed0"]
+Drawing = Literal["random", "even", "pairs", "list", "images", "image-list", "hsnet-seed0"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class Sampler:
         queries: The pairs that queries come from; may be the same.
         names: Class names of the source, for messages.
         role: `base` or `novel`: two runs over the same pairs but for different ends draw different episodes.
-        drawing: `random` draws N classes, all alike, then queries of them. `pairs` draws a query pair, all alike, so
+        drawing: `random` draws N classes, all alike, then queries of them. `even` deals the queries to the classes in
+            turn, so that each has its own, and is otherwise as `random`. `pairs` draws a query pair, all alike, so
             that a class comes as often as it has images; way 0 is the pair's class and the other ways are drawn.
             `list` takes the query pairs in order, again from the start after the last (HSNet), and is otherwise as
             `pairs`. `images` draws a query image, all alike, then one of its classes (SSP); `image-list` takes the
@@ -33,8 +35,8 @@ class Sampler:
         way, shot, query_count: N, K and Q.
         seed: Any integer; 0 for `hsnet-seed0`.
         replacement: Draw the supports of a way with replacement, so that one may come twice.
-        temper: Of `random` drawing, up to 1: a class is drawn as often as its number of query images to this power
-            says, so 0 draws all alike, and 1 each as often as it has images.
+        temper: Of `random` and `even` drawing, up to 1: a class is drawn as often as its number of query images to this
+            power says, so 0 draws all alike, and 1 each as often as it has images.
 
     Raises:
         InputError: if there are fewer classes than ways, or a class has too few images for its supports and queries, or
@@ -55,8 +57,10 @@ class Sampler:
 
     def __post_init__(self) -> None:
         check_number(self, 0, 1, "temper")
-        if self.temper and self.drawing != "random":
-            raise InputError(f"classes are tempered where drawing is random, not {self.drawing}: leave out one of them")
+        if self.temper and self.drawing not in ("random", "even"):
+            raise InputError(
+                f"classes are tempered where drawing is random or even, not {self.drawing}: leave out one of them"
+            )
         if self.drawing not in get_args(Drawing):
             raise InputError(f"drawing {self.drawing!r} does not exist: it is one of {', '.join(get_args(Drawing))}")
         if min(self.way, self.shot, self.query_count) < 1:
@@ -70,7 +74,8 @@ class Sampler:
             raise InputError(f"{self.way}-way episodes need {self.way} classes: here are {len(self.classes)}")
         for label in self.classes:
             pools = (self.supports, self.queries)
-            if reason := shortage(self.names[label - 1], label, *pools, self._distinct, self.query_count):
+            dealt = dealt_queries(self.drawing, self.way, self.query_count)
+            if reason := shortage(self.names[label - 1], label, *pools, self._distinct, self.query_count, dealt):
                 raise InputError(reason)
 
     @cached_property
@@ -121,14 +126,17 @@ class Sampler:
             (query, label), drawn = self._hsnet[index]
             return EpisodeSpec(index, (label,), (drawn,), (query,))
         draws = Draws("episode", *self._key, index)
-        if self.drawing == "random":
+        if self.drawing in ("random", "even"):
             classes, queries = self._random_classes(draws), []
         else:
             first, label = self._first(index, draws)
             others = [other for other in self.classes if other != label]
             classes, queries = [label, *draws.sample(others, self.way - 1)], [first]
         while len(queries) < self.query_count:
-            label = draws.choice(classes) if self.drawing == "random" else classes[0]
+            if self.drawing == "even":
+                label = classes[len(queries) % self.way]
+            else:
+                label = draws.choice(classes) if self.drawing == "random" else classes[0]
             queries += different(draws, self.queries.by_class[label], 1, set(queries))
         supports = [self._supports(label, set(queries), draws) for label in classes]
         return EpisodeSpec(index, tuple(classes), tuple(supports), tuple(queries))
@@ -175,14 +183,31 @@ class Sampler:
         return image, draws.choice(self._shown[image])
 
 
-def shortage(name: str, label: int, supports: Pairs, queries: Pairs, shot: int, query_count: int) -> str | None:
+def dealt_queries(drawing: Drawing, way: int, query_count: int) -> int:
+    """How many queries of an episode are drawn of one way, at most."""
+    return math.ceil(query_count / way) if drawing == "even" else query_count
+
+
+def shortage(
+    name: str, label: int, supports: Pairs, queries: Pairs, shot: int, query_count: int, dealt: int
+) -> str | None:
     """Why a class cannot make episodes of these pools; None if it always can.
 
-    A query of any way may also show this class and is then lost to its supports, so the worst case is counted.
+    A query of another way may also show this class and is then lost to its supports, so the worst case is counted.
+
+    Args:
+        name, label: Of the class.
+        supports, queries: The pools.
+        shot, query_count: K and Q.
+        dealt: See `dealt_queries`.
     """
     own_supports, own_queries = set(supports.by_class.get(label, ())), set(queries.by_class.get(label, ()))
-    needed = shot + min(query_count, len(own_supports & queries.ids))
-    for what, found, least in (("support", own_supports, needed), ("query", own_queries, query_count)):
+    lost = query_count
+    if dealt < query_count:
+        shared = own_queries & {id for id, other in queries.items if other != label}
+        lost = min(query_count, dealt + len(shared))
+    needed = shot + min(lost, len(own_supports & queries.ids))
+    for what, found, least in (("support", own_supports, needed), ("query", own_queries, lost)):
         if len(found) < least:
             images = "image" if len(found) == 1 else "images"
             return f"class {name} has {len(found)} {what} {images} and needs {least}: leave it out or add images"

@@ -152,6 +152,7 @@ def pair_rule(min_pixels: int | None, any_size: bool = False) -> str:
 
 DRAWINGS: Mapping[Drawing, str] = {
     "random": "class, then image",
+    "even": "class, then image, queries in turn",
     "pairs": "pair",
     "list": "pairs in order",
     "images": "image, then class",

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from episodes.data.source import IGNORE
 from episodes.fewshot.episode import Episode, Photograph
 from srpnet.fewshot.method import membership
 
@@ -65,6 +66,24 @@ class EpisodeTensors(NamedTuple):
             query_labels=self.support_labels,
             query_valid=self.support_valid,
         )
+
+    def one_vs_rest(self, way: int) -> tuple["EpisodeTensors", Tensor]:
+        """The 1-way episode of one way (0-based), the others being background, and which supports are its shots."""
+        shots_S = self.membership[:, way]
+        support_labels, query_labels = (
+            torch.where(labels == IGNORE, labels, (labels == way + 1).to(labels.dtype))
+            for labels in (self.support_labels[shots_S], self.query_labels)
+        )
+        episode = self._replace(
+            classes=(self.classes[way],),
+            support_images=self.support_images[shots_S],
+            support_labels=support_labels,
+            support_valid=self.support_valid[shots_S],
+            membership=self.membership[shots_S, way : way + 1],
+            query_labels=query_labels,
+            support_ids=tuple(id for id, shot in zip(self.support_ids, shots_S.tolist(), strict=True) if shot),
+        )
+        return episode, shots_S
 
 
 def _images(photographs: Sequence[Photograph]) -> Tensor:

@@ -124,8 +124,15 @@ class SRPNet(
             valid_Bhw = None
             if valid_BHW is not None:
                 valid_Bhw = average(valid_BHW.to(features_BChw.dtype), features_BChw.shape[-2:], self.stride)
-            similarity, alpha = self.config.similarity, self.config.alpha
-            return infer(features_BChw, prototypes_PC, valid_Bhw, similarity=similarity, alpha=alpha, iqi=iqi)
+            return infer(
+                features_BChw,
+                prototypes_PC,
+                valid_Bhw,
+                similarity=self.config.similarity,
+                alpha=self.config.alpha,
+                iqi=iqi,
+                background_floor=self.config.background_floor,
+            )
 
     def forward(
         self,

@@ -59,6 +59,7 @@ def infer(
     similarity: Similarity = "fidelity",
     alpha: float = 20.0,
     iqi: QueryInference | None = None,
+    background_floor: float | None = None,
 ) -> Tensor:
     """Logits (B, P, h, w) of every pixel: alpha times the weighted mean similarity to the collection of prototypes.
 
@@ -73,6 +74,7 @@ def infer(
         similarity: `fidelity` or `cosine`.
         alpha: Scale of the similarities before the softmax.
         iqi: The recipe; None is `NO_INFERENCE`.
+        background_floor: What the background scores at least, before `alpha`; None: whatever it scores.
     """
     iqi = iqi or NO_INFERENCE
     similar = SIMILARITIES[similarity]
@@ -87,8 +89,14 @@ def infer(
         total_BPhw = similar(features_BChw, prototypes_BPC, lengths_B1hw)
     weight_BP11 = features_BChw.new_ones(batch, classes, 1, 1)
     threshold_P11 = features_BChw.new_tensor([iqi.background] + [iqi.foreground] * (classes - 1))[:, None, None]
-    for _ in range(iqi.rounds):
-        probability_BPhw = (alpha * total_BPhw / weight_BP11).softmax(1).detach()
+    for remaining in range(iqi.rounds, -1, -1):
+        logits_BPhw = alpha * total_BPhw / weight_BP11
+        if background_floor is not None:
+            background_B1hw = logits_BPhw[:, :1].clamp(min=alpha * background_floor)
+            logits_BPhw = torch.cat([background_B1hw, logits_BPhw[:, 1:]], dim=1)
+        if not remaining:
+            break
+        probability_BPhw = logits_BPhw.softmax(1).detach()
         confident_BPhw = (probability_BPhw > threshold_P11).to(probability_BPhw.dtype)
         if iqi.soft:
             confident_BPhw = confident_BPhw * probability_BPhw
@@ -99,7 +107,7 @@ def infer(
         own_BPC = confident_BPhw.flatten(2) @ features_BChw.flatten(2).mT
         total_BPhw = total_BPhw + gain_BP11 * similar(features_BChw, own_BPC, lengths_B1hw)
         weight_BP11 = weight_BP11 + gain_BP11
-    return alpha * total_BPhw / weight_BP11
+    return logits_BPhw
 
 
 def own_background(features_BChw: Tensor, alike_Bhw: Tensor, valid_Bhw: Tensor | None = None) -> Tensor:

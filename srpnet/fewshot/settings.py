@@ -37,6 +37,8 @@ class NetworkSettings:
         pooling: Where masked average pooling happens, see `POOLINGS` (open).
         similarity: `fidelity` (the paper's) or `cosine`.
         alpha: Scale of the similarity before the softmax, above 0 and up to 10,000 (open).
+        background_floor: Similarity that every cell has to the background at least, in [0, 1]: what is less like a
+            class than this is background, even if it is still less like the supports' background. None: no floor.
         iqi: The recipe of iterative query inference (open).
         present_above: Where what was found resembles the supports less than this, see
             `srpnet.fewshot.presence`, the class may not be there, which `srpnet predict` says. None says nothing.
@@ -62,6 +64,7 @@ class NetworkSettings:
     pooling: Pooling = "feature"
     similarity: Similarity = "fidelity"
     alpha: float = 20.0
+    background_floor: float | None = None
     iqi: QueryInference = field(default_factory=QueryInference)
     present_above: float | None = None
     trained: Trained = "head"
@@ -111,6 +114,8 @@ class NetworkSettings:
         if self.present_above is not None:
             check_number(self, 0, 1, "present_above")
         check_number(self, 0, 10_000, "alpha", above=True)
+        if self.background_floor is not None:
+            check_number(self, 0, 1, "background_floor")
         choices = {"pooling": ("feature", "mask"), "similarity": ("fidelity", "cosine"), "trained": ("head", "all")}
         for name, known in choices.items():
             check_choice(self, known, name)
@@ -139,6 +144,9 @@ class FewShotLoopSettings(LoopSettings):
             loss is the mean of both. The features are there already, so this costs little (open; PANet, sec. 3.4, does
             so with the mask that it predicted for the query, here it is the true one).
         train_rounds: Rounds of query inference while training, up to 100 (open).
+        one_vs_rest: Learn each way of an episode alone, the other ways being background, on every query; so most
+            queries do not show the way, and what they show instead is known. False: all ways together, as one softmax.
+        absent_weight: Weight in the loss of a query that does not show the way, up to 1000; one that does weighs 1.
         backbone_lr: As `lr`, of the backbone, if it is trained.
 
     Raises:
@@ -148,6 +156,8 @@ class FewShotLoopSettings(LoopSettings):
     support_weight: float = 1.0
     both_ways: bool = False
     train_rounds: int = 0
+    one_vs_rest: bool = False
+    absent_weight: float = 1.0
     backbone_lr: float = 3e-5
 
     def __post_init__(self) -> None:
@@ -155,7 +165,8 @@ class FewShotLoopSettings(LoopSettings):
         check_number(self, 0, 1000, "support_weight")
         check_number(self, 0, 1000, "backbone_lr", above=True)
         check_whole(self, 0, MOST_ROUNDS, "train_rounds")
-        check_type(self, bool, "both_ways")
+        check_number(self, 0, 1000, "absent_weight")
+        check_type(self, bool, "both_ways", "one_vs_rest")
 
 
 def from_mapping(settings: type[S], content: object, what: str) -> S:

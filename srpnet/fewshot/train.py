@@ -45,8 +45,8 @@ class FewShotTrainSettings:
         data, network, training: What on, what, and how.
         way, shot, query_count, seed: Of the episodes, see `PlanSettings`; the seed also seeds the head and the
             augmentation.
-        drawing: How training episodes are drawn, `random` or `pairs`; see `Sampler`.
-        temper: How much more often `random` draws a class that has more images, see `Sampler`.
+        drawing: How training episodes are drawn, `random`, `even` or `pairs`; see `Sampler`.
+        temper: How much more often `random` and `even` draw a class that has more images, see `Sampler`.
         size: Photographs are stretched to this square, in pixels.
         augmentation: Of supports and queries, independently.
         composition: Which of them are composed of several photographs.
@@ -88,11 +88,10 @@ class FewShotTrainSettings:
     def __post_init__(self) -> None:
         if self.reuse_features not in get_args(Reuse):
             raise InputError(f"features are reused by {', '.join(get_args(Reuse))}, not {self.reuse_features!r}")
-        if self.drawing not in ("random", "pairs"):
-            raise InputError(f"training episodes are drawn by random or pairs, not {self.drawing!r}")
+        check_choice(self, ("random", "even", "pairs"), "drawing")
         check_number(self, 0, 1, "temper")
-        if self.temper and self.drawing != "random":
-            raise InputError(f"classes are tempered where drawing is random, not {self.drawing}: leave out one of them")
+        if self.temper and self.drawing == "pairs":
+            raise InputError("classes are tempered where drawing is random or even, not pairs: leave out one of them")
         check_episodes(self)
         Geometry(self.size)
         check_choice(self, get_args(NovelPixels), "novel_pixels")
@@ -301,7 +300,10 @@ class _Runs:
     def validator(self, classes: tuple[int, ...], network: SRPNet) -> Callable[[], float]:
         """Scores a network on base classes that are held back."""
         settings, fold = self.settings, self.fold
-        sampler = fold.validation_sampler(classes, **settings.episodes())
+        episode = settings.episodes()
+        if settings.training.one_vs_rest:  # ways are learned alone, and so they are validated
+            episode |= {"way": 1, "query_count": 1}
+        sampler = fold.validation_sampler(classes, **episode)
         episodes = EpisodeList(sampler, Loader(fold.source, Geometry(settings.size)))
 
         def validate() -> float:

@@ -1,6 +1,6 @@
 """SRPNet as the training loop takes it: what of it learns how fast, and the losses of episodes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from episodes.data.source import IGNORE
 from episodes.errors import InputError
 from srpnet.fewshot.batches import EpisodeTensors
 from srpnet.fewshot.levels import reduced_levels
@@ -64,27 +65,45 @@ class TrainableSRPNet(Trainable):
     def losses(self, batch: Sequence[EpisodeTensors]) -> Losses:
         """L_query + lambda * L_support of each episode (method, 5). One pass of the backbone serves them all.
 
-        With `both_ways` the mean of an episode and its reverse is minimized; the log tells of the episode alone.
+        With `both_ways` the mean of an episode and its reverse is minimized, with `one_vs_rest` that of all its ways;
+        the log tells of each way, and not of the reverse.
         """
         episodes = [episode.to(self.runtime.device) for episode in batch]
         totals: list[Tensor] = []
         logged: list[dict[str, Tensor]] = []
-        for episode, (supports, queries) in zip(episodes, self._encode(episodes), strict=True):
-            logits = self._segment(episode, supports, queries)
-            loss, query_loss, support_loss = self._compare(logits, episode)
-            totals.append(loss)
-            if self.settings.both_ways and (reverse := episode.reversed()) is not None:
-                totals[-1] = (loss + self._compare(self._segment(reverse, queries, supports), reverse)[0]) / 2
-            logged.append(
-                {
-                    "loss": loss[None],
-                    "query_loss": query_loss[None],
-                    "support_loss": support_loss[None],
-                    "query_miou": iou_rows(episode.classes, logits.queries, episode.query_labels),
-                    "support_miou": iou_rows(episode.classes, logits.supports, episode.support_labels),
-                }
-            )
-        return Losses(torch.stack(totals), {name: torch.cat([each[name] for each in logged]) for name in logged[0]})
+        for episode, features in zip(episodes, self._encode(episodes), strict=True):
+            parts = [self._losses(*part) for part in self._parts(episode, *features)]
+            totals.append(torch.stack([total for total, _ in parts]).mean())
+            logged += [told for _, told in parts]
+        return Losses(torch.stack(totals), {name: torch.cat([one[name] for one in logged]) for name in logged[0]})
+
+    def _parts(
+        self, episode: EpisodeTensors, supports_SChw: Tensor, queries_QChw: Tensor
+    ) -> Iterator[tuple[EpisodeTensors, Tensor, Tensor]]:
+        """What is learned alone: the episode, or each of its ways."""
+        if not self.settings.one_vs_rest:
+            yield episode, supports_SChw, queries_QChw
+            return
+        for way in range(len(episode.classes)):
+            alone, shots_S = episode.one_vs_rest(way)
+            yield alone, supports_SChw[shots_S], queries_QChw
+
+    def _losses(
+        self, episode: EpisodeTensors, supports_SChw: Tensor, queries_QChw: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """What is minimized, and what the log says."""
+        logits = self._segment(episode, supports_SChw, queries_QChw)
+        loss, query_loss, support_loss = self._compare(logits, episode)
+        total = loss
+        if self.settings.both_ways and (reverse := episode.reversed()) is not None:
+            total = (loss + self._compare(self._segment(reverse, queries_QChw, supports_SChw), reverse)[0]) / 2
+        return total, {
+            "loss": loss[None],
+            "query_loss": query_loss[None],
+            "support_loss": support_loss[None],
+            "query_miou": iou_rows(episode.classes, logits.queries, episode.query_labels),
+            "support_miou": iou_rows(episode.classes, logits.supports, episode.support_labels),
+        }
 
     def _encode(self, episodes: Sequence[EpisodeTensors]) -> list[tuple[Tensor, Tensor]]:
         """Feature maps of supports and queries of each episode."""
@@ -114,6 +133,11 @@ class TrainableSRPNet(Trainable):
 
     def _compare(self, logits: Logits, episode: EpisodeTensors) -> tuple[Tensor, Tensor, Tensor]:
         """L, L_query and L_support."""
-        query_loss = segmentation_loss(logits.queries, episode.query_labels)
+        weights_Q = None
+        if self.settings.absent_weight != 1:
+            labels_QHW = episode.query_labels
+            shows_Q = ((labels_QHW > 0) & (labels_QHW != IGNORE)).any(2).any(1)
+            weights_Q = torch.where(shows_Q, 1.0, self.settings.absent_weight)
+        query_loss = segmentation_loss(logits.queries, episode.query_labels, weights_Q)
         support_loss = segmentation_loss(logits.supports, episode.support_labels)
         return query_loss + self.settings.support_weight * support_loss, query_loss, support_loss

@@ -108,11 +108,14 @@ class SquareEpisodes:
     way: int = 1
     shot: int = 1
     augmentation: Augmentation | None = None
+    query_count: int = 1
 
     def __getitem__(self, index: int) -> Episode:
         classes = tuple((index + way) % 3 + 1 for way in range(self.way))
         supports = tuple(tuple(f"{label}-{index * 10 + shot}" for shot in range(self.shot)) for label in classes)
-        spec = EpisodeSpec(index, classes, supports, (f"{classes[-1]}-{index * 10 + 9}",))
+        shown = (classes[-1 - query % self.way] for query in range(self.query_count))
+        queries = tuple(f"{label}-{index * 10 + 9 - query}" for query, label in enumerate(shown))
+        spec = EpisodeSpec(index, classes, supports, queries)
         loader: Any = Loader(Squares(), self.geometry, self.augmentation)  # type: ignore[arg-type]
         return loader.build(spec)
 

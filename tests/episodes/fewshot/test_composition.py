@@ -96,7 +96,7 @@ def test_scenes_are_a_function_of_seed_index_and_slot() -> None:
 
 def test_a_class_that_is_everywhere_has_no_other_photographs() -> None:
     source = Fake({f"t{letter}": label_map({1: 400, 2: 300}, 40, 40) for letter in "abc"})
-    made = Composer(Composition(1, 1, 1), sampler(source), source, 0)
+    made = Composer(Composition(1, 1, rivals=1), sampler(source), source, 0)
     assert made.scene(EpisodeSpec(0, (1,), (("ta",),), ("tb",)), 1) == Scene("tb")
 
 
@@ -193,3 +193,32 @@ def test_a_source_keeps_what_it_loaded() -> None:
         fresh = Fake.load(source, id)
         assert np.array_equal(image, fresh[0])
         assert np.array_equal(labels, fresh[1])
+
+
+def test_rivals_are_of_the_other_ways_and_of_other_photographs() -> None:
+    source, pasted = fake(), Counter[bool]()
+    for spec, slot, scene in scenes(Composition(1, 1, rivals=0.5), 500, way=2):
+        own = source.classes_in(spec.slots[slot])
+        ((id, label),) = scene.pasted
+        pasted[label in spec.classes] += 1
+        assert id not in spec.slots
+        assert label not in own or label not in spec.classes
+        assert label in source.classes_in(id)
+    assert pasted[True] / pasted.total() == pytest.approx(0.5, abs=0.06)
+
+
+def test_an_episode_of_one_class_has_no_rivals() -> None:
+    assert all(
+        label not in spec.classes for spec, _, scene in scenes(Composition(1, 1, rivals=1)) for _, label in scene.pasted
+    )
+
+
+def test_a_rival_bears_its_own_label() -> None:
+    """So that the one query asks for either, as the support says."""
+    source, fields = fake(), {"way": 2, "query_count": 2, "drawing": "even"}
+    drawn = sampler(source, **fields)
+    loader = Loader(source, Geometry(40), seed=1, composer=Composer(Composition(1, rivals=1), drawn, source, 1))
+    both = 0
+    for episode in map(EpisodeList(drawn, loader).__getitem__, range(20)):
+        both += sum({1, 2} <= set(episode.labels(query).unique().tolist()) for query in episode.queries())
+    assert both > 20

@@ -94,6 +94,23 @@ def test_an_episode_needs_no_other(drawing: str) -> None:
     assert sampler(drawing=drawing, way=2).spec(5) == forward[5]
 
 
+def test_even_drawing_deals_the_queries_to_the_ways_in_turn() -> None:
+    pairs = pairs_of(*each_with(1, "abc"), *each_with(2, "def"), *each_with(3, "ghi"))
+    for spec in specs(sampler(pairs, drawing="even", way=2, query_count=3)):
+        assert [dict(pairs.items)[query] for query in spec.queries] == [*spec.classes, spec.classes[0]]
+
+
+def test_even_drawing_needs_as_many_images_as_it_may_take() -> None:
+    """Two queries of two ways: one of its own, and another if a query of the other way may show it too."""
+    two = pairs_of(*each_with(1, "ab"), *each_with(2, "cd"))
+    assert len(specs(sampler(two, drawing="even", way=2, query_count=2))) == 20
+    with pytest.raises(InputError, match="ant has 2 support images and needs 3"):
+        sampler(two, drawing="random", way=2, query_count=2)
+    shared = pairs_of(*each_with(1, "ab"), *each_with(2, "bcd"))
+    with pytest.raises(InputError, match="ant has 2 support images and needs 3"):
+        sampler(shared, drawing="even", way=2, query_count=2)
+
+
 def test_list_drawing_takes_the_query_pairs_in_order_and_begins_again() -> None:
     drawn = specs(sampler(drawing="list", way=2), 2 * len(TINY.items))
     assert [(spec.queries[0], spec.classes[0]) for spec in drawn] == [*TINY.items, *TINY.items]

@@ -89,3 +89,18 @@ def test_logits_of_another_size_than_the_labels_are_refused(
 def test_gradients(noise: Callable[..., Tensor]) -> None:
     logits, labels = noise(2, 3, 4, 5).requires_grad_(), random_labels(noise, 2, 4, 5)
     assert torch.autograd.gradcheck(lambda values: segmentation_loss(values, labels), logits)
+
+
+def test_images_weigh_as_they_are_told(noise: Callable[..., Tensor]) -> None:
+    logits, labels = noise(3, 3, 4, 5), random_labels(noise, 3, 4, 5)
+    each = [segmentation_loss(logits[image : image + 1], labels[image : image + 1]) for image in range(3)]
+    expected = (each[0] + 0.25 * each[2]) / 1.25
+    torch.testing.assert_close(segmentation_loss(logits, labels, torch.tensor([1.0, 0.0, 0.25])), expected)
+    assert segmentation_loss(logits, labels, torch.zeros(3)) == 0
+
+
+def test_an_image_with_nothing_to_count_has_no_weight(noise: Callable[..., Tensor]) -> None:
+    logits, labels = noise(2, 3, 4, 5), random_labels(noise, 2, 4, 5)
+    labels[1] = 255
+    weighted = segmentation_loss(logits, labels, torch.tensor([0.5, 0.5]))
+    torch.testing.assert_close(weighted, segmentation_loss(logits[:1], labels[:1]))

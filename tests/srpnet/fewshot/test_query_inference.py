@@ -17,7 +17,9 @@ LOW = QueryInference(rounds=1, foreground=0.4, background=0.3)
 """Thresholds that random features reach."""
 
 
-def slow_infer(features_Chw: Tensor, prototypes_PC: Tensor, iqi: QueryInference, alpha: float) -> Tensor:
+def slow_infer(
+    features_Chw: Tensor, prototypes_PC: Tensor, iqi: QueryInference, alpha: float, floor: float = 0
+) -> Tensor:
     """One query by fidelity, a pixel at a time: each class has a list of prototypes and of their weights."""
     classes, (height, width) = len(prototypes_PC), features_Chw.shape[1:]
     collection = [[(prototype, 1.0)] for prototype in prototypes_PC]
@@ -29,7 +31,8 @@ def slow_infer(features_Chw: Tensor, prototypes_PC: Tensor, iqi: QueryInference,
             for prototype, weight in collection[label]:
                 cos = feature @ prototype / (feature.norm() * prototype.norm())
                 scores.append(weight * max(cos.item(), 0) ** 2)
-            values[label, y, x] = alpha * sum(scores) / sum(weight for _, weight in collection[label])
+            score = sum(scores) / sum(weight for _, weight in collection[label])
+            values[label, y, x] = alpha * (score if label else max(score, floor))
         return values
 
     for _ in range(iqi.rounds):
@@ -78,6 +81,24 @@ def two_regions() -> tuple[Tensor, Tensor]:
     features[0, 0, :, :2] = features[0, 1, :, 2:] = 1
     features[0, 1, :, :2] = features[0, 0, :, 2:] = 0.1
     return features, prototypes
+
+
+@pytest.mark.parametrize("floor", [0.1, 0.5])
+def test_a_floor_under_the_background_equals_the_loop(noise: Callable[..., Tensor], floor: float) -> None:
+    features, prototypes, iqi = noise(1, 5, 3, 4), noise(3, 5, seed=1), replace(LOW, rounds=2)
+    got = infer(features, prototypes, alpha=4, iqi=iqi, background_floor=floor)
+    torch.testing.assert_close(got[0], slow_infer(features[0], prototypes, iqi, 4, floor), rtol=0, atol=1e-9)
+    assert (got - infer(features, prototypes, alpha=4, iqi=iqi)).abs().max() > 0.01
+
+
+def test_what_is_like_nothing_known_is_background_by_the_floor_alone() -> None:
+    """A cell at 60 degrees to the class and at 90 to the background: fidelity 0.25 and 0."""
+    features = torch.tensor([0.5, 0.75**0.5, 0])[None, :, None, None]
+    prototypes = torch.tensor([[0.0, 0, 1], [1, 0, 0]])
+    for floor, best in ((None, 1), (0.2, 1), (0.3, 0)):
+        logits = infer(features, prototypes, alpha=10, background_floor=floor)
+        torch.testing.assert_close(logits.flatten(), torch.tensor([10 * (floor or 0), 2.5]))
+        assert logits.argmax() == best
 
 
 def test_an_absent_class_breeds_no_prototype() -> None:

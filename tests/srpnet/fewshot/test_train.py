@@ -274,7 +274,7 @@ def test_the_head_starts_from_the_seed(training: FewShotTrainSettings, tmp_path:
         ({"hold_back": "aeroplane"}, "'aeroplane' is no base class of fold 0"),
         ({"hold_back": "9"}, "cannot hold back 9 of the 3 base classes"),
         ({"way": 4, "hold_back": "none"}, "4-way episodes need 4 classes: here are 3"),
-        ({"drawing": "list"}, "drawn by random or pairs, not 'list'"),
+        ({"drawing": "list"}, "drawing must be random or even or pairs, not 'list'"),
         ({"data": DataSettings("nothing")}, "'nothing' names no data"),
         ({"network": NetworkSettings(backbone_sha256="0" * 64), "hold_back": "none"}, "have hash"),
     ],

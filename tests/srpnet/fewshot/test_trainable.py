@@ -64,6 +64,58 @@ def test_both_ways_is_the_mean_of_an_episode_and_its_reverse(network: SRPNet, sq
     assert not torch.allclose(each[0], each[1])
 
 
+def test_one_vs_rest_is_the_mean_of_the_ways_alone(network: SRPNet, squares: Callable[..., Any]) -> None:
+    """Of each way its own shots, against which all else is background, on every query."""
+    episode = EpisodeTensors.of(squares(way=2, shot=2, query_count=3)[1])
+    settings = FewShotLoopSettings(support_weight=0.3, one_vs_rest=True, train_rounds=1)
+    alone = []
+    for way, shots in ((1, slice(0, 2)), (2, slice(2, 4))):
+        labels = [
+            torch.where(each == 255, 255, (each == way).byte())
+            for each in (episode.support_labels, episode.query_labels)
+        ]
+        assert {1, 2} <= set(episode.query_labels.flatten().tolist())
+        alone.append(
+            episode._replace(
+                classes=(episode.classes[way - 1],),
+                support_images=episode.support_images[shots],
+                support_labels=labels[0][shots],
+                support_valid=episode.support_valid[shots],
+                membership=torch.ones(2, 1, dtype=torch.bool),
+                query_labels=labels[1],
+                support_ids=episode.support_ids[shots],
+            )
+        )
+    single = replace(settings, one_vs_rest=False)
+    expected = torch.stack([losses_of(network, [each], single) for each in alone])
+    both = TrainableSRPNet(network, settings, FP32).losses([episode])
+    torch.testing.assert_close(both.total[0], expected.mean())
+    torch.testing.assert_close(both.logged["loss"], expected[:, 0])
+
+
+def test_a_query_without_the_way_weighs_less(network: SRPNet, squares: Callable[..., Any]) -> None:
+    episode = EpisodeTensors.of(squares(query_count=2)[0])
+    labels = episode.query_labels.clone()
+    labels[1] = 0
+    episode = episode._replace(query_labels=labels)
+    each = [
+        losses_of(
+            network,
+            [
+                episode._replace(
+                    query_images=episode.query_images[query : query + 1],
+                    query_labels=labels[query : query + 1],
+                    query_valid=episode.query_valid[query : query + 1],
+                )
+            ],
+            FewShotLoopSettings(support_weight=0),
+        )
+        for query in range(2)
+    ]
+    weighted = losses_of(network, [episode], FewShotLoopSettings(support_weight=0, absent_weight=0.25))
+    torch.testing.assert_close(weighted, (each[0] + 0.25 * each[1]) / 1.25)
+
+
 def test_an_episode_whose_queries_lack_a_way_has_no_reverse(squares: Callable[..., Any]) -> None:
     episode = EpisodeTensors.of(squares()[0])
     assert episode.reversed() is not None
