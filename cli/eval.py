@@ -55,6 +55,12 @@ IN_MANIFEST = {
     help="Add episodes whose query does not show the class, as a share of the others: how much is called the class "
     "there, and whether it can be told that it is not there. The IoU does not count them.",
 )
+@click.option(
+    "--wrong-support",
+    is_flag=True,
+    help="Segment each query once more, with supports of another tested class which it does not show: does the support "
+    "decide what is found? No other figure counts it.",
+)
 @click.option("--manifest", type=click.Path(), help="Score the episodes of this file of `srpnet episodes export`.")
 @click.option(
     "--predictions",
@@ -118,8 +124,10 @@ def command(
             raise BadInput("--predictions needs --manifest, the episodes that they were made for")
         if flags["checkpoint"] is not None:
             raise BadInput("--predictions come instead of a --checkpoint: leave one of the two out")
-        if flags["negatives"]:
-            raise BadInput("--negatives are no part of a manifest, so that no predictions are there: leave one out")
+        for name in ("negatives", "wrong_support"):
+            if flags[name]:
+                flag = f"--{name.replace('_', '-')}"
+                raise BadInput(f"{flag} adds episodes of which there are no predictions: leave one out")
     console = Console(stderr=True, quiet=rank() > 0)
     with waiting(console, "Loading PyTorch"):
         from episodes.distributed import joined
@@ -170,6 +178,8 @@ def print_result(result: dict[str, Any], console: Console) -> None:
         say(console, over)
     if "negatives" in result:
         print_negatives(result["negatives"], console)
+    if "wrong_support" in result:
+        print_wrong_support(result["wrong_support"], console)
     for departure in result["departures"]:
         say(console, f"not as in {rules['name']}: {departure}")
     for remark in result.get("data_notes", ()):
@@ -199,6 +209,20 @@ def print_negatives(found: dict[str, Any], console: Console) -> None:
         table.add_row(title, percent(found[name]), ends(found["intervals"][name]))
     say(console, f"{found['episodes']} more episodes, whose query does not show the class")
     console.print(table)
+
+
+def print_wrong_support(found: dict[str, Any], console: Console) -> None:
+    """The scores with supports of the query's class and of another one."""
+    table = Table("novel class", *(Column(name, justify="right") for name in ("right support", "wrong", "gap")))
+    for name, figures in found["per_class"].items():
+        table.add_row(cell(name), *(percent(figures[column]) for column in ("right", "wrong", "gap")))
+    table.add_section()
+    table.add_row("mIoU", *(percent(found[column]) for column in ("right", "wrong", "gap")), style="bold")
+    table.add_row("95 % interval", *(ends(found["intervals"][column]) for column in ("right", "wrong", "gap")))
+    say(console, f"{found['episodes']} episodes once more, with supports of a class that the query does not show")
+    console.print(table)
+    if found["left_out"]:
+        say(console, f"without {found['left_out']} episodes whose query shows the other tested classes too")
 
 
 def ends(interval: list[float] | None) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from episodes.data.source import OnProgress, silent
 from episodes.distributed import ALONE, World
+from episodes.errors import InputError
 from episodes.files import check_folder
 from episodes.results.bootstrap import Resampling
 from episodes.results.gallery import draw_pictures
@@ -86,6 +87,8 @@ def score(
             settings = asdict(plan.settings) | {"data": data.data, "source": asdict(data), "protocol": name}
             settings |= {"episodes": plan.rules.episodes, "size": plan.rules.geometry.size}
             settings |= {"command": output.command, **(used or {})}
+            if not plan.settings.wrong_support:  # as before there was this setting
+                del settings["wrong_support"]
             departed = [*departures(plan.protocol, plan.rules, data.data, data.fold_order), *plan.departures]
             if lost := outcome.never_drawn:
                 names = f"{', '.join(lost[:5])}{f' and {len(lost) - 5} more' if lost[5:] else ''}"
@@ -148,6 +151,8 @@ def score_predictions(
         InputError: if the settings are wrong, or a label map is missing or wrong.
     """
     with world.together():
+        if settings.wrong_support:
+            raise InputError("label maps of a manifest are not of wrong supports: leave out --wrong-support")
         if output.folder is not None:
             check_folder(output.folder)
         method = Predictions(folder)

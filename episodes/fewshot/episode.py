@@ -139,6 +139,8 @@ class Episode:
         origin: What a photograph of one id depends on beside it: where origins are equal, `load` returns the same in
             every slot. None says nothing about it, so that an evaluator shares photographs only where `load` is the
             same object and the slot is the same.
+        target: The classes that the truth is of, way by way, where they are not those of the supports, see
+            `WrongSupports`.
     """
 
     spec: EpisodeSpec
@@ -148,6 +150,7 @@ class Episode:
     support_ignore: SupportIgnore = "ignore"
     annotation: Annotation = "mask"
     origin: Hashable = None
+    target: tuple[int, ...] | None = None
 
     def key(self, id: str, slot: int) -> Hashable:
         """All that the photograph in a slot depends on."""
@@ -157,6 +160,11 @@ class Episode:
     def lesson(self) -> Hashable:
         """All that `support_labels` depends on beside the support."""
         return self.spec.classes, self.ignored, self.support_ignore, self.annotation
+
+    @property
+    def truth_classes(self) -> tuple[int, ...]:
+        """The classes that the truth is of, way by way."""
+        return self.target or self.spec.classes
 
     @property
     def support_ways(self) -> Tensor:
@@ -185,6 +193,5 @@ class Episode:
 
     def truth(self, photograph: Photograph) -> Tensor:
         """The label map that a prediction is compared with: (H, W), or (H0, W0) if `score_at` is `original`."""
-        if self.score_at == "input":
-            return self.labels(photograph)
-        return episode_labels(photograph.original, self.spec.classes, self.ignored)
+        labels = photograph.labels if self.score_at == "input" else photograph.original
+        return episode_labels(labels, self.truth_classes, self.ignored)

@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from episodes.errors import InputError
 from episodes.results.bootstrap import FIGURES, Interval, Resampling, intervals, mean_figures
 from episodes.results.run import Run
+from episodes.results.wrong_support import Paired
 from episodes.scoring.records import difference
 
 
@@ -38,7 +41,7 @@ class Difference:
 
 
 def compare(first: Path, second: Path, resampling: Resampling | None = None) -> list[Difference]:
-    """Compare two runs by the same replicates: mIoU, FB-IoU, then each class.
+    """Compare two runs by the same replicates: mIoU, FB-IoU, each class, then what both found under wrong supports.
 
     Args:
         first, second: Folders of `srpnet eval --out`.
@@ -68,4 +71,21 @@ def compare(first: Path, second: Path, resampling: Resampling | None = None) -> 
     return [
         Difference(name, one, two, interval, name not in runs[0].not_drawn)
         for name, one, two, interval in zip(named, first_figures, second_figures, spread, strict=True)
-    ]
+    ] + _wrong_supports(runs[0], runs[1], resampling or Resampling())
+
+
+def _wrong_supports(first: Run, second: Run, resampling: Resampling) -> list[Difference]:
+    """The mIoU under wrong supports and the gap to that under right ones, if both runs have the same of them."""
+    if not first.wrong.rows or difference(first.wrong.rows, second.wrong.rows):
+        return []
+    names, rules = first.names, first.rules
+    pairs = [Paired.of(run.records, run.wrong) for run in (first, second)]
+    figures = np.array([pair.figures(names, rules) for pair in pairs])[None, :, :, 0]
+    replicates = resampling.figures([rows for pair in pairs for rows in pair], names, rules)
+    found = []
+    for name, weights in (("mIoU, wrong support", (0, 1)), ("gap to the wrong support", (1, -1))):
+        (one, two), *_ = figures @ weights
+        drawn = None if replicates is None else replicates[:, :, 0].reshape(-1, 2, 2) @ weights
+        (interval,) = intervals(None if drawn is None else drawn[:, 1:] - drawn[:, :1], [name]).values()
+        found.append(Difference(name, float(one), float(two), interval))
+    return found

@@ -13,6 +13,7 @@ import numpy as np
 from episodes.data import data_set
 from episodes.results.bootstrap import LEVEL, Resampling, intervals, mean_of_known
 from episodes.results.presence import presence
+from episodes.results.wrong_support import wrong_support
 from episodes.scoring.metrics import Score
 from episodes.scoring.plan import Outcome
 from episodes.scoring.protocols import Protocol
@@ -74,6 +75,9 @@ def result(
     }
     if outcome.negatives.rows:
         content["negatives"] = presence(outcome.records, outcome.negatives, resampling, present_above)
+    if outcome.wrong.rows:
+        names = queries[0].names
+        content["wrong_support"] = wrong_support(outcome.records, outcome.wrong, names, rules, resampling)
     if note := data_set(settings.get("data", "")).note:
         content["note"] = note
     return content

@@ -20,10 +20,11 @@ def check_fields(content: Any) -> None:
     names = list(content["classes"].values())
     if len(set(names)) != len(names):
         raise ValueError("classes has a name twice")
-    for figures in (content["per_class"], content["intervals"]["per_class"]):
-        if figures.keys() != set(names):
-            raise ValueError("per_class is not of the classes")
     _check({name: test for name, test in OPTIONAL.items() if name in content}, content, "")
+    for table in (content, *([content["wrong_support"]] if "wrong_support" in content else [])):
+        for figures in (table["per_class"], table["intervals"]["per_class"]):
+            if figures.keys() != set(names):
+                raise ValueError("per_class is not of the classes")
 
 
 def _check(fields: Fields, content: Any, where: str) -> None:
@@ -47,10 +48,20 @@ def _fraction(value: Any) -> bool:
     return value is None or (_number(value) and -1e-9 <= value <= 1 + 1e-9)
 
 
+def _difference(value: Any) -> bool:
+    """From -1 to 1, or null."""
+    return value is None or (_number(value) and _fraction(abs(value)))
+
+
 def _interval(value: Any) -> bool:
     """Two fractions, or null."""
+    return _interval_of_difference(value) and (value is None or min(value) >= -1e-9)
+
+
+def _interval_of_difference(value: Any) -> bool:
+    """Two differences, or null."""
     return value is None or (
-        isinstance(value, list) and len(value) == 2 and all(end is not None and _fraction(end) for end in value)
+        isinstance(value, list) and len(value) == 2 and all(end is not None and _difference(end) for end in value)
     )
 
 
@@ -79,6 +90,12 @@ def _classes(value: Any) -> bool:
 
 def _each(test: Test) -> Test:
     return lambda value: isinstance(value, dict) and all(map(test, value.values()))
+
+
+def _has(fields: Mapping[str, Test]) -> Test:
+    return lambda value: (
+        isinstance(value, dict) and all(name in value and test(value[name]) for name, test in fields.items())
+    )
 
 
 def _headline(value: Any) -> bool:
@@ -118,5 +135,21 @@ NEGATIVES: Fields = {
     **dict.fromkeys(PRESENCE, _fraction),
     "intervals": dict.fromkeys(PRESENCE, _interval),
 }
-OPTIONAL: Fields = {"negatives": NEGATIVES, "data_notes": _texts, "not_drawn": _texts, "note": _text, "files": _table}
+SUPPORTS: Mapping[str, Test] = {"right": _fraction, "wrong": _fraction, "gap": _difference}
+SUPPORT_INTERVALS: Mapping[str, Test] = {"right": _interval, "wrong": _interval, "gap": _interval_of_difference}
+WRONG_SUPPORT: Fields = {
+    "episodes": _count,
+    "left_out": lambda value: type(value) is int and value >= 0,
+    **SUPPORTS,
+    "per_class": _each(_has(SUPPORTS)),
+    "intervals": {**SUPPORT_INTERVALS, "per_class": _each(_has(SUPPORT_INTERVALS))},
+}
+OPTIONAL: Fields = {
+    "negatives": NEGATIVES,
+    "wrong_support": WRONG_SUPPORT,
+    "data_notes": _texts,
+    "not_drawn": _texts,
+    "note": _text,
+    "files": _table,
+}
 """Those that not every run has."""

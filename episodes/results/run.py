@@ -18,10 +18,11 @@ from episodes.results.gallery import clear_pictures
 from episodes.results.output import Scored
 from episodes.results.result import SCHEMA
 from episodes.results.result_fields import check_fields
+from episodes.results.wrong_support import Paired
 from episodes.scoring.metrics import Score
 from episodes.scoring.plan import Outcome
 from episodes.scoring.protocols import Protocol
-from episodes.scoring.records import COUNTS, NEGATIVES, Records
+from episodes.scoring.records import COUNTS, NEGATIVES, WRONG, Records
 
 RESULT = "result.json"
 """Written last: what makes a folder a run."""
@@ -30,6 +31,7 @@ INCOMING = ".incoming"
 ARRAYS: Mapping[str, Callable[[Outcome], Records]] = {
     COUNTS: lambda outcome: outcome.records,
     NEGATIVES: lambda outcome: outcome.negatives,
+    WRONG: lambda outcome: outcome.wrong,
 }
 """File -> the records in it; without any there is no file."""
 
@@ -44,6 +46,7 @@ class Run:
         names: Label -> name of the classes that were tested.
         rules: What it was scored by.
         records: What each photograph was counted as.
+        wrong: What each query was counted as under wrong supports, if that was asked for.
     """
 
     folder: Path
@@ -51,6 +54,7 @@ class Run:
     names: Mapping[int, str]
     rules: Protocol
     records: Records
+    wrong: Records = Records(())
 
     @property
     def not_drawn(self) -> frozenset[str]:
@@ -84,7 +88,8 @@ class Run:
             if _sha256(folder / name) != digest:
                 raise _mixed(folder, f"{name} is not the one that it names")
         names = {int(label): name for label, name in content["classes"].items()}
-        run = cls(folder, content, names, rules, Records.read(folder / COUNTS))
+        wrong = Records.read(folder / WRONG) if "wrong_support" in content else Records(())
+        run = cls(folder, content, names, rules, Records.read(folder / COUNTS), wrong)
         if fault := run._contradiction():
             raise _mixed(folder, fault)
         return run
@@ -110,6 +115,12 @@ class Run:
         }
         if supports:
             found["support mIoU"] = (_miou(supports), content["support_miou"])
+        if self.wrong.rows:
+            try:
+                _, wrong = Paired.of(self.records, self.wrong).figures(self.names, self.rules)
+            except ValueError as error:
+                return str(error)
+            found["mIoU under wrong supports"] = (float(wrong[0]), content["wrong_support"]["wrong"])
         for name, (own, written) in found.items():
             if not _same(own, written, unknown_is_zero=self.rules.absent == "zero"):
                 return f"by the counts the {name} is {own:.4f}, by the figures {written}"

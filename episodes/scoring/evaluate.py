@@ -82,7 +82,7 @@ def evaluate(
     own = islice(episodes, world.rank, None, world.size)
     with world.together(), nullcontext(cache) if cache else cache_for(method, cache_bytes) as photographs:
         for episode, cached, answer in answered(method, own, photographs, batch):
-            classes, predictions = episode.spec.classes, [prediction.cpu() for prediction in answer.queries]
+            classes, predictions = episode.truth_classes, [prediction.cpu() for prediction in answer.queries]
             truths = [cached.truth(query) for query in cached.queries()]
             if len(predictions) != len(truths):
                 raise ValueError(f"the method returned {len(predictions)} label maps for {len(truths)} queries")

@@ -24,6 +24,7 @@ from episodes.fewshot.loading import Loader
 from episodes.fewshot.negatives import Negatives
 from episodes.fewshot.pairs import ANY_SIZE
 from episodes.fewshot.sampler import Sampler
+from episodes.fewshot.wrong_supports import WrongSupports
 from episodes.scoring.evaluate import Evaluation, cache_for, evaluate
 from episodes.scoring.manifest import Header, Manifest
 from episodes.scoring.methods import Method
@@ -41,11 +42,13 @@ class Outcome:
         runs: Seed -> scores of that run, the same in all processes.
         records: What every photograph was counted as; in other processes than the first, none.
         negatives: The same of the episodes whose queries do not show the class.
+        wrong: The same of the queries under wrong supports; the episodes have the indices of the ordinary ones.
     """
 
     runs: dict[int, Evaluation]
     records: Records
     negatives: Records = Records(())
+    wrong: Records = Records(())
 
     @property
     def never_drawn(self) -> list[str]:
@@ -95,8 +98,8 @@ class Plan:
 
     @property
     def count(self) -> int:
-        """Episodes of all runs that are scored, the negative ones too."""
-        return self.ordinary - len(self.left_out) + self.negative * self.rules.seeds
+        """Episodes of all runs that are scored, the negative ones and those under wrong supports too."""
+        return self.ordinary - len(self.left_out) + self.negative * self.rules.seeds + len(self.wrong_supports)
 
     @property
     def header(self) -> Header:
@@ -171,6 +174,20 @@ class Plan:
             chosen = [specs[number * len(specs) // self.negative] for number in range(self.negative) if specs]
             yield seed, (maker.of(spec, seed, number) for spec, number in zip(chosen, numbers, strict=False))
 
+    @cached_property
+    def wrong_supports(self) -> list[tuple[int, EpisodeSpec, EpisodeSpec]]:
+        """Seed, episode, and the same under a wrong support, of all runs, if they are asked for.
+
+        Left out are those whose queries show nearly all tested classes, so that none is left to take the support from.
+        """
+        if not self.settings.wrong_support:
+            return []
+        sampler = self.samplers[0]
+        repeats = self.header.repeats and self.settings.shot > 1
+        maker = WrongSupports(self.fold.source, sampler.supports, self.classes, repeats)
+        asked = ((seed, spec, maker.of(spec, seed)) for seed, specs in self.runs() for spec in specs)
+        return [(seed, spec, wrong) for seed, spec, wrong in asked if wrong is not None]
+
     def export(self) -> Manifest:
         """Its episodes, to be written to a file: also those that would be left out here."""
         return Manifest(self.header, [spec for _, specs in self._all() for spec in specs])
@@ -203,12 +220,12 @@ class Plan:
         loader = self.loader()
         with nullcontext(cache) if cache else cache_for(method, cache_bytes) as photographs:
 
-            def scored(runs: Iterator[tuple[int, Iterator[EpisodeSpec]]]) -> tuple[dict[int, Evaluation], Records]:
+            def scored(runs: Iterator[tuple[int, Iterator[Episode]]]) -> tuple[dict[int, Evaluation], Records]:
                 found, records = {}, []
-                for seed, specs in runs:
+                for seed, episodes in runs:
                     found[seed] = evaluate(
                         method,
-                        map(loader.build, specs),
+                        episodes,
                         self.rules,
                         self.names,
                         cache=photographs,
@@ -219,9 +236,13 @@ class Plan:
                 gathered = world.gather(records) or []
                 return found, Records.of(record for part in gathered for record in part)
 
-            found, records = scored(self.runs())
-            _, negatives = scored(self.negatives())
-        return Outcome(found, records, negatives)
+            found, records = scored((seed, map(loader.build, specs)) for seed, specs in self.runs())
+            _, negatives = scored((seed, map(loader.build, specs)) for seed, specs in self.negatives())
+            _, wrong = scored(
+                (seed, (replace(loader.build(asked), target=spec.classes) for _, spec, asked in together))
+                for seed, together in itertools.groupby(self.wrong_supports, key=lambda each: each[0])
+            )
+        return Outcome(found, records, negatives, wrong.role("query"))
 
 
 def plans(settings: PlanSettings, on_progress: OnProgress = silent, fold: Fold | None = None) -> dict[str, Plan]:
@@ -291,10 +312,24 @@ def _plan(fold: Fold, settings: PlanSettings, protocol: Protocol, manifest: Mani
         raise InputError(f"{settings.manifest} is of other episodes: here is {difference}")
     if manifest is not None:
         manifest.check_pairs(first, plan.names, settings.manifest)
+    if settings.wrong_support:
+        _check_wrong_supports(plan)
     if plan.partial and len(plan.left_out) == plan.ordinary:
         example = next(iter(plan.left_out.values()))[0]
         raise InputError(f"every episode needs a photograph that is not there, as {example}: complete the folder")
     return plan
+
+
+def _check_wrong_supports(plan: Plan) -> None:
+    """`InputError` unless there are classes to take wrong supports from."""
+    needed, tested = 2 * plan.settings.way, len(plan.classes)
+    if tested < needed:
+        raise InputError(
+            f"--wrong-support takes supports from other tested classes than those of an episode, so it needs {needed} "
+            f"classes for {plan.settings.way}-way episodes: here {'is' if tested == 1 else 'are'} {tested}; test more"
+        )
+    if not plan.wrong_supports:
+        raise InputError("--wrong-support finds no wrong support: every query shows the other tested classes too")
 
 
 def _check_hsnet(settings: PlanSettings, rules: Protocol) -> None:

@@ -41,6 +41,8 @@ class PlanSettings:
         support: What is given of the supports: `mask`, `box`, `scribble` or `points`, see `weakened`.
         negatives: How many episodes to add whose queries do not show the class, as a share of the others, in [0, 1]. No
             IoU counts them, see `Presence`.
+        wrong_support: Ask for each query once more, with supports of another tested class which it does not show, see
+            `WrongSupports`. No other figure counts it.
 
     Raises:
         InputError: if there is nothing to score, or a number is out of its range.
@@ -61,6 +63,7 @@ class PlanSettings:
     manifest: str | None = None
     support: Annotation = "mask"
     negatives: float = 0.0
+    wrong_support: bool = False
 
     def __post_init__(self) -> None:
         check(self.support)
@@ -74,7 +77,7 @@ class PlanSettings:
         if self.size is not None:
             Geometry(self.size)
         check_episodes(self)
-        check_type(self, bool, "original_size")
+        check_type(self, bool, "original_size", "wrong_support")
         check_number(self, 0, 1, "negatives")
 
     def rules(self, protocol: Protocol) -> Protocol:

@@ -22,6 +22,8 @@ COUNTS = "counts.npz"
 """The file beside `result.json`."""
 NEGATIVES = "negatives.npz"
 """The same of the episodes whose queries do not show the class."""
+WRONG = "wrong_support.npz"
+"""The same of the queries under wrong supports; the rows of a matrix are the classes of the ordinary episode."""
 
 KINDS = {
     "episodes": Kind("U", 1),

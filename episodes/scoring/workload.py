@@ -33,6 +33,7 @@ class Workload:
                     costs.append(1 + PREPARING * len(new))
                     known |= new
             costs += [1] * (plan.negative * plan.rules.seeds)  # they show photographs that were met, and others
+            costs += [1] * len(plan.wrong_supports)
         self._done = list(accumulate(costs))
 
     def share(self, episodes: int) -> float:

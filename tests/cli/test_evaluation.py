@@ -60,6 +60,21 @@ def test_negatives_are_told_and_stand_in_the_report() -> None:
     assert "Where the class is not there" in Path("page.html").read_text()
 
 
+def test_wrong_supports_are_told_and_stand_in_the_report() -> None:
+    words = (*TINY_EVAL, "--wrong-support", "--out")
+    scored = srpnet(*words, "shared")
+    assert scored.exit_code == 0, scored.output
+    assert "4 episodes once more, with supports of a class that the query does not show" in scored.output
+    assert srpnet(*words, "plain", "--engine", "plain").exit_code == 0
+    shared, plain = (json.loads(Path(name, "result.json").read_text()) for name in ("shared", "plain"))
+    assert shared["wrong_support"]["per_class"] == plain["wrong_support"]["per_class"]
+    assert "--wrong-support" in shared["settings"]["command"]
+    compared = srpnet("compare", "shared", "plain")
+    assert "gap to the wrong support" in compared.output
+    assert srpnet("report", "shared", "plain", "--out", "page.html").exit_code == 0
+    assert "Under a wrong support" in Path("page.html").read_text()
+
+
 def test_runs_are_compared() -> None:
     for rounds in ("0", "2"):
         assert srpnet(*TINY_EVAL, "--iqi-rounds", rounds, "--out", f"iqi{rounds}").exit_code == 0
@@ -87,7 +102,15 @@ def test_protocols_are_printed() -> None:
         (("eval", "--negatives", "2"), "negatives must be a number from 0 to 1, not 2"),
         (
             ("eval", "--manifest", "m", "--predictions", "p", "--negatives", "1"),
-            "--negatives are no part of a manifest",
+            "--negatives adds episodes of which there are no predictions",
+        ),
+        (
+            ("eval", "--manifest", "m", "--predictions", "p", "--wrong-support"),
+            "--wrong-support adds episodes of which there are no predictions",
+        ),
+        (
+            ("eval", "--wrong-support", "--classes", "car", "--fold", "1"),
+            "needs 2 classes for 1-way episodes: here is 1",
         ),
         (("compare", "gone", "gone"), "gone holds no result.json"),
         (("episodes", "export", "--protocol", "all", "--out", "m.jsonl"), "a manifest is of one protocol"),

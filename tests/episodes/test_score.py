@@ -100,7 +100,7 @@ def test_the_share_of_the_work_counts_photographs_that_are_new() -> None:
     def plan(size: int, *episodes: str) -> Any:
         specs = [EpisodeSpec(index, (1,), ((ids[0],),), (ids[1],)) for index, ids in enumerate(episodes)]
         rules = SimpleNamespace(geometry=Geometry(size), seeds=1)
-        return SimpleNamespace(rules=rules, runs=lambda: [(0, specs)], negative=0)
+        return SimpleNamespace(rules=rules, runs=lambda: [(0, specs)], negative=0, wrong_supports=[])
 
     chosen = [plan(400, "ab", "ac"), plan(400, "cb"), plan(417, "ab")]
     shares = [Workload(chosen, prepares=True).share(episodes) for episodes in (0, 1, 2, 3, 4, 9)]
