@@ -14,7 +14,7 @@ SCRIPT = [
     ("train", *TINY, "--steps", "2", "--workers", "0", "--out", "run", "--batch", "3"),
     ("train", *TINY, "--steps", "2", "--workers", "0", "--out", "run", "--batch", "2"),
     ("train", *TINY, "--steps", "2", "--workers", "0", "--out", "run", "--batch", "2"),
-    ("eval", *TINY, "--episodes", "5", "--checkpoint", "run", "--out", "scores", "--pictures", "3"),
+    ("eval", *TINY, "--episodes", "5", "--checkpoint", "run", "--out", "scores", "--pictures", "3", "--wrong-support"),
     ("eval", *TINY, "--episodes", "5", "--checkpoint", "run", "--out", "unlike"),
 ]
 ALONE = (*SCRIPT[3], "--out", "alone")
@@ -91,7 +91,7 @@ def test_one_process_tells_the_scores(answers: list[list[tuple[int, str, str]]])
 @pytest.mark.usefixtures("answers")
 def test_two_processes_find_the_scores_of_one(folder: Path) -> None:
     together, alone = (json.loads((folder / out / "result.json").read_text()) for out in ("scores", "alone"))
-    for name in ("episodes", "miou", "fb_iou", "per_class", "support_miou"):
+    for name in ("episodes", "miou", "fb_iou", "per_class", "support_miou", "wrong_support"):
         assert together[name] == alone[name]
     pictures = [sorted(file.name for file in (folder / out / "pictures").iterdir()) for out in ("scores", "alone")]
     assert pictures[0] == pictures[1]
