@@ -34,8 +34,8 @@ An SRPNet for few-shot segmentation: {what}. {purpose}
 
 ## Data
 
-{photographs} photographs ({pairs} image-class pairs) of PASCAL VOC 2012 with the masks of SBD, a part of the training
-split of PASCAL-5i. Classes seen: {seen}. {novel}
+{photographs} photographs ({pairs} image-class pairs) of {sources}.
+Classes seen: {seen}. {novel}
 Pairs: `{rule}`, SHA-256 `{sha256}`.
 
 ## Training
@@ -50,13 +50,24 @@ All settings: `config.json`, and [docs/results.md](../../../docs/results.md).
 
 ## Limits
 
-Trained on few photographs, most of them of animals; expect less on small objects, thin structures, texts,
-satellite or medical images. It segments everything that resembles the examples more than their surroundings: a
-photograph without the object still gets a mask where something looks like it, which `srpnet predict` doubts in about
-half of the cases (presence below {present_above}); and several classes at once (N-way) are often confused, for it
-learned from 1-way episodes. The photographs of VOC come from Flickr; what they show, and leave out, is what this model
-knows.
+{limits} A photograph without the object may still get a mask where something looks like it, which `srpnet predict`
+doubts where what was found resembles the examples too little (presence below {present_above}). The photographs of VOC
+come from Flickr; what they show, and leave out, is what this model knows.
 """
+SOURCES = {
+    "pascal": "PASCAL VOC 2012 with the masks of SBD, a part of the training split",
+    "masks": "DUTS, with the ImageNet class that the name of each file tells",
+}
+LIMITS = {
+    False: """Trained on few photographs, most of them of animals; expect less on small objects, thin structures, texts,
+satellite or medical images. It learned from 1-way episodes, which never ask which object is meant: it segments what
+stands out and resembles the examples more than their surroundings, and confuses several classes at once (N-way).""",
+    True: """Trained on things and animals that are large in their photographs; expect less on small objects, thin
+structures, parts, texts, textures, satellite or medical images.""",
+}
+"""By whether it was trained one-vs-rest."""
+MOST_NAMED = 40
+"""Classes that a card lists."""
 
 
 @click.group()
@@ -95,8 +106,11 @@ def card(name: str, run: Path, commit: str, results: tuple[Path, ...]) -> None:
         else f"It is for fold {trained_on['fold']} of PASCAL-5i, whose novel classes it never saw.",
         photographs=trained_on["photographs"],
         pairs=trained_on["pairs"]["queries"],
-        seen=", ".join(config["seen"]),
-        novel="" if everything else f"Rule for photographs with a novel class: `{trained_on['novel_pixels']}`.",
+        sources=" and ".join(SOURCES[kind] for kind in trained_on["data"].split(" + ")),
+        seen=", ".join(config["seen"])
+        if len(config["seen"]) <= MOST_NAMED
+        else f"{len(config['seen'])}, listed in `config.json` under `seen`",
+        novel=_kept(trained_on) if everything else f"Rule for photographs with a novel class: `{trained_on['novel_pixels']}`.",
         rule=trained_on["pairs"]["rule"],
         sha256=trained_on["pairs"]["sha256"][:12],
         steps=trained_on["steps"],
@@ -106,10 +120,16 @@ def card(name: str, run: Path, commit: str, results: tuple[Path, ...]) -> None:
         backbone=config["backbone"],
         backbone_sha256=config["backbone_sha256"][:12],
         present_above=config["present_above"],
+        limits=LIMITS[settings["training"].get("one_vs_rest", False)],
         scores=table([json.loads((result / "result.json").read_text()) for result in results]),
     )
     with atomic_write(folder / "README.md") as temporary:
         temporary.write_text(text)
+
+
+def _kept(trained_on: dict[str, Any]) -> str:
+    """The classes that were kept from a training on all others."""
+    return f"Kept from it: {trained_on['excluded']}." if "excluded" in trained_on else ""
 
 
 def table(results: list[dict[str, Any]]) -> str:
