@@ -61,6 +61,13 @@ IN_MANIFEST = {
     help="Segment each query once more, with supports of another tested class which it does not show: does the support "
     "decide what is found? No other figure counts it.",
 )
+@click.option(
+    "--distractors",
+    default=0.0,
+    show_default=True,
+    help="Share of the queries into which an object of another tested class is pasted: is it the class that is found, "
+    "or any object?",
+)
 @click.option("--manifest", type=click.Path(), help="Score the episodes of this file of `srpnet episodes export`.")
 @click.option(
     "--predictions",
@@ -124,10 +131,10 @@ def command(
             raise BadInput("--predictions needs --manifest, the episodes that they were made for")
         if flags["checkpoint"] is not None:
             raise BadInput("--predictions come instead of a --checkpoint: leave one of the two out")
-        for name in ("negatives", "wrong_support"):
+        for name in ("negatives", "wrong_support", "distractors"):
             if flags[name]:
                 flag = f"--{name.replace('_', '-')}"
-                raise BadInput(f"{flag} adds episodes of which there are no predictions: leave one out")
+                raise BadInput(f"{flag} makes episodes of which there are no predictions: leave one out")
     console = Console(stderr=True, quiet=rank() > 0)
     with waiting(console, "Loading PyTorch"):
         from episodes.distributed import joined

@@ -87,8 +87,12 @@ def score(
             settings = asdict(plan.settings) | {"data": data.data, "source": asdict(data), "protocol": name}
             settings |= {"episodes": plan.rules.episodes, "size": plan.rules.geometry.size}
             settings |= {"command": output.command, **(used or {})}
-            if not plan.settings.wrong_support:  # as before there was this setting
-                del settings["wrong_support"]
+            for added in (
+                "wrong_support",
+                "distractors",
+            ):  # results without them are as before there were these settings
+                if not settings[added]:
+                    del settings[added]
             departed = [*departures(plan.protocol, plan.rules, data.data, data.fold_order), *plan.departures]
             if lost := outcome.never_drawn:
                 names = f"{', '.join(lost[:5])}{f' and {len(lost) - 5} more' if lost[5:] else ''}"
@@ -153,6 +157,8 @@ def score_predictions(
     with world.together():
         if settings.wrong_support:
             raise InputError("label maps of a manifest are not of wrong supports: leave out --wrong-support")
+        if settings.distractors:
+            raise InputError("label maps of a manifest are of photographs as they are: leave out --distractors")
         if output.folder is not None:
             check_folder(output.folder)
         method = Predictions(folder)

@@ -110,7 +110,9 @@ def card(name: str, run: Path, commit: str, results: tuple[Path, ...]) -> None:
         seen=", ".join(config["seen"])
         if len(config["seen"]) <= MOST_NAMED
         else f"{len(config['seen'])}, listed in `config.json` under `seen`",
-        novel=_kept(trained_on) if everything else f"Rule for photographs with a novel class: `{trained_on['novel_pixels']}`.",
+        novel=_kept(trained_on)
+        if everything
+        else f"Rule for photographs with a novel class: `{trained_on['novel_pixels']}`.",
         rule=trained_on["pairs"]["rule"],
         sha256=trained_on["pairs"]["sha256"][:12],
         steps=trained_on["steps"],

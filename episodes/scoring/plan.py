@@ -17,6 +17,7 @@ from episodes.data.source import Crowded, OnProgress, Source, silent
 from episodes.data.voc import PASCAL
 from episodes.distributed import ALONE, World
 from episodes.errors import InputError
+from episodes.fewshot.composition import Composer, Composition
 from episodes.fewshot.episode import Episode, EpisodeSpec
 from episodes.fewshot.folds import Fold
 from episodes.fewshot.hsnet_episodes import PUBLISHED
@@ -139,6 +140,9 @@ class Plan:
             found.append("queries: never a support of another way, which PANet's may be")
         if self.protocol.name == "panet" and isinstance(self.fold.source, Crowded):
             found.append("labels: each pixel has one class, where PANet's instances of two classes may share it")
+        if self.settings.distractors:
+            share = f"{100 * self.settings.distractors:g} %"
+            found.append(f"queries: into {share} of them an object of another tested class is pasted")
         return found
 
     def runs(self) -> Iterator[tuple[int, Iterator[EpisodeSpec]]]:
@@ -201,7 +205,17 @@ class Plan:
             score_at=rules.score_at,
             support_ignore=rules.support_ignore,
             annotation=self.settings.support,
+            seed=self.settings.seed,
+            composer=self._composer,
         )
+
+    @cached_property
+    def _composer(self) -> Composer | None:
+        settings = self.settings
+        if not settings.distractors:
+            return None
+        composition = Composition(distractors=settings.distractors)
+        return Composer(composition, self.samplers[0], self.fold.source, settings.seed)
 
     def evaluate(
         self,

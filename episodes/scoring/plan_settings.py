@@ -43,6 +43,8 @@ class PlanSettings:
             IoU counts them, see `Presence`.
         wrong_support: Ask for each query once more, with supports of another tested class which it does not show, see
             `WrongSupports`. No other figure counts it.
+        distractors: Share of the queries into which an object of another tested class is pasted, in [0, 1], see
+            `Composer`: is it the class that is found, or any object?
 
     Raises:
         InputError: if there is nothing to score, or a number is out of its range.
@@ -64,6 +66,7 @@ class PlanSettings:
     support: Annotation = "mask"
     negatives: float = 0.0
     wrong_support: bool = False
+    distractors: float = 0.0
 
     def __post_init__(self) -> None:
         check(self.support)
@@ -78,7 +81,11 @@ class PlanSettings:
             Geometry(self.size)
         check_episodes(self)
         check_type(self, bool, "original_size", "wrong_support")
-        check_number(self, 0, 1, "negatives")
+        check_number(self, 0, 1, "negatives", "distractors")
+        if self.distractors and self.wrong_support:
+            raise InputError(
+                "a pasted object may be of the wrong support's class: leave out wrong_support or distractors"
+            )
 
     def rules(self, protocol: Protocol) -> Protocol:
         """A protocol with the choices that are changed here."""

@@ -102,11 +102,11 @@ def test_protocols_are_printed() -> None:
         (("eval", "--negatives", "2"), "negatives must be a number from 0 to 1, not 2"),
         (
             ("eval", "--manifest", "m", "--predictions", "p", "--negatives", "1"),
-            "--negatives adds episodes of which there are no predictions",
+            "--negatives makes episodes of which there are no predictions",
         ),
         (
             ("eval", "--manifest", "m", "--predictions", "p", "--wrong-support"),
-            "--wrong-support adds episodes of which there are no predictions",
+            "--wrong-support makes episodes of which there are no predictions",
         ),
         (
             ("eval", "--wrong-support", "--classes", "car", "--fold", "1"),
