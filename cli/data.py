@@ -59,12 +59,12 @@ def report(ctx: click.Context, /, out: Path | None, **flags: Any) -> None:
 @command.command("check")
 @click.argument("source")
 @click.option("--pairs", type=click.Path(path_type=Path), help="Check this folder of pair lists beside it.")
-@click.option("--strict", is_flag=True, help="A single record that has to be passed over is an error.")
+@click.option("--strict", is_flag=True, help="A single record that has to be skipped is an error.")
 def check(source: str, pairs: Path | None, strict: bool) -> None:
     """Look whether a data folder is as it should be: layout, lists, every photograph with its mask.
 
-    SOURCE is what --data takes. What is wrong is named with its mend, and then the exit code is 2.
-    Records that cannot be used are passed over by every command, and counted here; more than a tenth of a kind is an
+    SOURCE is what --data takes. What is wrong is named with its fix, and then the exit code is 2.
+    Records that cannot be used are skipped by every command, and counted here; more than a tenth of a kind is an
     error, and with --strict a single one. What merely differs from the published data set is a note.
 
     \b
@@ -82,9 +82,9 @@ def check(source: str, pairs: Path | None, strict: bool) -> None:
         style = "bold red" if finding.weight == "error" else "yellow"
         console.print(Text.assemble((finding.weight, style), ": ", for_terminal(finding.text)), soft_wrap=True)
     if found.errors:
-        raise BadInput(f"{source} is not in order, see above (errors: {found.errors})")
-    passed_over = any(finding.weight == "passed over" for finding in found.findings)
-    say(console, f"{source} is in order{', but for what is passed over' if passed_over else ''}")
+        raise BadInput(f"{source} has problems, see above (errors: {found.errors})")
+    skipped = any(finding.weight == "skipped" for finding in found.findings)
+    say(console, f"{source} is valid{', except for what is skipped' if skipped else ''}")
 
 
 @command.command(

@@ -64,5 +64,5 @@ def _read(archive: ZipFile, name: str, kind: Kind) -> NDArray[Any]:
             raise ValueError(f"{name} is {dtype} {shape}, which is too large")
         content = stream.read(size)
         if len(content) != size or stream.read(1):
-            raise ValueError(f"{name} is not as long as it says")
+            raise ValueError(f"{name} is not as long as its header says")
         return np.frombuffer(content, dtype).reshape(shape)

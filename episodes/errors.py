@@ -1,4 +1,4 @@
-"""What a person is told about input: an error if it is wrong, a warning if it is odd."""
+"""What is reported about input: an error if it is wrong, a warning if it is odd."""
 
 import sys
 import warnings
@@ -8,7 +8,7 @@ OURS = ("episodes", "srpnet", "cli")
 
 
 class InputError(ValueError):
-    """Bad input from a person: a path, a class, a mask, a file. The message names the thing and the mend.
+    """Bad input from a person: a path, a class, a mask, a file. The message names the problem and the fix.
 
     The command line prints the message alone and exits with code 2.
 

@@ -54,16 +54,16 @@ def _without_home() -> Path:
 
     Its name can be foreseen, so that somebody else may have put a folder there: that is not taken.
     """
-    mend = "set SRPNET_CACHE to a folder of your own"
+    fix = "set SRPNET_CACHE to a folder of your own"
     try:
         folder = Path(tempfile.gettempdir()) / f"srpnet-{os.getuid()}"
         with suppress(FileExistsError):
             folder.mkdir(mode=0o700)
         status = folder.lstat()
     except OSError as error:
-        raise InputError(f"there is no home folder, and no room for a cache ({error}): {mend}") from None
+        raise InputError(f"there is no home folder, and no room for a cache ({error}): {fix}") from None
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
-        raise InputError(f"there is no home folder, and {folder} is not yours alone: {mend}")
+        raise InputError(f"there is no home folder, and {folder} is not yours alone: {fix}")
     return folder
 
 
@@ -76,7 +76,7 @@ def expanded(path: Path | str) -> Path:
     try:
         return Path(path).expanduser()
     except RuntimeError:
-        raise InputError(f"{path}: it is not known where that home folder is: write the path in full") from None
+        raise InputError(f"{path}: that home folder is unknown: write the full path") from None
 
 
 @contextmanager
@@ -104,8 +104,8 @@ def atomic_write(path: Path | str) -> Iterator[Path]:
     except (OSError, RuntimeError) as error:  # torch.save reports a full disk as a RuntimeError
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         too_long = isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG
-        mend = "shorten the name" if too_long else "make room, or name another folder"
-        raise InputError(f"{path} cannot be written ({reason}): {mend}") from error
+        fix = "shorten the name" if too_long else "free disk space, or name another folder"
+        raise InputError(f"{path} cannot be written ({reason}): {fix}") from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from typing import Any
 from episodes.errors import InputError
 
 DEPTH = 100
-"""Lists and tables inside each other. Our own files nest to four or so."""
+"""Lists and tables nested lists or tables. Our own files nest to four or so."""
 KINDS: dict[Callable[[int], bool], str] = {
     stat.S_ISDIR: "a folder",
     stat.S_ISFIFO: "a named pipe",
@@ -34,12 +34,12 @@ def check_regular(path: Path | str) -> None:
         raise InputError(f"{path} is {kind}, not a file: name a file")
 
 
-def read_text(path: Path, mend: str) -> str:
+def read_text(path: Path, fix: str) -> str:
     """The text of a UTF-8 file, with or without a byte-order mark.
 
     Args:
         path: Of the file.
-        mend: What to do if it cannot be read.
+        fix: What to do if it cannot be read.
 
     Raises:
         InputError: if it cannot be.
@@ -48,7 +48,7 @@ def read_text(path: Path, mend: str) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:  # a zero byte in the name, too
-        raise InputError(f"{path} cannot be read ({error}): {mend}") from None
+        raise InputError(f"{path} cannot be read ({error}): {fix}") from None
 
 
 def parse_json(text: str) -> Any:
@@ -60,32 +60,32 @@ def parse_json(text: str) -> Any:
     try:
         content = json.loads(text, parse_constant=_refuse)
     except RecursionError:
-        raise ValueError(f"more than {DEPTH} lists or tables inside each other") from None
+        raise ValueError(f"more than {DEPTH} levels of nested lists or tables") from None
     _check_depth(content)
     return content
 
 
-def read_json(path: Path, mend: str) -> Any:
+def read_json(path: Path, fix: str) -> Any:
     """The content of a JSON file, see `parse_json`.
 
     Raises:
         InputError: if it cannot be read, or is no JSON.
     """
     try:
-        return parse_json(read_text(path, mend))
+        return parse_json(read_text(path, fix))
     except InputError:
         raise
     except ValueError as error:
-        raise InputError(f"{path} cannot be read ({error}): {mend}") from None
+        raise InputError(f"{path} cannot be read ({error}): {fix}") from None
 
 
-def read_toml(path: Path, mend: str) -> dict[str, Any]:
+def read_toml(path: Path, fix: str) -> dict[str, Any]:
     """The content of a TOML file.
 
     Raises:
         InputError: if it cannot be read, or is not valid.
     """
-    text = read_text(path, mend)
+    text = read_text(path, fix)
     try:
         content = tomllib.loads(text)
         _check_depth(content)
@@ -95,7 +95,7 @@ def read_toml(path: Path, mend: str) -> dict[str, Any]:
 
 
 def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no number of JSON")
+    raise ValueError(f"{constant} is not a JSON number")
 
 
 def _check_depth(content: Any) -> None:
@@ -106,4 +106,4 @@ def _check_depth(content: Any) -> None:
         if not inside:
             return
         level = [part for whole in inside for part in (whole.values() if isinstance(whole, dict) else whole)]
-    raise ValueError(f"more than {DEPTH} lists or tables inside each other")
+    raise ValueError(f"more than {DEPTH} levels of nested lists or tables")

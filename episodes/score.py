@@ -149,7 +149,7 @@ def score_predictions(
         settings: With the manifest that the label maps were made for.
         folder: See `Predictions`.
         output, on_episode, world: See `score`.
-        on_progress: Told how far it is when the data take long to read or count.
+        on_progress: Called with the progress of reading and counting the data, where that takes long.
 
     Raises:
         InputError: if the settings are wrong, or a label map is missing or wrong.

@@ -51,7 +51,7 @@ def open_source(name: str, on_progress: OnProgress = silent) -> Source:
 
     `pascal` alone is its class names without photographs, see `Names`.
 
-    What takes long, such as the first count of a large folder's classes, is told to `on_progress`.
+    What takes long, such as the first count of a large folder's classes, is reported to `on_progress`.
 
     Raises:
         InputError: if the name is none of these, or the folder lacks what the layout needs.
@@ -64,4 +64,4 @@ def open_source(name: str, on_progress: OnProgress = silent) -> Source:
     if not colon and record.open_alone:
         return record.open_alone(name)
     *others, last = (record.usage for record in DATA_SETS.values())
-    raise InputError(f"{name!r} names no data: use {', '.join(others)} or {last}")
+    raise InputError(f"{name!r} is not a data set: use {', '.join(others)} or {last}")

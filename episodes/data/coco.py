@@ -18,21 +18,21 @@ from episodes.files import expanded
 
 LAYOUT = (
     "a COCO folder holds annotations/instances_train2014.json and instances_val2014.json (or 2017) "
-    "with train2014/ and val2014/, or annotations/instances.json with images/, which serves as val alone"
+    "with train2014/ and val2014/, or annotations/instances.json with images/, which is used as val only"
 )
 
 
 class Coco:
     """A `Source` over a COCO folder (see `LAYOUT`); both roles draw from the same photographs.
 
-    An id is the photograph's file name without its ending, and with its folders where names repeat. Classes are the
+    An id is the photograph's file name without its extension, and with its folders where names repeat. Classes are the
     category ids in ascending order, so the official 80 are 1..80. An annotation file is read when first needed, which
     takes a while the first time.
 
     Args:
         root: The folder.
         name: How reports name it; `coco:ROOT` if not given.
-        on_progress: Told how far reading and counting have come.
+        on_progress: Called with the progress of reading and counting.
 
     Raises:
         InputError: An annotation file or a folder of photographs is missing; from any method also: the
@@ -54,7 +54,7 @@ class Coco:
     def treating(self, crowds: Crowds) -> "Coco":
         """The same photographs with crowds treated so: the same object for the same way."""
         if crowds not in self._treated:
-            other = copy(self)  # what was read of photographs and annotations is shared, their pixels are counted anew
+            other = copy(self)  # what was read of photographs and annotations is shared, their pixels are counted again
             other.crowds, other._areas = crowds, {}
             self._treated[crowds] = other
         return self._treated[crowds]
@@ -94,7 +94,7 @@ class Coco:
         return self._areas[split][id]
 
     def remarks(self, split: Split) -> list[Remark]:
-        """Annotations and photographs of a split that are passed over, and EXIF turns."""
+        """Annotations and photographs of a split that are skipped, and EXIF rotations."""
         return [*self._part(split).remarks, *remarks(self._survey(split))]
 
     def load(self, id: str) -> tuple[Array, Array]:
@@ -126,7 +126,7 @@ class Coco:
                 return Look({}, fit(self._photograph(split, id), part.sizes[id]), part.files[id])
 
             lines = [f"{id} {part.sizes[id]} {state_of(there[id]) if id in there else '-'}" for id in part.ids]
-            title = f"Looking at the {split} photographs"
+            title = f"Checking the {split} photographs"
             self._surveys[split] = survey(part.ids, look, ["coco", *lines], title, self._on_progress)
         return self._surveys[split]
 
@@ -134,7 +134,7 @@ class Coco:
         for split, part in self._parts():
             if id in part.files:
                 return split, part
-        raise InputError(f"{self.name} has no photograph {id!r}: an id is a file name without its ending")
+        raise InputError(f"{self.name} has no photograph {id!r}: an id is a file name without its extension")
 
     def _parts(self) -> Iterator[tuple[Split, Annotations]]:
         """The splits that are there, each read as late as can be: the small val file before the large one."""
@@ -177,7 +177,7 @@ def _layout(root: Path) -> dict[Split, tuple[Path, Path]]:
 def _first_folder(*folders: Path) -> Path:
     found = next((folder for folder in folders if folder.is_dir()), None)
     if found is None:
-        raise InputError(f"no photographs: {' or '.join(map(str, folders))} is not there; {LAYOUT}")
+        raise InputError(f"no photographs: {' or '.join(map(str, folders))} does not exist; {LAYOUT}")
     return found
 
 
@@ -210,7 +210,7 @@ def _listed(folder: Path, needed: bool = False) -> dict[str, str]:
             names = [entry.name for entry in entries if entry.is_file()]
     except OSError as error:
         if needed:
-            raise InputError(f"{folder} cannot be listed ({error.strerror}): look at the folder") from None
+            raise InputError(f"{folder} cannot be listed ({error.strerror}): check the folder") from None
         return {}
     return {_any_case(name): name for name in names} | {name: name for name in names}
 

@@ -50,15 +50,15 @@ class Annotations:
     """One annotation file, checked.
 
     The first time, what is needed of it goes into a database in the cache folder, named by the hash of the file's
-    content; if it cannot be written there, into a temporary one. An id is a photograph's file name without its ending;
-    where several have the same, without its folders too, see `ids_of`.
+    content; if it cannot be written there, into a temporary one. An id is a photograph's file name without extension;
+    where several have the same, with its folders too, see `ids_of`.
 
     Attributes:
         ids: In file order.
         files: Id -> where the photograph is, below the folder of photographs.
         sizes: Id -> its height and width.
         classes: Category names by ascending category id; equal ones with their number, as `cup (3)`.
-        remarks: What was passed over, or taken otherwise than it is written.
+        remarks: What was skipped, or read differently from how it is written.
 
     Raises:
         InputError: pycocotools or ijson is not installed, or the file is not there, cut short, or not as COCO's are.
@@ -87,7 +87,7 @@ class Annotations:
             id: (height, width) for id, (_, height, width) in zip(self.ids, photographs, strict=True)
         }
         if len(self.files) < len(files):
-            raise InputError(f"{path}: two photographs have one name but for folder and ending: rename one of them")
+            raise InputError(f"{path}: two photographs differ only in folder and file extension: rename one of them")
         self.classes: tuple[str, ...] = _named_apart([name for _, name in categories])
         self.remarks: tuple[Remark, ...] = tuple(remarks)
         self._categories = [number for number, _ in categories]
@@ -99,7 +99,9 @@ class Annotations:
         if (self._categories, self.classes) != (other._categories, other.classes):
             raise InputError(f"{both} declare different categories: use two files of one release")
         if shared := self._row.keys() & other._row.keys():
-            raise InputError(f"{both} share {len(shared)} photographs, {min(shared)} for one: keep each in one split")
+            raise InputError(
+                f"{both} share {len(shared)} photographs, for example {min(shared)}: keep each in one split"
+            )
 
     def labels(self, id: str, crowds: Crowds = "ignore") -> Array:
         """The label map (H, W): crowds, and over them instances from large to small, so that all show.
@@ -142,7 +144,9 @@ class Annotations:
             self._kept = folder / self._kept.name
             _build(self.path, self._kept, self._on_progress)
         except (sqlite3.Error, OSError) as error:
-            raise InputError(f"{self._kept} cannot be written ({error}): make room, or set SRPNET_CACHE") from None
+            raise InputError(
+                f"{self._kept} cannot be written ({error}): free disk space, or set SRPNET_CACHE"
+            ) from None
 
 
 def _opened(kept: Path) -> closing[sqlite3.Connection]:
@@ -151,7 +155,7 @@ def _opened(kept: Path) -> closing[sqlite3.Connection]:
 
 
 def _declared(kept: Path) -> tuple[list[Image], list[tuple[int, str]], list[Remark]]:
-    """The photographs, in file order; number and name of each category, ascending; what was passed over.
+    """The photographs, in file order; number and name of each category, ascending; what was skipped.
 
     Raises:
         sqlite3.Error: The database is absent, cut short, or another.
@@ -199,7 +203,7 @@ def _build(path: Path, target: Path, on_progress: OnProgress) -> None:
             reason = (
                 str(error).partition("\n")[0] or "a record is too large for the memory"
             )  # below it, ijson shows the place
-            raise InputError(f"{path} is not a COCO instances file, or was cut short: {reason}") from None
+            raise InputError(f"{path} is not a COCO instances file, or is truncated: {reason}") from None
         records.check(path)
         database.execute("CREATE INDEX painting ON shapes (photograph, crowd DESC, area DESC)")
         _count(database, records.images, lambda done, total: on_progress(f"Counting {path.name}", done, total))
@@ -266,7 +270,7 @@ def _remove(folder: Path, process: int) -> None:
 
 
 def _unreadable(path: Path, error: OSError) -> InputError:
-    return InputError(f"{path} cannot be read ({error.strerror}): look at the file")
+    return InputError(f"{path} cannot be read ({error.strerror}): check the file")
 
 
 def _need_libraries() -> None:

@@ -1,4 +1,4 @@
-"""The records of a COCO annotation file, one by one: what can be used of each, and what is passed over."""
+"""The records of a COCO annotation file, one by one: what can be used of each, and what is skipped."""
 
 import json
 import math
@@ -25,23 +25,23 @@ FAR = 10
 
 NO_FILE = "photographs declared without a usable file name, number or size"
 OUTSIDE = "photographs whose file name leads out of the folder (it must be a path below it)"
-TWICE = "photographs declared twice, differently"
-NO_NUMBER = "categories declared without a number and a name of their own"
-NO_IMAGE = "annotations of photographs that are not declared"
-LOST_IMAGE = "annotations of photographs that were passed over"
-NO_CATEGORY = "annotations of categories that are not declared"
+TWICE = "photographs declared twice with different values"
+NO_NUMBER = "categories declared without a unique number and name"
+NO_IMAGE = "annotations of undeclared photographs"
+LOST_IMAGE = "annotations of skipped photographs"
+NO_CATEGORY = "annotations of undeclared categories"
 NO_SHAPE = "annotations without a shape"
 NO_POLYGON = "annotations whose shape cannot be drawn"
 PART = "annotations of which a part cannot be drawn"
-OTHER_SIZE = "annotations whose mask is of another size than the photograph"
-AS_TEXT = "annotations that write a number as text, or the other way round, taken at its value"
-SAME_ID = "annotations with the id of another, all of them taken"
+OTHER_SIZE = "annotations whose mask and photograph differ in size"
+AS_TEXT = "annotations with a number written as text, or text as a number, read by its value"
+SAME_ID = "annotations with duplicate ids, all of them used"
 NOT_MOST = 0.5
 """The share that may be of undeclared photographs: for a part of a data set, people trim only `images`."""
 
 USED = {AS_TEXT, SAME_ID}
 LOST = -1
-"""In place of the row of a photograph that was passed over."""
+"""In place of the row of a photograph that was skipped."""
 
 
 class Drawn(NamedTuple):
@@ -177,7 +177,7 @@ class Records:
             self._rows.add(id, LOST)
 
     def remarks(self) -> list[Remark]:
-        """What was passed over, or taken in another way than it is written."""
+        """What was skipped, or read differently from how it is written."""
         totals = dict.fromkeys((NO_FILE, OUTSIDE, TWICE), self._declared) | {NO_NUMBER: self._listed}
         return [
             self._tally.remark(
@@ -198,7 +198,7 @@ class Records:
         if not (self._declared and self._listed and self.annotations):
             raise InputError(f"{path} needs categories, images with their sizes, and annotations")
         if not (self.images and self.categories):
-            raise InputError(f"{path} has nothing that can be used: {self.remarks()[0]}")
+            raise InputError(f"{path} has nothing usable: {self.remarks()[0]}")
         if len(self.categories) >= IGNORE:
             raise InputError(f"{path} has {len(self.categories)} categories: label maps hold up to {IGNORE - 1}")
 
@@ -240,7 +240,7 @@ def below(name: str) -> str | None:
 
 
 def ids_of(files: list[str]) -> list[str]:
-    """The id of each file: its name without folder and ending, or with as much of them as tells it from the others.
+    """The id of each file: its name without folder and extension, or with as much of them as tells it from the others.
 
     >>> ids_of(["a/1.jpg", "b/1.jpg", "b/2.jpg", "b/2.png", "3.jpg"])
     ['a/1', 'b/1', 'b/2.jpg', 'b/2.png', '3']

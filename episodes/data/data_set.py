@@ -15,7 +15,7 @@ class DataSet:
         name: What stands before the colon in `--data NAME:PATH`, and in manifests.
         title: What people call it.
         help: What a folder of it looks like, in a few words.
-        open_folder: Opens `NAME:PATH`: called with the path, the whole name, and who is told of progress.
+        open_folder: Opens `NAME:PATH`: called with the path, the whole name, and the progress callback.
         open_alone: Opens NAME without a path.
         embedded: Whether its photographs come with the package.
         note: What every output that is made from it says.
@@ -38,7 +38,7 @@ class DataSet:
     photographs: Mapping[Split, Sequence[int]] = field(default_factory=dict)
     pairs: Mapping[Split, Sequence[int]] = field(default_factory=dict)
     every_pair: bool = False
-    no_labels: str = "look at the annotations"
+    no_labels: str = "check the annotations"
     archives: str = ""
 
     @property

@@ -39,7 +39,7 @@ def eight_bits(values: Values, name: str) -> Array:
         return values.astype(np.uint8) * np.uint8(255)
     fractional = np.issubdtype(values.dtype, np.floating)
     if fractional and not (finite := np.isfinite(values)).all():
-        raise InputError(f"{name} holds NaN or infinite values ({1 - finite.mean():.2%} of them): replace them")
+        raise InputError(f"{name} contains NaN or infinite values ({1 - finite.mean():.2%} of them): replace them")
     tolerance = OVERSHOOT if fractional else 0.0
     scales = FULL_SCALES if fractional else FULL_SCALES[1:]
     low, high = float(values.min()), float(values.max())
@@ -71,7 +71,7 @@ def as_rgb(pixels: Image.Image | Values, name: str) -> Image.Image:
     channels = pixels.shape[2] if pixels.ndim == 3 else 1
     if channels not in CHANNELS:
         raise InputError(
-            f"{name} has {channels} channels: a photograph is grey (1) or in colours (3), or has alpha besides"
+            f"{name} has {channels} channels: a photograph has 1 (grey) or 3 (colour), and perhaps one more for alpha"
         )
     values = eight_bits(pixels, name)
     return Image.fromarray(values[..., 0] if values.ndim == 3 and channels == 1 else values).convert("RGB")

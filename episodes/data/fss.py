@@ -25,7 +25,7 @@ LISTS: Mapping[str, Sequence[str]] = {
     "val": ("val.txt",),
     "test": ("test.txt", "fss_test_set.txt"),
 }
-RESIZED = "masks of another size than their photograph, resized to it by the nearest pixel"
+RESIZED = "masks whose size differs from their photograph's, resized by nearest neighbour"
 TESTED = ("test", "val")
 """Which list each fold has as novel classes."""
 
@@ -40,7 +40,7 @@ class Fss:
     Args:
         root: The folder.
         name: How reports name it; `fss:ROOT` if not given.
-        on_progress: Told how far counting has come.
+        on_progress: Called with the progress of counting.
 
     Raises:
         InputError: A list or the folder of a class is missing, or a class stands on two lists.
@@ -100,7 +100,7 @@ class Fss:
         return found[id].areas
 
     def remarks(self, split: Split) -> list[Remark]:
-        """Photographs and masks of a split that are passed over, masks that are resized, and EXIF turns."""
+        """Photographs and masks of a split that are skipped, masks that are resized, and EXIF rotations."""
         return remarks(self._survey(split))
 
     def load(self, id: str) -> tuple[Array, Labels]:
@@ -193,7 +193,7 @@ def _names(root: Path, files: Sequence[str]) -> tuple[str, ...]:
     names = [name for line in lines if (name := line.strip(" ,\t"))]
     for name in names:
         if "/" in name or name.startswith("."):
-            raise InputError(f"{place}: {name!r} is no class name: give one name of a folder a line")
+            raise InputError(f"{place}: {name!r} is not a class name: write one folder name a line")
         if names.count(name) > 1:
             raise InputError(f"{place}: {name} is listed twice: list each class once")
     return tuple(names)

@@ -23,11 +23,9 @@ ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}
 """What the last bytes of a whole file hold; one without it is decoded to see."""
 TAIL = 64
 
-UPRIGHT = "photographs that carry an EXIF turn, taken upright as only this fits their annotation"
-STORED = "photographs that carry an EXIF turn, taken as stored as only this fits their annotation"
-UNSURE = (
-    "photographs that carry an EXIF turn and fit their annotation either way, taken as stored: look at some of them"
-)
+UPRIGHT = "photographs with an EXIF rotation, used upright because only that fits their annotation"
+STORED = "photographs with an EXIF rotation, used as stored because only that fits their annotation"
+UNSURE = "photographs with an EXIF rotation that fit their annotation either way, used as stored: check some of them"
 
 
 class PictureError(InputError):
@@ -39,19 +37,19 @@ class PictureError(InputError):
 class Missing(PictureError):
     """One that is not there."""
 
-    kind = "photographs or masks that are not there"
+    kind = "missing photographs or masks"
 
 
 class OtherSize(PictureError):
     """A photograph that is not of its annotation's size."""
 
-    kind = "photographs of another size than their annotation"
+    kind = "photographs whose size differs from their annotation's"
 
 
 class NoLabelMap(PictureError):
     """A picture where a label map should be."""
 
-    kind = "masks that are no label maps"
+    kind = "masks that are not label maps"
 
 
 class Head(NamedTuple):
@@ -69,7 +67,7 @@ class Head(NamedTuple):
 
     @property
     def upright(self) -> Size:
-        """The size as EXIF turns it."""
+        """The size as EXIF rotations it."""
         height, width = self.stored
         return (width, height) if self.turn in (5, 6, 7, 8) else self.stored
 
@@ -104,7 +102,7 @@ def read_photograph(path: Path, size: Size) -> Array:
 
 
 def fit(path: Path, size: Size) -> str:
-    """How a photograph lies on its annotation: `UPRIGHT`, `STORED`, `UNSURE`, or nothing if it carries no EXIF turn.
+    """How a photograph fits its annotation: `UPRIGHT`, `STORED`, `UNSURE`, or nothing if it has no EXIF rotation.
 
     Its pixels are decoded only if the end of the file is missing.
 
@@ -145,7 +143,7 @@ def open_picture(path: Path) -> Image.Image:
     with _named(path):
         pixels = opening.open_picture(path).pixels
     if not isinstance(pixels, Image.Image):
-        raise PictureError(f"{path} has colours of {pixels.dtype}: save it with eight bits")
+        raise PictureError(f"{path} has colours of {pixels.dtype}: save it with 8 bits a channel")
     return pixels
 
 
@@ -175,7 +173,7 @@ def _named(path: Path) -> Iterator[None]:
         with opening.readable(path):
             yield
     except FileNotFoundError:
-        raise Missing(f"{path} is not there: every id needs its photograph and its mask") from None
+        raise Missing(f"{path} does not exist: every id needs a photograph and a mask") from None
     except PictureError:
         raise
     except InputError as error:

@@ -33,7 +33,7 @@ class Masks:
     Args:
         root: The folder.
         name: How reports name it; `masks:ROOT` if not given.
-        on_progress: Told how far counting has come.
+        on_progress: Called with the progress of counting.
 
     Raises:
         InputError: A list is missing or malformed, or names a class that no photograph has.
@@ -88,7 +88,7 @@ class Masks:
         return self._look_at(id).areas
 
     def remarks(self, split: Split) -> list[Remark]:
-        """Photographs and masks of a split that are passed over, masks that are resized, and EXIF turns."""
+        """Photographs and masks of a split that are skipped, masks that are resized, and EXIF rotations."""
         return remarks(self._survey(split))
 
     def load(self, id: str) -> tuple[Array, Labels]:
@@ -136,7 +136,7 @@ def _classes(file: Path) -> dict[str, str]:
     for number, line in enumerate(_lines(file), start=1):
         id, name = line.partition("\t")[0].strip(), line.rpartition("\t")[2].strip()
         if "\t" not in line or id.startswith(".") or "/" in id or "\\" in id:
-            raise InputError(f"{file}, line {number}: {line[:80]!r} is malformed: write NAME, a tab, and its class")
+            raise InputError(f"{file}, line {number}: {line[:80]!r} is invalid: write NAME, a tab, and its class")
         if id in named:
             raise InputError(f"{file}, line {number}: {id} is listed twice: each photograph shows one class")
         named[id] = name
@@ -149,7 +149,7 @@ def _kept_back(file: Path, known: Mapping[str, int]) -> frozenset[str]:
     """The classes of the val split; none if there is no list."""
     names = _lines(file) if file.is_file() else []
     if unknown := [name for name in names if name not in known]:
-        raise InputError(f"{file}: {unknown[0]!r} is no class of {CLASSES}: correct one of them")
+        raise InputError(f"{file}: {unknown[0]!r} is not a class of {CLASSES}: correct one of them")
     if names and len(set(names)) == len(known):
         raise InputError(f"{file} names every class: leave some for training")
     return frozenset(names)

@@ -51,7 +51,7 @@ def duplicates(
     Args:
         source: Has the photographs.
         first, second: Ids. The same id in both is not reported.
-        on_progress: Told how far it is.
+        on_progress: Called with the progress.
 
     Raises:
         InputError: if a photograph cannot be read, or ImageHash is not installed.

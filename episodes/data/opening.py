@@ -74,7 +74,7 @@ def check_picture(path: Path | str) -> None:
 
     Raises:
         FileNotFoundError: There is no such file.
-        InputError: It is no picture, or takes a library that is not there.
+        InputError: It is not a picture, or takes a library that is not there.
     """
     check_regular(path)
     with readable(path):
@@ -125,14 +125,14 @@ def head(path: Path | str) -> Image.Image:
         image = Image.open(path)
         if image.format in RUN_PROGRAMS:
             image.close()
-            raise ValueError(f"{image.format} is a program and no picture: save it as PNG")
+            raise ValueError(f"{image.format} is a program, not a picture: save it as PNG")
         return image
     except UnidentifiedImageError:
         brand = _start(path)[4:12]
         if brand[:4] != b"ftyp":
             raise
         if brand[4:] in (b"avif", b"avis"):
-            raise InputError(f"{path} is AVIF, which takes Pillow 11.3 or newer: pip install -U pillow") from None
+            raise InputError(f"{path} is AVIF, which needs Pillow 11.3 or newer: pip install -U pillow") from None
         if brand[4:] not in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"):
             raise
     _library("pillow_heif", "heif", path).register_heif_opener()
@@ -193,7 +193,7 @@ def _library(name: str, extra: str, path: Path | str) -> ModuleType:
         return import_module(name)
     except ImportError:
         library = name.replace("_", "-")
-        raise InputError(f"{path} takes {library} to be read: pip install 'srpnet[{extra}]'") from None
+        raise InputError(f"{path} needs {library} to be read: pip install 'srpnet[{extra}]'") from None
 
 
 def _is_tiff(path: Path | str) -> bool:

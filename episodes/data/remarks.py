@@ -1,4 +1,4 @@
-"""What of a data set is passed over, or used otherwise than as it lies there: counted, named, and refused if much."""
+"""Records of a data set that are skipped or adapted: counted, named, and refused if there are many."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from episodes.errors import InputError
 from episodes.names import for_display
 
 SHARE = 0.1
-"""If more than this share of the records of one kind has to be passed over, the data are refused."""
+"""If more than this share of the records of one kind has to be skipped, the data are refused."""
 EXAMPLES = 3
 """Records that are named of each kind."""
 
@@ -24,7 +24,7 @@ class Remark:
         total: Of how many records.
         examples: Names of the first few.
         passed_over: Whether they are left out. If not, they are used, in the way that `what` says.
-        share: The largest share of them that may be passed over; a single one of several always may.
+        share: The largest share of them that may be skipped; a single one of several always may.
     """
 
     what: str
@@ -47,12 +47,12 @@ class Remark:
         return f"{self.what}: {self.count:,} of {self.total:,} ({named}{more})"
 
     def __str__(self) -> str:
-        return f"{self.counted}, passed over" if self.passed_over else self.counted
+        return f"{self.counted}, skipped" if self.passed_over else self.counted
 
     def refusal(self, strict: bool = False) -> str:
         """Why so many are an error, and what to do."""
-        limit = "none may be with strict" if strict else f"at most {100 * self.share:.0f} % may be"
-        return f"{self}: {limit}; mend them, or take them out"
+        limit = "with strict none may be skipped" if strict else f"at most {100 * self.share:.0f} % may be skipped"
+        return f"{self}: {limit}; fix or remove them"
 
     def refused(self, strict: bool = False) -> bool:
         """Whether so many are an error; with `strict`, a single one is."""
@@ -63,7 +63,7 @@ class Remark:
 
 @runtime_checkable
 class Remarked(Protocol):
-    """A source that passes over what it cannot use."""
+    """A source that skips what it cannot use."""
 
     def remarks(self, split: Split) -> Sequence[Remark]:
         """All that it has to say of a split, as often as it is asked; the first time, every file is looked at."""
@@ -90,7 +90,7 @@ class Tally:
 
 
 def check_remarks(name: str, remarks: Iterable[Remark], strict: bool = False) -> None:
-    """See that not too much of a source is passed over.
+    """Check that not too much of a source is skipped.
 
     Raises:
         InputError: The first kind of which there is more than its share, or with `strict` any at all.

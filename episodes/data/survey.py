@@ -38,14 +38,14 @@ def survey(
     title: str,
     on_progress: OnProgress,
 ) -> Survey:
-    """Id -> what a look finds, from the cache or in threads. A `PictureError` of a look makes it one to pass over.
+    """Id -> what a look finds, from the cache or in threads. A `PictureError` of a look makes it one to skip.
 
     Args:
         ids: Photographs.
         look: At one of them; called from several threads.
         made_from: Everything that it depends on, line by line.
         title: Of the progress.
-        on_progress: Told how far it is.
+        on_progress: Called with the progress.
     """
 
     def careful(id: str) -> Look:

@@ -33,10 +33,10 @@ class Voc:
     Args:
         root: The folder, often called `VOC2012`.
         name: How reports name it; `pascal:ROOT` if not given.
-        on_progress: Told how far counting has come.
+        on_progress: Called with the progress of counting.
 
     Raises:
-        InputError: A folder or list is missing, or a list is malformed.
+        InputError: A folder or list is missing, or a list is invalid.
     """
 
     def __init__(self, root: Path | str, name: str | None = None, on_progress: OnProgress = silent) -> None:
@@ -82,7 +82,7 @@ class Voc:
         return self._unlisted[id]
 
     def remarks(self, split: Split) -> list[Remark]:
-        """Photographs and masks of a split that are passed over, EXIF turns, and ids that its list repeats."""
+        """Photographs and masks of a split that are skipped, EXIF rotations, and ids that its list repeats."""
         repeated = self._repeated[split]
         twice = Remark("ids listed twice", len(repeated), len(self._ids[split]), repeated[:EXAMPLES], False)
         return [*([twice] if repeated else []), *remarks(self._survey(split))]
@@ -146,7 +146,9 @@ def _read_ids(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
     for number, line in enumerate(text.splitlines(), start=1):
         id = line.strip()
         if len(id.split()) > 1 or "/" in id or not id.isprintable():
-            raise InputError(f"{path}, line {number}: {id!r} is malformed: give one image id, without folder or ending")
+            raise InputError(
+                f"{path}, line {number}: {id!r} is invalid: give one image id, without folder or extension"
+            )
         if id in ids:
             repeated[id] = None
         if id:

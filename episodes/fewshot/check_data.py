@@ -1,4 +1,4 @@
-"""Is a data folder as it should be? Every listed file is looked at, and every finding says how to mend it."""
+"""Checks of a data folder: every listed file is read, and every finding says how to fix it."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +17,7 @@ from episodes.errors import InputError
 from episodes.fewshot.pairs import pairs_from_lists
 from episodes.names import for_display
 
-Weight = Literal["error", "passed over", "note"]
+Weight = Literal["error", "skipped", "note"]
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class Finding:
     """Something that is not as expected.
 
     Attributes:
-        weight: An `error` stops work; what is `passed over` is left out of it; a `note` is worth knowing.
-        text: What, where, and how to mend it.
+        weight: An `error` stops work; what is `skipped` is left out of it; a `note` is worth knowing.
+        text: What, where, and how to fix it.
     """
 
     weight: Weight
@@ -59,8 +59,8 @@ def check(data: str, pairs: Path | None = None, on_progress: OnProgress = silent
     Args:
         data: As `open_source` takes it.
         pairs: Folder of pair lists to check beside it.
-        on_progress: Told how far it is.
-        strict: What is passed over is an error.
+        on_progress: Called with the progress.
+        strict: What is skipped is an error.
     """
     findings: list[Finding] = []
     splits: dict[Split, Sequence[str]] = {}
@@ -113,7 +113,7 @@ def _remarked(remarks: Iterable[Remark], strict: bool) -> Iterable[Finding]:
         if remark.refused(strict):
             yield Finding("error", remark.refusal(strict))
         else:
-            yield Finding("passed over" if remark.passed_over else "note", remark.counted)
+            yield Finding("skipped" if remark.passed_over else "note", remark.counted)
 
 
 def _classes(
@@ -122,7 +122,7 @@ def _classes(
     """Whether there is anything to learn or to find."""
     nowhere = [name for label, name in enumerate(names, start=1) if name and not shown[label]]
     if not any(splits.values()):
-        yield Finding("error", "no photograph is listed: look at the lists")
+        yield Finding("error", "no photograph is listed: check the lists")
     elif not any(shown[label] for label, name in enumerate(names, start=1) if name):
         text = "no class has a pixel that can be used"
         if shown[IGNORE]:
@@ -136,13 +136,13 @@ def _classes(
 def _photographs(
     source: Source, split: Split, ids: Sequence[str], on_progress: OnProgress
 ) -> tuple[list[Finding], Counter[int]]:
-    """What is wrong with photographs and masks beside what is passed over, at most three of a kind in full.
+    """What is wrong with photographs and masks beside what is skipped, at most three of a kind in full.
 
     Also how many show each label.
     """
 
     def look(id: str) -> str | list[int]:
-        if not source.has(id):  # passed over, and counted there
+        if not source.has(id):  # skipped, and counted there
             return []
         try:
             labels: list[int] = np.unique(source.load(id)[1]).tolist()
@@ -156,7 +156,7 @@ def _photographs(
     with ThreadPoolExecutor() as pool:
         for done, found in enumerate(pool.map(look, ids), start=1):
             if isinstance(found, str):
-                faults.setdefault(found.rpartition(": ")[2], []).append(found)  # the mend tells the kind
+                faults.setdefault(found.rpartition(": ")[2], []).append(found)  # the fix tells the kind
             else:
                 shown.update(found)
                 ignored += IGNORE in found and set(found) <= {0, IGNORE}

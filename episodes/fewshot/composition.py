@@ -87,7 +87,7 @@ class Composer:
     def __init__(self, settings: Composition, sampler: Sampler, source: Source, seed: int) -> None:
         if len(sampler.classes) <= sampler.way:
             raise InputError(
-                f"composed scenes need classes beside the {sampler.way} of an episode: here are {len(sampler.classes)}"
+                f"composed scenes need classes beside the {sampler.way} of an episode: there are {len(sampler.classes)}"
             )
         self._settings, self._sampler, self._source, self._seed = settings, sampler, source, seed
 

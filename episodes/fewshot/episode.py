@@ -57,9 +57,9 @@ class EpisodeSpec:
             supports = tuple(tuple(str(id) for id in way) for way in fields["supports"])
             spec = cls(index, classes, supports, tuple(str(id) for id in fields["queries"]))
         except (TypeError, KeyError, OverflowError) as error:
-            raise ValueError(f"no episode: {line[:80]!r}") from error
+            raise ValueError(f"not an episode: {line[:80]!r}") from error
         if spec.line() != line.strip():  # which refuses numbers that are no whole ones, too
-            raise ValueError(f"episode {shown(index)} is not written as episodes are: {line[:80]!r}")
+            raise ValueError(f"episode {shown(index)} is invalid: {line[:80]!r}")
         return spec
 
     def __post_init__(self) -> None:
@@ -68,7 +68,9 @@ class EpisodeSpec:
         if len(set(self.classes)) != len(self.classes) or not self.classes:
             raise ValueError(f"episode {self.index}: classes must be different and at least one")
         if strange := [label for label in self.classes if label < 1 or label == IGNORE]:
-            raise ValueError(f"episode {self.index}: {shown(strange[0])} is no class, which are 1, 2, .. but not 255")
+            raise ValueError(
+                f"episode {self.index}: {shown(strange[0])} is not a class: classes are 1, 2, ... without 255"
+            )
         if not all(self.supports) or not self.queries:
             raise ValueError(f"episode {self.index}: every way needs a support, and the episode a query")
         if len(set(self.queries)) != len(self.queries):

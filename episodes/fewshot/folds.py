@@ -34,7 +34,7 @@ class DataSettings:
         fold: Which classes are novel; `all` is for training every class, or for testing every class.
         folds: Number of folds, up to 1000.
         fold_order: `contiguous` blocks of classes, or `interleaved`.
-        strict: Refuse data of which anything has to be passed over, see `Remark`.
+        strict: Refuse data of which anything has to be skipped, see `Remark`.
 
     Raises:
         InputError: if one is of another type or out of its range.
@@ -94,7 +94,7 @@ class Fold:
     Args:
         settings: What data, and how a fold is made of it.
         source: Instead of the one that the settings name.
-        on_progress: Told how far it is when a source that the settings name takes long to read or count.
+        on_progress: Called with the progress of reading and counting a source that takes long.
         excluded: Names of classes that are neither novel nor base; training takes them for novel ones.
 
     Attributes:
@@ -144,11 +144,11 @@ class Fold:
                     for_display(name) if _can_be_listed(name) else f"{label} ({for_display(name)})"
                     for label, name in named.items()
                 )
-                raise InputError(f"{name!r} is no {what} of fold {self.settings.fold}: there are {there}")
+                raise InputError(f"{name!r} is not a {what} of fold {self.settings.fold}: there are {there}")
         return tuple(sorted({known[name] for name in names}))
 
     def remarks(self, split: Split) -> list[Remark]:
-        """What of a split is passed over, or used otherwise than as it lies there."""
+        """The records of a split that are skipped or adapted."""
         return list(self.source.remarks(split)) if isinstance(self.source, Remarked) else []
 
     def pools(
@@ -168,7 +168,7 @@ class Fold:
                 settings. `any_size` is of queries alone.
 
         Raises:
-            InputError: if too much of the split has to be passed over, or the lists are wrong.
+            InputError: if too much of the split has to be skipped, or the lists are wrong.
         """
         settings, source = self.settings, self.source
         lists_what_is_there = settings.allow_missing or settings.pairs is not None  # which is seen to there
@@ -222,14 +222,14 @@ class Fold:
         if short := self._short(pools, classes, **size):
             named = self.names(classes).items()
             enough = [name if _can_be_listed(name) else str(label) for label, name in named if name not in short]
-            mend = f" (with enough: --classes {','.join(enough)})" if enough else ""
-            raise InputError(next(iter(short.values())) + mend)
+            fix = f" (with enough: --classes {','.join(enough)})" if enough else ""
+            raise InputError(next(iter(short.values())) + fix)
         return Sampler(*pools, self.source.classes, role, **episodes)
 
     def training_sampler(
         self, held_back: Collection[int], novel_pixels: NovelPixels, **episodes: Any
     ) -> tuple[Sampler, dict[str, str]]:
-        """Episodes for training, and the base classes that are left out for want of images, with the reason.
+        """Episodes for training, and the base classes that are left out with too few images, with the reason.
 
         Args:
             held_back: Base classes treated as if they were novel.
@@ -269,7 +269,7 @@ class Fold:
             seed: Seeds the draw.
 
         Raises:
-            InputError: if a name is no base class, or there are not so many classes.
+            InputError: if a name is not a base class, or there are not so many classes.
         """
         if choice == "none":
             return ()
@@ -279,7 +279,7 @@ class Fold:
         able = [label for label, name in self.names(self.base).items() if name not in short]
         if not 0 < int(choice) < len(able):
             raise InputError(
-                f"cannot hold back {choice} of the {len(able)} base classes that have images enough in the val split: "
+                f"cannot hold back {choice} of the {len(able)} base classes with enough images in the val split: "
                 "use --hold-back none, a smaller number, or names"
             )
         return tuple(sorted(Draws("hold back", self.settings.fold, seed).sample(able, int(choice))))
@@ -310,16 +310,16 @@ def _novel_and_base(source: Source, settings: DataSettings) -> tuple[tuple[int, 
     if isinstance(source, Joined):
         first = source.sources[0]
         if settings.pairs is not None and source.classes != first.classes:
-            raise InputError(f"pair lists are of the classes of {first.name} alone: leave out --pairs")
+            raise InputError(f"pair lists cover the classes of {first.name} only: leave out --pairs")
         novel, base = (source.labels_of(0, labels) for labels in _novel_and_base(first, settings))
         added = (label for label, name in enumerate(source.classes, start=1) if name and label not in {*novel, *base})
         return novel, (*base, *added)
     if not isinstance(source, Divided):
         return novel_and_base(len(source.classes), settings.fold, settings.folds, settings.fold_order)
     if settings.pairs is not None:
-        raise InputError(f"{source.name} has lists of its own: leave out --pairs")
+        raise InputError(f"{source.name} has its own lists: leave out --pairs")
     if settings.folds != 4 or settings.fold_order != "contiguous":
-        raise InputError(f"{source.name} deals its classes by lists: leave out --folds and --fold-order")
+        raise InputError(f"{source.name} assigns classes to folds by lists: leave out --folds and --fold-order")
     return source.novel_and_base(settings.fold)
 
 
@@ -327,7 +327,7 @@ def _labels_of(source: Source, names: Sequence[str]) -> tuple[int, ...]:
     """The labels of classes by their names, in any spelling that `same_name` takes for the same."""
     wanted, known = {same_name(name): name for name in names}, [same_name(name) for name in source.classes]
     if unknown := [name for plain, name in wanted.items() if plain not in known]:
-        raise InputError(f"{unknown[0]!r} is no class of {source.name}: correct the name, or leave it out")
+        raise InputError(f"{unknown[0]!r} is not a class of {source.name}: correct the name, or leave it out")
     return tuple(label for label, plain in enumerate(known, start=1) if plain in wanted)
 
 

@@ -154,7 +154,7 @@ class Placement:
 
         if scores.shape[-2:] != self.outer:
             raise ValueError(
-                f"scores of size {tuple(scores.shape[-2:])} are not of the placed photograph: {self.outer}"
+                f"scores of size {tuple(scores.shape[-2:])} do not fit the placed photograph: {self.outer}"
             )
         if self.aligned:
             side = max(self.original)

@@ -81,7 +81,7 @@ def leakage(fold: Fold, on_progress: OnProgress = silent) -> Leakage:
 
     Args:
         fold: The fold.
-        on_progress: Told how far it is.
+        on_progress: Called with the progress.
 
     Raises:
         InputError: if the fold has no novel classes, or a photograph cannot be read.

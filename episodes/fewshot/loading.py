@@ -25,7 +25,7 @@ from episodes.fewshot.weak_supports import Annotation
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Random changes of a training photograph, drawn anew for every place that it takes in an episode.
+    """Random changes of a training photograph, drawn again for every place that it takes in an episode.
 
     Attributes:
         flip: Probability of a horizontal flip.

@@ -92,7 +92,7 @@ def pairs_from_areas(
     for id in dict(items):
         if not source.has(id):
             raise InputError(
-                f"{source.name} lists {id}, but its photograph is not there: complete the folder or the list"
+                f"{source.name} lists {id}, but its photograph is missing: complete the folder or the list"
             )
     return Pairs(tuple(items), rule=f"min_pixels={min_pixels}{ANY_SIZE if any_size else ''}")
 
@@ -137,16 +137,16 @@ def pairs_from_lists(
     missing = tuple(pair for pair in listed if not there[pair[0]])
     if missing and (absent == "error" or not items):
         first = next(id for id in there if not there[id])
-        mend = "check the folder" if absent != "error" else "complete it, or leave them out with --allow-missing"
+        fix = "check the folder" if absent != "error" else "complete it, or leave them out with --allow-missing"
         raise InputError(
             f"{source.name} lacks the photograph or mask of {len(missing)} of {len(listed)} listed pairs, "
-            f"{first} for one: {mend}"
+            f"for example {first}: {fix}"
         )
     for id, label in items:
         if label not in source.classes_in(id):
             raise InputError(
-                f"{listed[id, label]} lists {id} with class {label}, of which its mask has no pixel: "
-                "list and masks do not belong together"
+                f"{listed[id, label]} lists {id} with class {label}, but its mask has no pixel of it: "
+                "list and masks do not match"
             )
     rule = "pair list: " + " + ".join(path.name for path in paths.values())
     return Pairs(tuple(listed), rule) if absent == "keep" else Pairs(items, rule, missing)
@@ -162,13 +162,13 @@ def _read_list(path: Path, fold: int, own: Collection[int]) -> list[tuple[int, P
         if match := re.fullmatch(r"\s*(\S+)__([0-9]{2})\s*", line):
             pairs.append((number, (match[1], int(match[2]))))
         elif line.strip():
-            raise InputError(f"{path}, line {number}: {line.strip()!r} is malformed: write {LINE}")
+            raise InputError(f"{path}, line {number}: {line.strip()!r} is invalid: write {LINE}")
     found = {label for _, (_, label) in pairs}
     if not found <= set(own):
         # Lists that count classes from 0 are about; to add 1 unasked would hide a list of another fold.
-        mend = "add 1 to each" if found <= {label - 1 for label in own} else "rename or correct the file"
+        fix = "add 1 to each" if found <= {label - 1 for label in own} else "rename or correct the file"
         raise InputError(
-            f"{path} holds classes {_in_words(found)}, but fold {fold} has {_in_words(own)}, counted from 1: {mend}"
+            f"{path} holds classes {_in_words(found)}, but fold {fold} has {_in_words(own)}, counted from 1: {fix}"
         )
     return pairs
 

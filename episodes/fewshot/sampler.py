@@ -71,7 +71,7 @@ class Sampler:
                 f"{self.way}, {self.query_count} and {self.seed}: leave them out, or choose another drawing"
             )
         if len(self.classes) < self.way:
-            raise InputError(f"{self.way}-way episodes need {self.way} classes: here are {len(self.classes)}")
+            raise InputError(f"{self.way}-way episodes need {self.way} classes: there are {len(self.classes)}")
         for label in self.classes:
             pools = (self.supports, self.queries)
             dealt = dealt_queries(self.drawing, self.way, self.query_count)

@@ -56,11 +56,15 @@ def compare(first: Path, second: Path, resampling: Resampling | None = None) -> 
     if runs[1].rules != rules:
         own, other = rules.table(), runs[1].rules.table()
         what = next((name for name in own if own[name] != other[name]), "protocol")
-        raise InputError(f"{first} and {second} were scored by other rules ({what}): compare runs of one protocol")
+        raise InputError(f"{first} and {second} were scored by different rules ({what}): compare runs of one protocol")
     if runs[1].names != names:
-        raise InputError(f"{first} and {second} tested other classes: compare runs of the same --classes and --fold")
+        raise InputError(
+            f"{first} and {second} tested different classes: compare runs of the same --classes and --fold"
+        )
     if found := difference(*rows):
-        raise InputError(f"{first} and {second} scored other episodes ({found}): use the same seed, shots and lists")
+        raise InputError(
+            f"{first} and {second} scored different episodes ({found}): use the same seed, shots and lists"
+        )
     first_figures, second_figures = (
         mean_figures(list(run.records.role("query").scores(names, rules).values())) for run in runs
     )

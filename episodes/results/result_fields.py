@@ -19,17 +19,17 @@ def check_fields(content: Any) -> None:
     _check(FIELDS, content, "")
     names = list(content["classes"].values())
     if len(set(names)) != len(names):
-        raise ValueError("classes has a name twice")
+        raise ValueError("classes has a duplicate name")
     _check({name: test for name, test in OPTIONAL.items() if name in content}, content, "")
     for table in (content, *([content["wrong_support"]] if "wrong_support" in content else [])):
         for figures in (table["per_class"], table["intervals"]["per_class"]):
             if figures.keys() != set(names):
-                raise ValueError("per_class is not of the classes")
+                raise ValueError("per_class does not match classes")
 
 
 def _check(fields: Fields, content: Any, where: str) -> None:
     if not isinstance(content, dict):
-        raise ValueError(f"{where.rstrip('.') or 'it'} is no table")
+        raise ValueError(f"{where.rstrip('.') or 'it'} is not a table")
     for name, test in fields.items():
         if name not in content:
             raise ValueError(f"it has no {where}{name}")

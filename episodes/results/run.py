@@ -72,21 +72,21 @@ class Run:
         file = folder / RESULT
         if not file.exists():
             several = sorted(path.parent.name for path in folder.glob(f"*/{RESULT}"))
-            mend = f"name one of its runs: {', '.join(several)}" if several else "name one of `srpnet eval --out`"
-            raise InputError(f"{folder} holds no result.json: {mend}")
+            fix = f"name one of its runs: {', '.join(several)}" if several else "name one of `srpnet eval --out`"
+            raise InputError(f"{folder} holds no result.json: {fix}")
         content = read_json(file, "run `srpnet eval` again")
         schema = content.get("schema") if isinstance(content, dict) else None
         if type(schema) is int and schema != SCHEMA:
-            raise InputError(f"{file} is of version {shown(schema)}, and this program knows {SCHEMA}")
+            raise InputError(f"{file} is of version {shown(schema)}, and this program reads version {SCHEMA}")
         try:
             check_fields(content)
             rules = _rules(content["protocol"])
         except (KeyError, TypeError, ValueError) as error:
-            old = "is damaged, or was written before runs kept their counts"
+            old = "is damaged, or from before runs kept their counts"
             raise InputError(f"{file} {old} ({error}): run it again") from None
         for name, digest in _hashes(content).items():
             if _sha256(folder / name) != digest:
-                raise _mixed(folder, f"{name} is not the one that it names")
+                raise _mixed(folder, f"{name} is not the file that it names")
         names = {int(label): name for label, name in content["classes"].items()}
         wrong = Records.read(folder / WRONG) if "wrong_support" in content else Records(())
         run = cls(folder, content, names, rules, Records.read(folder / COUNTS), wrong)
@@ -98,13 +98,13 @@ class Run:
         """What the counts say otherwise than the figures, in words; None if both are of one run."""
         content = self.content
         if strange := {label for row in self.records.rows for label in row.spec.classes} - self.names.keys():
-            return f"the counts are of class {min(strange)}, too"
+            return f"the counts also have class {min(strange)}"
         counted = len({(row.seed, row.spec) for row in self.records.rows})
         if counted != content["episodes"]:
-            return f"the counts are of {counted} episodes, the figures of {content['episodes']}"
+            return f"the counts are of {counted} episodes, the scores {content['episodes']}"
         queries, supports = (self.records.role(role).scores(self.names, self.rules) for role in ("query", "support"))
         if not {str(seed) for seed in queries} <= content["seeds"].keys():
-            return "the counts are of other seeds"
+            return "the counts have different seeds"
         # A seed of which all episodes were left out has no rows.
         empty = len(content["seeds"]) - len(queries)
         miou, _, *classes = mean_figures([*queries.values(), *[self.rules.score(self.names)] * empty])

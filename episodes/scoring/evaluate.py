@@ -72,7 +72,7 @@ def evaluate(
             is another method's.
     """
     if names is None and world.size > 1:
-        raise ValueError("several processes must be told the names of the classes")
+        raise ValueError("several processes need the names of the classes")
     if cache is not None and cache.prepare != _preparation(method):
         raise ValueError("the cache holds what another method prepared: make one with cache_for")
     queries, supports = (rules.score(names or {}) for _ in range(2))

@@ -178,24 +178,24 @@ class Manifest:
         """What `write` wrote, or anybody else by the same rules.
 
         Raises:
-            InputError: if it cannot be read, is no manifest, or a line does not hold what the header says.
+            InputError: if it cannot be read, is not a manifest, or a line does not hold what the header says.
         """
-        mend = "name a file of `srpnet episodes export`"
+        fix = "name a file of `srpnet episodes export`"
         # Not `splitlines`: an id may hold what Unicode calls the end of a line.
-        first, *lines = read_text(file, mend).removesuffix("\n").split("\n")
+        first, *lines = read_text(file, fix).removesuffix("\n").split("\n")
         try:
             fields = parse_json(first)
             if type(version := fields["manifest"]) is not int or version != SCHEMA:
                 version = shown(version)
-                raise InputError(f"{file} is of version {version}, and this program knows {SCHEMA}: update it")
+                raise InputError(f"{file} is of version {version}, and this program reads version {SCHEMA}: update it")
         except (ValueError, TypeError, KeyError) as error:
             if isinstance(error, InputError):
                 raise
-            raise InputError(f"{file} is no manifest ({error}): {mend}") from None
+            raise InputError(f"{file} is not a manifest ({error}): {fix}") from None
         try:
             header = Header(**fields)
         except (ValueError, TypeError) as error:
-            raise InputError(f"{file} is no manifest, line 1: {error}; {mend}") from None
+            raise InputError(f"{file} is not a manifest, line 1: {error}; {fix}") from None
         if len(lines) != header.seeds * header.episodes:
             raise InputError(
                 f"{file} says {header.seeds} x {header.episodes} episodes and holds {len(lines)}: export it again"
@@ -207,7 +207,7 @@ class Manifest:
             except ValueError as error:
                 raise InputError(f"{file}, line {number + 2}: {error}") from None
             if spec.index != number:
-                raise InputError(f"{file}, line {number + 2}: episode {shown(spec.index)} is not in its place")
+                raise InputError(f"{file}, line {number + 2}: episode {shown(spec.index)} is out of order")
             if fault := header.fault(spec):
                 raise InputError(f"{file}, line {number + 2}: {fault}: export it again")
             specs.append(spec)

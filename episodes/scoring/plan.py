@@ -132,7 +132,9 @@ class Plan:
         found = []
         if self.left_out:
             count, example = len(self.left_out), next(iter(self.left_out.values()))[0]
-            found.append(f"{count} of {self.ordinary} episodes left out: their photographs are absent, as {example}")
+            found.append(
+                f"{count} of {self.ordinary} episodes left out: their photographs are missing, for example {example}"
+            )
         listed = PUBLISHED.get(self.settings.data.fold) == self.header.pairs["sha256"]
         if self.rules.drawing == "hsnet-seed0" and not listed:
             found.append("drawing: HSNet's stream over another pair list than its own")
@@ -264,7 +266,7 @@ def plans(settings: PlanSettings, on_progress: OnProgress = silent, fold: Fold |
 
     Args:
         settings: What to score.
-        on_progress: Told how far it is when the data take long to read or count.
+        on_progress: Called with the progress of reading and counting the data, where that takes long.
         fold: The fold, if it is there already.
 
     Raises:
@@ -330,7 +332,9 @@ def _plan(fold: Fold, settings: PlanSettings, protocol: Protocol, manifest: Mani
         _check_wrong_supports(plan)
     if plan.partial and len(plan.left_out) == plan.ordinary:
         example = next(iter(plan.left_out.values()))[0]
-        raise InputError(f"every episode needs a photograph that is not there, as {example}: complete the folder")
+        raise InputError(
+            f"every episode needs a photograph that is missing, for example {example}: complete the folder"
+        )
     return plan
 
 

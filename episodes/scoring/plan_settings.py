@@ -1,4 +1,4 @@
-"""What is told of an evaluation: which episodes are scored, and by which rules."""
+"""The settings of an evaluation: which episodes are scored, and by which rules."""
 
 from dataclasses import dataclass, replace
 from typing import Self

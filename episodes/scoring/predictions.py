@@ -25,7 +25,7 @@ class Predictions:
         folder: With a label map for every query of the manifest.
 
     Raises:
-        InputError: if it is no folder.
+        InputError: if it is not a folder.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -37,7 +37,7 @@ class Predictions:
         """The label maps of an episode.
 
         Raises:
-            InputError: if one is not there, is no label map of the photograph's size, or holds another label.
+            InputError: if one is not there, is not a label map of the photograph's size, or holds another label.
         """
         maps = []
         for place, query in enumerate(episode.queries()):
@@ -46,7 +46,7 @@ class Predictions:
             predicted = labels if episode.score_at == "original" else query.placement.labels(labels)
             unsaid = predicted == IGNORE
             if (unsaid & (episode.truth(query) != IGNORE)).any():
-                raise InputError(f"{file} holds 255 where the truth does not: say 0 for background, or a way")
+                raise InputError(f"{file} holds 255 where the truth does not: write 0 for background, or a way")
             maps.append(predicted.masked_fill(unsaid, 0))
         return maps
 

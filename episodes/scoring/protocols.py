@@ -95,7 +95,7 @@ class Protocol:
             InputError: if photographs keep their own size in it, or the size is too small.
         """
         if self.geometry.resize == "native":
-            raise InputError(f"protocol {self.name} keeps every photograph at its own size: leave out --size")
+            raise InputError(f"protocol {self.name} keeps every photograph at its original size: leave out --size")
         return replace(self, geometry=replace(self.geometry, size=size))
 
     def score(self, names: Mapping[int, str]) -> Score:
@@ -275,7 +275,7 @@ def protocols(names: str) -> list[Protocol]:
         if name not in PROTOCOLS:
             raise InputError(f"there is no protocol {name!r}: there are {', '.join(PROTOCOLS)}, and all")
         if chosen.count(name) > 1:
-            raise InputError(f"protocol {name} stands twice: name it once")
+            raise InputError(f"protocol {name} is named twice: name it once")
     return [PROTOCOLS[name] for name in chosen]
 
 

@@ -153,17 +153,17 @@ def _rows(arrays: Mapping[str, NDArray[Any]]) -> list[Record]:
     if not count or shapes != [(count,), (count,), (count, size, size), (count, size - 1)]:
         raise ValueError(f"{count} seeds are not for arrays of {shapes}")
     if len(set(specs)) != len(specs):
-        raise ValueError("an episode is there twice")
+        raise ValueError("an episode is duplicated")
     if not 0 <= episodes.min() <= episodes.max() < len(specs):
-        raise ValueError("a label map is of an episode that is not there")
+        raise ValueError("a label map refers to an episode that does not exist")
     if not 0 <= matrices.min() <= matrices.max() <= MOST_PIXELS:
         raise ValueError(f"a count is not in 0..{MOST_PIXELS}")
     ways = np.array([len(spec.classes) for spec in specs])[episodes]
     beyond = np.arange(size) > ways[:, None]
     if ways.max() >= size or matrices[beyond[:, :, None] | beyond[:, None, :]].any():
-        raise ValueError("a matrix is not of the ways of its episode")
+        raise ValueError("a matrix does not fit the ways of its episode")
     if (np.isnan(presence) < beyond[:, 1:]).any() or np.isinf(presence).any():
-        raise ValueError("a presence score is not a number for a way")
+        raise ValueError("a presence score is infinite, or missing for a way")
     rows = []
     for place, (seed, episode, slot) in enumerate(np.stack([seeds, episodes, slots], axis=1).tolist()):
         said = tuple(presence[place, : ways[place]].tolist())
@@ -176,7 +176,7 @@ def _rows(arrays: Mapping[str, NDArray[Any]]) -> list[Record]:
         matrix = torch.from_numpy(matrices[place, : ways[place] + 1, : ways[place] + 1])
         rows.append(Record(specs[episode], slot, matrix, seed, said))
     if len({(row.seed, row.spec, row.slot) for row in rows}) != len(rows):
-        raise ValueError("a label map is there twice")
+        raise ValueError("a label map is duplicated")
     return rows
 
 

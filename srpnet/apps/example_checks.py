@@ -47,7 +47,7 @@ class SupportCheck(NamedTuple):
         doubts = []
         if self.least < RESTORED:
             doubts.append(
-                f"the network finds only {100 * self.least:.0f} % of the mask of {self.name} again: is it the mask of "
+                f"the network recovers only {100 * self.least:.0f} % of the mask of {self.name}: is it the mask of "
                 "this photograph, and is the object what is painted?"
             )
         if self.border > BORDER:
@@ -62,7 +62,7 @@ def restoration(network: SRPNet, features_SChw: Tensor, labels_SHW: Tensor, prot
     """How well the prototypes restore the masks that they were made of: IoU of each support and way (S, N), in [0, 1].
 
     It is without query inference, as in training, where the supports are restored too, and in the support mIoU of an
-    evaluation. Pixels labelled 255 count neither way. NaN where a mask does not show the way.
+    evaluation. Pixels labelled 255 are ignored. NaN where a mask does not show the way.
 
     An inverted mask is restored as well as the right one, or better: see `border_share`.
 

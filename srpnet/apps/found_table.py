@@ -42,7 +42,7 @@ class FoundTable:
         classes: How many there are.
 
     Raises:
-        InputError: if there is a `found.csv` that cannot be read, or is no such table.
+        InputError: if there is a `found.csv` that cannot be read, or is not such a table.
     """
 
     def __init__(self, folder: Path, examples: str, present_above: float | None = None, classes: int = 1) -> None:
@@ -116,16 +116,16 @@ class FoundTable:
     def _read(self) -> list[Row]:
         if not self.path.exists():
             return []
-        mend = "move it away, or name another --out"
+        fix = "move it away, or name another --out"
         if not self.path.is_file():
-            raise InputError(f"{self.path} is not a file: {mend}")
+            raise InputError(f"{self.path} is not a file: {fix}")
         try:
             text = self.path.read_bytes().decode("utf-8", "surrogateescape")
             rows = list(csv.DictReader(io.StringIO(text, newline="")))
         except (OSError, csv.Error) as error:
-            raise InputError(f"{self.path} cannot be read ({error}): {mend}") from None
+            raise InputError(f"{self.path} cannot be read ({error}): {fix}") from None
         if not text.startswith(",".join(self.columns)) or any(None in (*row, *row.values()) for row in rows):
-            raise InputError(f"{self.path} is not a table of these columns ({', '.join(self.columns)}): {mend}")
+            raise InputError(f"{self.path} is not a table of these columns ({', '.join(self.columns)}): {fix}")
         return rows
 
 

@@ -7,12 +7,12 @@ These kinds are tried in order; what is of none of them is refused, and its valu
   neither way (as in PASCAL VOC). Where the colours in use are greys, the colours decide, and not the indices.
 - `one_value`: 0 everywhere is empty, anything else everywhere is all object.
 - `labels`: of a few small integers with 0 among them (classes, or instances) all others are the object, but 255 beside
-  them counts neither way. So 0/1/255 may be scribbles: background, object, and 255 where nothing is known.
+  them is ignored. So 0/1/255 may be scribbles: background, object, and 255 where nothing is known.
 - `two_ends`: two values, or nearly all close to two (blurred, resampled, compressed; probabilities): the object is what
   lies above half of the range.
 - `spread_labels`: of a few integers of any size that fill areas, with 0 among them, all others are the object.
 - `few_colours`: black, or without it the commonest colour of the border, is background, every other colour the object;
-  VOC's cream beside others counts neither way. What compression or smoothing adds belongs to the nearest colour.
+  VOC's cream beside others is ignored. What compression or smoothing adds belongs to the nearest colour.
 """
 
 from collections.abc import Callable
@@ -47,12 +47,12 @@ def object_map(raster: Raster, name: str) -> Array:
         InputError: The mask is of none of the kinds above.
     """
     if np.issubdtype(raster.values.dtype, np.floating) and not np.isfinite(raster.values).all():
-        raise InputError(f"{name} holds NaN or infinite values: {HOW}")
+        raise InputError(f"{name} contains NaN or infinite values: {HOW}")
     raster = simplest(raster)
     for kind in KINDS:
         if (meaning := kind(raster)) is not None:
             return meaning
-    raise InputError(f"{name} is not plainly a mask, for it holds {listed(raster)}: {HOW}")
+    raise InputError(f"{name} is not clearly a mask: it holds {listed(raster)}: {HOW}")
 
 
 def label_map(raster: Raster, classes: int, name: str) -> Array:
@@ -61,7 +61,7 @@ def label_map(raster: Raster, classes: int, name: str) -> Array:
     Raises:
         InputError: It holds anything else, or its format may have changed the values.
     """
-    expected = f"{classes} classes are 0..{classes}, and {IGNORE} counts neither way"
+    expected = f"{classes} classes are 0..{classes}, and {IGNORE} is ignored"
     if raster.lossy:
         raise InputError(f"{name} has a format that changes labels ({expected}): save it as PNG")
     if raster.palette is None:

@@ -30,7 +30,7 @@ def alike(name: str) -> str:
 def output_names(photographs: Sequence[tuple[Path, Path]]) -> list[str]:
     """A name for the files of each photograph, no two alike, see `alike`.
 
-    It is the photograph's path below its folder without the ending. Where that is not enough the ending stays, as for
+    It is the photograph's path below its folder without the extension. Where that is not enough it stays, as for
     `a.jpg` beside `a.png`, then the folder's name goes before it, and in the end a number behind it.
 
     Args:
@@ -91,9 +91,9 @@ def check_outputs(folder: Path, name: str) -> None:
         if len(os.fsencode(path.absolute())) >= whole:
             raise InputError("the paths of its mask and overlay would be too long: name an --out with a shorter path")
         if not nearest.is_dir():
-            raise InputError(f"{nearest} is a file, where a folder for {path.name} is needed: move it away")
+            raise InputError(f"{nearest} is a file, where {path.name} needs a folder: move it away")
         if path.is_dir():
-            raise InputError(f"{path} is a folder, where a file is to be written: move it away")
+            raise InputError(f"{path} is a folder, where a file must be written: move it away")
 
 
 def _limit(folder: Path, what: str) -> int:

@@ -1,4 +1,4 @@
-"""Which photographs a person's files and folders hold, and what is passed over in them and why."""
+"""Which photographs a person's files and folders hold, and what is skipped in them and why."""
 
 import os
 import stat
@@ -62,11 +62,11 @@ Item = Photograph | PassedOver | InputError
 def list_photographs(queries: Sequence[Path], recursive: bool, out: Path, masks: Collection[Path]) -> Listing:
     """The photographs among `queries`, and those in the folders among them; each once.
 
-    Of every file the head is looked at; one that is no regular file is never opened.
+    Of every file the head is looked at; one that is not a regular file is never opened.
 
     Args:
         queries: Photographs, which are taken whatever they are called, and folders, in which hidden files, outputs of
-            `srpnet predict`, masks of examples and what is no picture are passed over.
+            `srpnet predict`, masks of examples and what is not a picture are skipped.
         recursive: Look into folders inside the folders, but not into hidden ones, links, or `out`.
         out: Where the outputs go.
         masks: Of the examples.
@@ -109,7 +109,7 @@ def name_outputs(listing: Listing, out: Path, supports: Iterable[Path]) -> None:
         InputError: if outputs would go to a folder that holds photographs or masks, or something stands in their way.
     """
     if out.is_symlink() and not out.exists():
-        raise InputError(f"{out} is a link to nothing: name another --out")
+        raise InputError(f"{out} is a broken link: name another --out")
     check_folder(out)
     names = output_names(
         [(photograph.folder, photograph.path.relative_to(photograph.folder)) for photograph in listing.photographs]
@@ -124,7 +124,7 @@ def name_outputs(listing: Listing, out: Path, supports: Iterable[Path]) -> None:
             )
         try:
             if {alike(str(path)) for path in output_paths(Path(), name)} & folders:
-                raise InputError("a folder is called like its mask or overlay: rename the folder")
+                raise InputError("a folder has the name of its mask or overlay: rename the folder")
             check_outputs(out, name)
         except InputError as error:
             listing.failures.append(f"{photograph.path}: {error}")
@@ -148,7 +148,7 @@ def _in_folder(
     Args:
         folder: Which was named.
         recursive: Look into folders inside it.
-        skipped: Files and folders that are passed over, and why.
+        skipped: Files and folders that are skipped, and why.
         suffixes: From `picture_suffixes`.
         alone: No other query was named, so that names may be told from this folder on.
     """
@@ -169,7 +169,7 @@ def _in_folder(
             elif not path.is_dir():
                 yield _file(Photograph(path, folder, label), suffixes)
             elif not recursive:
-                yield PassedOver(label, "a folder: --recursive looks into it")
+                yield PassedOver(label, "a folder: use --recursive")
             elif path.is_symlink():
                 yield PassedOver(label, "a link to a folder")
             else:

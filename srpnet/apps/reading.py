@@ -37,7 +37,7 @@ def read_photograph(picture: Picture) -> Image.Image:
     (H, W), or has colours (H, W, 3) or (3, H, W), of any number type. A nearly constant one gets a warning.
 
     Raises:
-        InputError: if it is no readable picture.
+        InputError: if it is not a readable picture.
     """
     name = _name(picture, "photograph")
     with readable(name):
@@ -45,18 +45,18 @@ def read_photograph(picture: Picture) -> Image.Image:
     sample = np.asarray(photograph.resize(SAMPLE, Image.Resampling.NEAREST)).reshape(-1, 3)
     if min(photograph.size) > 1 and np.ptp(sample, axis=0).max() < NEARLY_CONSTANT:
         colour = tuple(sample[0].tolist())
-        warn(f"{name} is nearly of one colour, RGB {colour}: is it the right photograph?")
+        warn(f"{name} is almost a single colour, RGB {colour}: is it the right photograph?")
     return photograph
 
 
 def read_mask(picture: Picture, classes: int = 1) -> Array:
-    """A label map uint8 (H, W): 0 background, 1..N classes, 255 counts neither way.
+    """A label map uint8 (H, W): 0 background, 1..N classes, 255 is ignored.
 
     With one class, what is painted is the object: `srpnet.apps.masks` tells how. With more, the values, or the palette
     indices, are the labels.
 
     Raises:
-        InputError: if it is no readable picture, or not plainly a mask; the values in it are listed.
+        InputError: if it is not a readable picture, or not clearly a mask; the values in it are listed.
     """
     name = _name(picture, "mask")
     with readable(name):
@@ -86,7 +86,7 @@ def _percent(share: float) -> str:
 
 
 def declared_size(picture: Picture) -> tuple[int, int] | None:
-    """Width and height as a file's head declares them, upright; None if it is no file, or its head cannot be read."""
+    """Width and height as a file's header declares them, upright; None if it is not a file or has no such header."""
     if not isinstance(picture, str | Path):
         return None
     try:
@@ -100,7 +100,7 @@ def check_photograph(path: Path) -> None:
     """Look at a file's head alone.
 
     Raises:
-        InputError: if it is no picture.
+        InputError: if it is not a picture.
     """
     try:
         check_picture(path)

@@ -115,7 +115,7 @@ class Segmenter:
         images, masks = paired(images, masks)
         if not images or len(images) != len(masks):
             raise InputError(
-                f"give one mask for each support photograph: here are {len(images)} and {len(masks)} masks"
+                f"give one mask for each support photograph: there are {len(images)} and {len(masks)} masks"
             )
         names = [str(image) if isinstance(image, str | Path) else f"support {i + 1}" for i, image in enumerate(images)]
         for name, image, mask in zip(names, images, masks, strict=True):  # before anything is decoded
@@ -125,12 +125,12 @@ class Segmenter:
         for name, photograph, labels in zip(names, photographs, label_maps, strict=True):
             _check_sizes(name, photograph.size, (labels.shape[1], labels.shape[0]))
             if not ((labels > 0) & (labels <= classes)).any():
-                mend = (
-                    "paint the object white on black" if classes == 1 else f"it holds none of the labels 1..{classes}"
-                )
+                mend = "paint the object white on black" if classes == 1 else f"it has none of the labels 1..{classes}"
                 raise InputError(f"the mask of {name} is empty: {mend}")
         if not any((labels == 0).any() for labels in label_maps):
-            raise InputError("the masks leave no background: show at least one photograph with something else in it")
+            raise InputError(
+                "the masks leave no background: give at least one photograph that shows something else too"
+            )
         geometry = Geometry(self.size, "letterbox")
         places = [geometry.place(*labels.shape) for labels in label_maps]
         placed = [place.labels(torch.from_numpy(labels)) for place, labels in zip(places, label_maps, strict=True)]
@@ -259,10 +259,10 @@ class Segmenter:
                 if stop():
                     return
                 if (other := written.setdefault(alike(name(path)), path)) != path:
-                    raise InputError(f"{other} and {path} would be written under one name: rename one of them")
+                    raise InputError(f"{other} and {path} would be written to the same file: rename one of them")
                 for output in output_paths(folder, name(path)):
                     if self._support is not None and output.resolve() in self._support.files:
-                        raise InputError(f"{output} is an example, and would be overwritten: name another folder")
+                        raise InputError(f"{output} is an example and would be overwritten: name another folder")
                 if not isinstance(placed, InputError):
                     logits = self._logits(placed)
                     shown = self._presence(placed, logits) if presence and self.present_above is not None else None

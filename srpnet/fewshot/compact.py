@@ -51,7 +51,7 @@ def expand(small: Mapping[str, Tensor], start: Mapping[str, Tensor]) -> StateDic
             own = name.removesuffix(CODE)
             step = small.get(own + STEP)
             if own not in start or step is None or not _fit(value, step, start[own]):
-                raise InputError(f"{own} is kept as a difference to other weights than those at hand")
+                raise InputError(f"{own} is stored as a difference to other weights than these")
             levels = _unpack(value)[: start[own].numel()].view(start[own].shape)
             state[own] = start[own] + levels * _along(step, levels)
         elif not name.endswith(STEP):

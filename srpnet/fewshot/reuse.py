@@ -108,7 +108,7 @@ class ReusedEpisodes:
         free = shutil.disk_usage(there).free / 2**30
         if where == "disk" and size > free:
             raise InputError(
-                f"{folder} has room for {free:.1f} GB, and the features take {size:.1f}: make room, or leave out "
+                f"{folder} has room for {free:.1f} GB, and the features take {size:.1f}: free disk space, or leave out "
                 "--reuse-features"
             )
 
@@ -190,10 +190,10 @@ def clear_features(folder: Path) -> None:
 def obstacle(network: NetworkSettings, augmentation: Augmentation, composition: Composition) -> str | None:
     """What stands against reusing features at all, and the mend; None if nothing does."""
     if network.trained != "head":
-        return "a backbone that is trained makes new features each step: reuse them with --train head"
+        return "the features of a trained backbone change at each step: reuse them with --train head"
     if augmentation.scale < 1 or augmentation.colour > 0:
         return (
-            "features can be reused for mirrored photographs (--flip), not for random crops and colours: leave out "
+            "features can be reused with mirroring (--flip), not with random crops and colours: leave out "
             "--crop-scale and --colour, or --reuse-features"
         )
     if composition:

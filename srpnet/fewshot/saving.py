@@ -86,7 +86,7 @@ class SavedNetwork(nn.Module, PyTorchModelHubMixin):
         try:
             state = load_file(file)
         except Exception as error:  # safetensors has its own error type for a damaged file
-            raise InputError(f"{file} cannot be read ({error}): train it again or fetch another copy") from None
+            raise InputError(f"{file} cannot be read ({error}): train it again or download another copy") from None
         network = cls(config)
         if config.trained == "head":
             network.load_state_dict(_imagenet_state(network), strict=False)
@@ -129,10 +129,10 @@ def _check_values(network: SavedNetwork, file: Path) -> None:
     """`InputError` if a weight or a feature is NaN or infinite: label maps would be wrong without a word."""
     for name, value in network.state_dict().items():
         if not value.isfinite().all():
-            raise InputError(f"{file} holds NaN or infinity in {name}: train it again or fetch another copy")
+            raise InputError(f"{file} holds NaN or infinity in {name}: train it again or download another copy")
         if name.endswith("running_var") and (value < 0).any():
-            raise InputError(f"{file} holds a negative variance in {name}: train it again or fetch another copy")
+            raise InputError(f"{file} holds a negative variance in {name}: train it again or download another copy")
     grey_ramp = torch.linspace(0, 1, 64).expand(1, 3, 64, 64)
     with torch.no_grad():
         if not network.eval().encode(grey_ramp).isfinite().all():
-            raise InputError(f"{file} makes infinite features: train it again or fetch another copy")
+            raise InputError(f"{file} produces infinite features: train it again or download another copy")

@@ -105,7 +105,7 @@ class NetworkSettings:
         check_choice(self, (8, 16, 32), "output_stride")
         check_choice(self, (8, 16, 32, None), "training_stride")
         if self.checkpointing and self.trained == "head":
-            raise InputError("checkpointing saves memory of a backbone that is trained: use it with --train all")
+            raise InputError("checkpointing saves memory only when the backbone is trained: use it with --train all")
         check_whole(self, 0, 4, "frozen_stages")
         if self.frozen_stages > self.stages[-1]:
             raise InputError(
@@ -178,7 +178,7 @@ def from_mapping(settings: type[S], content: object, what: str) -> S:
     if not isinstance(content, Mapping):
         raise InputError(f"{what} must be a table of settings, not {shown(content)}")
     if unknown := sorted(shown(name) for name in content if name not in {known.name for known in fields(settings)}):
-        raise InputError(f"{what} holds {unknown[0]}, a setting that this version does not know: update srpnet")
+        raise InputError(f"{what} holds {unknown[0]}, a setting unknown to this version: update srpnet")
     return settings(**content)
 
 

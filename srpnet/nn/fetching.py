@@ -60,7 +60,7 @@ def _check_tensors(file: Path, content: object) -> None:
     ):
         raise InputError(f"{file} holds no state dict: a mapping from names to tensors is needed")
     if broken := next((name for name, value in content.items() if not value.isfinite().all()), None):
-        raise InputError(f"{file} holds NaN or infinity in {broken}: fetch another copy")
+        raise InputError(f"{file} holds NaN or infinity in {broken}: download another copy")
 
 
 def download(url: str, sha256: str | None, folder: Path) -> Path:
@@ -93,7 +93,7 @@ def npm_package(package: str, sha256: str, folder: Path, seconds: float = 600) -
     try:
         outcome = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=seconds)
     except subprocess.TimeoutExpired as error:
-        raise InputError(f"npm had not ended after {seconds} seconds") from error
+        raise InputError(f"npm did not finish within {seconds} seconds") from error
     if outcome.returncode != 0:
         raise InputError(next(iter(outcome.stderr.splitlines()), f"npm ended with code {outcome.returncode}"))
     (tarball,) = folder.glob("*.tgz")

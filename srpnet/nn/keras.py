@@ -86,7 +86,7 @@ def _torchvision_names(layer: str) -> tuple[str, str, str]:
         return "conv1", "bn1", "bn_conv1"
     match = re.fullmatch(r"res([2-5])([a-z])_branch(1|2[abc])", layer)
     if match is None:
-        raise InputError(f"layer {layer!r} is none of Keras' ResNet-50")
+        raise InputError(f"layer {layer!r} is not a layer of Keras' ResNet-50")
     stage, block, branch = match.groups()
     inside = f"layer{int(stage) - 1}.{ord(block) - ord('a')}"
     keras_norm = layer.replace("res", "bn")
@@ -108,7 +108,7 @@ def _read_tfjs(folder: Path) -> dict[str, NDArray[np.float32]]:
                 array, values = np.split(values, [math.prod(entry["shape"])])
                 arrays[entry["name"]] = array.reshape(entry["shape"])
             if values.size:
-                raise ValueError(f"the shards hold {values.size} values too many")
+                raise ValueError(f"the shards have {values.size} values too many")
     except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{folder} holds no whole TensorFlow.js layers model: {error}") from error
+        raise InputError(f"{folder} is not a complete TensorFlow.js layers model: {error}") from error
     return arrays

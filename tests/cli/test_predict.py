@@ -81,7 +81,7 @@ def test_hidden_files_masks_and_what_is_no_picture_are_passed_over_and_named(pre
         "Passed over: ._a.jpg (hidden)",
         "Passed over: a-mask.png, a-overlay.jpg (a mask or an overlay)",
         "Passed over: film.mpg, notes.txt (not a picture)",
-        "Passed over: x.jpg (a folder: --recursive looks into it)",
+        "Passed over: x.jpg (a folder: use --recursive)",
         "Masks and overlays of 1 photograph: found",
     ):
         assert line in result.stdout.splitlines()

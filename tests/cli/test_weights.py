@@ -20,7 +20,7 @@ def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[Any, An
     def get_weights(name: Any, file: Any, say: Any) -> Any:
         calls.append((name, file))
         if name == "torchvision-v1.5":
-            raise InputError("the weights torchvision-v1.5 could not be had")
+            raise InputError("the weights torchvision-v1.5 could not be fetched")
         say("torchvision-v1.5 could not be fetched: it rains")
         return Weights("keras-v1", "v1", "abcdef"), {}
 

@@ -63,7 +63,7 @@ def test_every_accepted_word_counts_once(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(draws, "WORD", 8)
     stream = Scripted(*range(8), 0)
     assert [stream.below(3) for _ in range(6)] == [0, 1, 2, 0, 1, 2]
-    assert stream.below(3) == 0  # 6 and 7 were passed over
+    assert stream.below(3) == 0  # 6 and 7 were skipped
     assert stream.words == []
 
 

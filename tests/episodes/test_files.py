@@ -88,7 +88,9 @@ def test_a_full_disk_is_an_input_error_of_one_line(tmp_path: Path, error: Except
             temporary.write_text("half")
             raise error
 
-    with pytest.raises(InputError, match=rf"file\.txt cannot be written \({reason}\): make room, or name") as caught:
+    with pytest.raises(
+        InputError, match=rf"file\.txt cannot be written \({reason}\): free disk space, or name"
+    ) as caught:
         fill()
     assert "\n" not in str(caught.value)
     assert path.read_text() == "old"
@@ -225,7 +227,7 @@ def test_a_cache_without_a_home_is_private(nobody: Path) -> None:
     assert cache_folder() == nobody
     assert stat.S_IMODE(nobody.stat().st_mode) == 0o700
     assert cache_folder() == nobody
-    with pytest.raises(InputError, match="~x/y: it is not known where that home folder is"):
+    with pytest.raises(InputError, match="~x/y: that home folder is unknown"):
         expanded("~x/y")
 
 

@@ -16,7 +16,7 @@ def build(name: str, root: Path, given: Sequence[Path] = (), on_progress: OnProg
         name: Of a data set whose record names `archives`.
         root: The folder; empty, or one in which a build was stopped.
         given: Archives that are there already; the others are downloaded.
-        on_progress: Told how far it is.
+        on_progress: Called with the progress.
 
     Returns:
         How much of what there is.

@@ -46,7 +46,7 @@ class Workshop:
 
     Args:
         root: The data folder.
-        on_progress: Told how far it is.
+        on_progress: Called with the progress.
 
     Raises:
         InputError: if the folder cannot be written, or holds something else.
@@ -80,7 +80,7 @@ class Workshop:
             md5, sha256 = _checksums(file, self.on_progress)
             if (archive := by_sum.get(md5)) is None or archive.sha256 not in (None, sha256):
                 known = " nor ".join(archive.name for archive in wanted)
-                raise InputError(f"{file} is neither {known}, or is damaged (MD5 {md5}): fetch it again")
+                raise InputError(f"{file} is neither {known}, or is damaged (MD5 {md5}): download it again")
             found[archive] = file
         for archive in missing:
             file = found.get(archive) or self._downloaded(archive)
@@ -96,12 +96,12 @@ class Workshop:
         except (OSError, HTTPException, RuntimeError) as error:
             reason = getattr(error, "reason", error)
             raise InputError(
-                f"{archive.url} cannot be downloaded ({reason}): fetch it elsewhere and name it with --archive FILE"
+                f"{archive.url} cannot be downloaded ({reason}): download it another way and use --archive FILE"
             ) from None
         file = folder / archive.name
         if archive.sha256 not in (None, _checksums(file, self.on_progress)[1]):
             file.unlink()
-            raise InputError(f"{archive.url} is not the published file, by its SHA-256: fetch it elsewhere")
+            raise InputError(f"{archive.url} is not the published file, by its SHA-256: download it another way")
         return file
 
     def _unpack(self, file: Path, target: Path) -> None:
@@ -116,8 +116,8 @@ class Workshop:
                     opened.extractall(part, filter="data")
         except Exception as error:  # a damaged archive makes the readers raise nearly anything
             shutil.rmtree(part, ignore_errors=True)
-            mend = "make room, or fetch it again"
-            raise InputError(f"{file} cannot be unpacked into {part.parent} ({error}): {mend}") from None
+            fix = "free disk space, or download it again"
+            raise InputError(f"{file} cannot be unpacked into {part.parent} ({error}): {fix}") from None
         self.on_progress(f"Unpacking {file.name}", 1, 1)
         part.rename(target)
 
@@ -154,7 +154,7 @@ class Workshop:
                     shutil.rmtree(rest)
             shutil.rmtree(self.folder)
         except OSError as error:
-            raise InputError(f"{self.root} cannot be finished ({error}): look at the folder, and try again") from None
+            raise InputError(f"{self.root} cannot be finished ({error}): check the folder, and try again") from None
         counts: dict[str, int] = content["counts"]
         return counts
 

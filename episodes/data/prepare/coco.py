@@ -37,6 +37,6 @@ def make(workshop: Workshop, given: Sequence[Path]) -> None:
     unpacked = workshop.unpacked(list(PARTS), given)
     parts = {place: unpacked[archive] / place for archive, places in PARTS.items() for place in places}
     if lost := [place for place, part in parts.items() if not part.exists()]:
-        raise InputError(f"the archives hold no {lost[0]}: fetch them again")
+        raise InputError(f"the archives have no {lost[0]}: download them again")
     counts = {place: sum(1 for _ in part.glob("*.jpg")) for place, part in parts.items() if part.is_dir()}
     workshop.made(parts, list(PARTS), counts)

@@ -48,7 +48,7 @@ def make(workshop: Workshop, given: Sequence[Path]) -> None:
     train, val = (_ids(voc / "ImageSets/Segmentation" / f"{split}.txt") for split in ("train", "val"))
     augmented = {*train, *_ids(sbd / "train.txt"), *_ids(sbd / "val.txt")} - {*val}
     if lost := sorted({*augmented, *val} - {*own, *theirs}):
-        raise InputError(f"the archives have no mask of {lost[0]}, and {len(lost) - 1} others: fetch them again")
+        raise InputError(f"the archives have no mask of {lost[0]}, and {len(lost) - 1} others: download them again")
     palette = _palette(own)
 
     def write(id: str) -> None:
@@ -84,14 +84,14 @@ def _ids(file: Path) -> list[str]:
     try:
         return file.read_text(encoding="utf-8").split()
     except OSError as error:
-        raise InputError(f"{file} cannot be read ({error.strerror}): fetch the archive again") from None
+        raise InputError(f"{file} cannot be read ({error.strerror}): download the archive again") from None
 
 
 def _palette(masks: dict[str, Path]) -> list[int]:
     """The colours of VOC's masks."""
     first = next(iter(masks.values()), None)
     if first is None:
-        raise InputError(f"{VOC.name} holds no SegmentationClass: fetch it again")
+        raise InputError(f"{VOC.name} has no SegmentationClass: download it again")
     with Image.open(first) as image:
         return image.getpalette() or []
 
@@ -103,7 +103,7 @@ def _label_map(file: Path, palette: Sequence[int]) -> Image.Image:
     try:
         labels = loadmat(file)["GTcls"]["Segmentation"][0, 0]
     except Exception as error:  # a damaged file makes the reader raise nearly anything
-        raise InputError(f"{file} is no mask of SBD ({error}): fetch the archive again") from None
+        raise InputError(f"{file} is not a mask of SBD ({error}): download the archive again") from None
     image = Image.fromarray(np.asarray(labels, np.uint8))
     image.putpalette(list(palette))
     return image

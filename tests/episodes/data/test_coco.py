@@ -177,7 +177,7 @@ def test_splits_that_share_a_photograph(tmp_path: Path) -> None:
     write(tmp_path, example(), "instances_val2017", "val2017")
     source = Coco(tmp_path)
     source.ids("val")
-    with pytest.raises(InputError, match="share 2 photographs, 000007 for one"):
+    with pytest.raises(InputError, match="share 2 photographs, for example 000007"):
         source.ids("train")
 
 
@@ -199,7 +199,7 @@ def test_a_folder_without_annotations(tmp_path: Path) -> None:
 
 def test_a_folder_without_photographs(root: Path) -> None:
     (root / "images").rename(root / "pictures")
-    with pytest.raises(InputError, match=r"no photographs: .*images is not there"):
+    with pytest.raises(InputError, match=r"no photographs: .*images does not exist"):
         Coco(root)
 
 
@@ -238,9 +238,9 @@ def no_name(content: Content) -> None:
     ("spoil", "words"),
     [
         (many_categories, "has 255 categories: label maps hold up to 254"),
-        (no_sizes, "nothing that can be used: photographs declared without a usable file name, number or size: 2 of 2"),
+        (no_sizes, "nothing usable: photographs declared without a usable file name, number or size: 2 of 2"),
         (nothing_at_all, "needs categories, images with their sizes, and annotations"),
-        (no_name, "nothing that can be used: categories declared without a number"),
+        (no_name, "nothing usable: categories declared without a unique number"),
     ],
 )
 def test_files_that_cannot_be_used(tmp_path: Path, spoil: Callable[[Content], None], words: str) -> None:
@@ -306,9 +306,9 @@ def test_a_path_that_leaves_the_folder_is_passed_over(tmp_path: Path, name: str)
 @pytest.mark.parametrize(
     ("orientation", "stored", "words"),
     [
-        (6, (WIDTH, HEIGHT), "taken upright"),
-        (6, (HEIGHT, WIDTH), "taken as stored as only this fits"),
-        (3, (HEIGHT, WIDTH), "fit their annotation either way, taken as stored"),
+        (6, (WIDTH, HEIGHT), "used upright"),
+        (6, (HEIGHT, WIDTH), "used as stored because only that fits"),
+        (3, (HEIGHT, WIDTH), "fit their annotation either way, used as stored"),
     ],
 )
 def test_exif_turns(root: Path, orientation: int, stored: tuple[int, int], words: str) -> None:
@@ -351,7 +351,7 @@ def test_an_unknown_id(root: Path) -> None:
 def test_a_missing_photograph(root: Path) -> None:
     (root / "images" / "000007.jpg").unlink()
     assert not Coco(root).has("000007")
-    with pytest.raises(InputError, match=r"000007\.jpg is not there"):
+    with pytest.raises(InputError, match=r"000007\.jpg does not exist"):
         Coco(root).load("000007")
 
 

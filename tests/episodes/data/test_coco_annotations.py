@@ -187,7 +187,7 @@ def test_a_full_disk_costs_only_time(file: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_no_temporary_file_either(file: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    message = r"\.sqlite cannot be written \(.*\): make room, or set SRPNET_CACHE"
+    message = r"\.sqlite cannot be written \(.*\): free disk space, or set SRPNET_CACHE"
     with monkeypatch.context() as full:
         no_room(full, "temporary")
         with pytest.raises(InputError, match=message):
@@ -236,7 +236,7 @@ def test_progress_is_a_third_for_each_list(tmp_path: Path) -> None:
 
 def test_a_bad_file_leaves_nothing_behind(tmp_path: Path) -> None:
     (tmp_path / "instances.json").write_text(json.dumps(content())[:-1])
-    with pytest.raises(InputError, match="cut short"):
+    with pytest.raises(InputError, match="truncated"):
         Annotations(tmp_path / "instances.json", silent)
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["instances.json"]
 
@@ -257,7 +257,7 @@ def test_a_bad_file_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_what_is_not_json(tmp_path: Path, spoil: Callable[[str], str], words: str) -> None:
     file = tmp_path / "instances.json"
     file.write_text(spoil(json.dumps(content(), ensure_ascii=False)), encoding="utf-8")
-    with pytest.raises(InputError, match=rf"is not a COCO instances file, or was cut short: .*({words})") as caught:
+    with pytest.raises(InputError, match=rf"is not a COCO instances file, or is truncated: .*({words})") as caught:
         Annotations(file, silent)
     assert "\n" not in str(caught.value)
 

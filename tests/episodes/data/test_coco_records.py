@@ -1,4 +1,4 @@
-"""What can be used of COCO's records, and what is passed over and counted."""
+"""What can be used of COCO's records, and what is skipped and counted."""
 
 from typing import Any
 
@@ -164,7 +164,7 @@ def test_nothing_usable_is_an_error() -> None:
     records.add_image({})
     records.add_category({"id": 3, "name": "cup"})
     list(records.drawn([annotation()]))
-    with pytest.raises(InputError, match="x has nothing that can be used: photographs declared without"):
+    with pytest.raises(InputError, match="x has nothing usable: photographs declared without"):
         records.check("x")
 
 

@@ -25,7 +25,7 @@ def test_a_source_that_only_its_user_has() -> None:
     assert data_set("mine:/somewhere") == DataSet("mine")
     assert PROTOCOLS["hsnet"].on("mine") == PROTOCOLS["hsnet"].counting(1000)
     with pytest.raises(
-        InputError, match=r"'mine' names no data: use stickers, pascal:PATH, coco:PATH, fss:PATH or masks:PATH"
+        InputError, match=r"'mine' is not a data set: use stickers, pascal:PATH, coco:PATH, fss:PATH or masks:PATH"
     ):
         open_source("mine")
 

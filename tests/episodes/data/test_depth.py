@@ -48,8 +48,8 @@ def test_eight_bits_are_not_copied() -> None:
 @pytest.mark.parametrize(
     ("values", "complaint"),
     [
-        ([0.0, 1.0, np.nan, 1.0], r"it holds NaN or infinite values \(25.00% of them\)"),
-        ([0.0, np.inf], "it holds NaN or infinite values"),
+        ([0.0, 1.0, np.nan, 1.0], r"it contains NaN or infinite values \(25.00% of them\)"),
+        ([0.0, np.inf], "it contains NaN or infinite values"),
         ([-2.1, 0.3, 2.6], r"it holds values from -2.1 to 2.6: .* \(undo a normalisation first\)"),
         ([-1.0, 1.0], "it holds values from -1 to 1"),
         ([0.0, 1.5], "it holds values from 0 to 1.5"),

@@ -82,7 +82,7 @@ def test_a_mask_of_another_size_is_resized(tmp_path: Path) -> None:
     assert photograph.shape[:2] == labels.shape == (16, 20)
     assert source.classes_in("elk/2") == {5: 6}
     assert [str(remark) for remark in source.remarks("val")] == [
-        "masks of another size than their photograph, resized to it by the nearest pixel: 1 of 9 (elk/2)"
+        "masks whose size differs from their photograph's, resized by nearest neighbour: 1 of 9 (elk/2)"
     ]
 
 
@@ -113,7 +113,7 @@ def test_official_names_of_the_lists_and_their_folder(tmp_path: Path) -> None:
         (lambda root: (root / "val.txt").write_text("dog\nfox\n"), "class fox is on the lists val and test: leave one"),
         (lambda root: (root / "val.txt").write_text("gnu\n"), "has no folder gnu, a class of the list val"),
         (lambda root: (root / "val.txt").write_text("dog\ndog\n"), "dog is listed twice"),
-        (lambda root: (root / "val.txt").write_text("../dog\n"), "is no class name"),
+        (lambda root: (root / "val.txt").write_text("../dog\n"), "is not a class name"),
     ],
 )
 def test_a_folder_that_is_not_as_it_should_be(tmp_path: Path, change: object, message: str) -> None:
@@ -130,7 +130,7 @@ def test_unknown_photographs(tmp_path: Path) -> None:
         source.load("ant/x")
     with pytest.raises(InputError, match="an id is <class>/<number>"):
         source.classes_in("ant/77")
-    with pytest.raises(InputError, match="is not there"):
+    with pytest.raises(InputError, match="does not exist"):
         source.load("ant/77")
 
 
@@ -147,7 +147,7 @@ def test_a_task_needs_no_list_and_no_least_number_of_pixels(tmp_path: Path) -> N
     assert set(episode.labels(episode.queries()[0]).unique().tolist()) == {0, 1}
     trained, short = fold.training_sampler((), "drop")
     assert (trained.classes, short) == ((1, 2, 3), {})
-    with pytest.raises(InputError, match="has lists of its own: leave out --pairs"):
+    with pytest.raises(InputError, match="has its own lists: leave out --pairs"):
         Fold(DataSettings(settings.data, pairs="lists"))
     with pytest.raises(InputError, match="leave out --folds and --fold-order"):
         Fold(DataSettings(settings.data, folds=5))

@@ -78,10 +78,10 @@ def test_what_is_missing_is_passed_over(tmp_path: Path, missing: str) -> None:
 @pytest.mark.parametrize(
     ("lines", "complaint"),
     [
-        ("p0 cup\n", "line 1: 'p0 cup' is malformed"),
-        ("p0\tcup\np1\n", "line 2: 'p1' is malformed"),
-        ("../p0\tcup\n", "line 1: .* is malformed"),
-        ("a/p0\tcup\n", "line 1: .* is malformed"),
+        ("p0 cup\n", "line 1: 'p0 cup' is invalid"),
+        ("p0\tcup\np1\n", "line 2: 'p1' is invalid"),
+        ("../p0\tcup\n", "line 1: .* is invalid"),
+        ("a/p0\tcup\n", "line 1: .* is invalid"),
         ("p0\tcup\np0\tant\n", "line 2: p0 is listed twice"),
         ("\n", "names no photograph"),
     ],
@@ -92,7 +92,9 @@ def test_malformed_lists_are_refused(tmp_path: Path, lines: str, complaint: str)
         Masks(tmp_path)
 
 
-@pytest.mark.parametrize(("names", "complaint"), [("elk\n", "'elk' is no class"), ("ant\nbee\ncup\n", "every class")])
+@pytest.mark.parametrize(
+    ("names", "complaint"), [("elk\n", "'elk' is not a class"), ("ant\nbee\ncup\n", "every class")]
+)
 def test_lists_of_what_is_kept_back_name_some_classes(tmp_path: Path, names: str, complaint: str) -> None:
     with pytest.raises(InputError, match=complaint):
         Masks(masks_folder(tmp_path, val=names))

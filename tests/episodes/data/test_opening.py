@@ -149,7 +149,7 @@ def test_a_missing_tifffile_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyP
     ]
     missing(monkeypatch, "tifffile")
     for path in paths:
-        with pytest.raises(InputError, match=rf"{path.name} takes tifffile to be read: pip install 'srpnet\[tiff\]'"):
+        with pytest.raises(InputError, match=rf"{path.name} needs tifffile to be read: pip install 'srpnet\[tiff\]'"):
             open_picture(path)
 
 
@@ -159,7 +159,7 @@ HEIC_HEAD = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
 def test_postscript_is_never_run(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n")
     for function in (open_picture, check_picture):
-        with pytest.raises(InputError, match="EPS is a program and no picture"):
+        with pytest.raises(InputError, match="EPS is a program, not a picture"):
             function(tmp_path / "a.png")
 
 
@@ -168,7 +168,7 @@ def test_a_missing_plugin_for_heic_is_named(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(Image, "ID", [name for name in Image.ID if name != "HEIF"])
     missing(monkeypatch, "pillow_heif")
     for read in (open_picture, check_picture):
-        with pytest.raises(InputError, match=r"phone.HEIC takes pillow-heif to be read: pip install 'srpnet\[heif\]'"):
+        with pytest.raises(InputError, match=r"phone.HEIC needs pillow-heif to be read: pip install 'srpnet\[heif\]'"):
             read(tmp_path / "phone.HEIC")
 
 

@@ -249,7 +249,7 @@ def test_a_mask_that_is_none(tmp_path: Path, voc_and_sbd: tuple[Path, Path], mon
     dataset = "benchmark_RELEASE/dataset"
     content = {f"{dataset}/cls/s1.mat": b"no", f"{dataset}/train.txt": b"s1", f"{dataset}/val.txt": b""}
     known(monkeypatch, pascal, "SBD", tar(voc_and_sbd[1], content, "w:gz"))
-    with pytest.raises(InputError, match=r"s1.mat is no mask of SBD"):
+    with pytest.raises(InputError, match=r"s1.mat is not a mask of SBD"):
         build("pascal", tmp_path / "voc", voc_and_sbd)
 
 

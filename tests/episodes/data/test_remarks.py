@@ -1,4 +1,4 @@
-"""How much of a data set may be passed over."""
+"""How much of a data set may be skipped."""
 
 import pytest
 
@@ -28,11 +28,13 @@ def test_one_always_and_a_tenth_of_many(count: int, total: int, refused: bool) -
 
 def test_what_is_said() -> None:
     remark = Remark("broken masks", 4, 3000, ("a\x1b", "b", "c"))
-    assert str(remark) == r"broken masks: 4 of 3,000 (a\x1b; b; c; ...), passed over"
+    assert str(remark) == r"broken masks: 4 of 3,000 (a\x1b; b; c; ...), skipped"
     check_remarks("coco:x", [remark])
-    with pytest.raises(InputError, match=r"coco:x: broken masks: 4 of 3,000 .*, passed over: none may be with strict"):
+    with pytest.raises(
+        InputError, match=r"coco:x: broken masks: 4 of 3,000 .*, skipped: with strict none may be skipped"
+    ):
         check_remarks("coco:x", [remark], strict=True)
-    with pytest.raises(InputError, match=r"at most 10 % may be; mend them, or take them out"):
+    with pytest.raises(InputError, match=r"at most 10 % may be skipped; fix or remove them"):
         check_remarks("coco:x", [Remark("broken masks", 4, 30)])
 
 

@@ -117,9 +117,9 @@ def test_a_listed_id_without_files_is_passed_over(root: Path) -> None:
         assert not source.has("gone")
         assert source.classes_in("gone") == {}
         assert [remark.counted.partition(" (")[0] for remark in source.remarks("val")] == [
-            "photographs or masks that are not there: 1 of 2"
+            "missing photographs or masks: 1 of 2"
         ]
-    with pytest.raises(InputError, match=r"gone.* is not there"):
+    with pytest.raises(InputError, match=r"gone.* does not exist"):
         source.load("gone")
 
 
@@ -153,7 +153,7 @@ def test_a_photograph_is_turned_where_only_that_fits(root: Path) -> None:
     np.testing.assert_array_equal(labels, LABELS)
     (remark,) = source.remarks("val")
     assert not remark.passed_over
-    assert "taken upright" in str(remark)
+    assert "used upright" in str(remark)
 
 
 def test_has_needs_photograph_and_mask(root: Path) -> None:
@@ -201,9 +201,9 @@ def test_a_missing_part_is_named(root: Path, missing: str, words: str) -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("JPEGImages/x.jpg SegmentationClass/x.png", "val.txt, line 2: .*is malformed"),
-        ("JPEGImages/x", "val.txt, line 2: .*is malformed"),
-        ("v1\0", "val.txt, line 2: .*is malformed"),
+        ("JPEGImages/x.jpg SegmentationClass/x.png", "val.txt, line 2: .*is invalid"),
+        ("JPEGImages/x", "val.txt, line 2: .*is invalid"),
+        ("v1\0", "val.txt, line 2: .*is invalid"),
     ],
 )
 def test_a_malformed_list(root: Path, line: str, words: str) -> None:

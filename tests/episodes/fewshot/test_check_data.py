@@ -1,4 +1,4 @@
-"""What is wrong with a data folder is found, named with its mend, and told apart from what is merely unusual."""
+"""What is wrong with a data folder is found, named with its fix, and told apart from what is merely unusual."""
 
 import json
 from collections.abc import Callable
@@ -47,7 +47,7 @@ def test_a_folder_in_order_gets_notes_alone(voc: Path) -> None:
 @pytest.mark.parametrize(
     ("harm", "message"),
     [
-        (lambda root: (root / "JPEGImages/a1.jpg").unlink(), "a1.jpg is not there"),
+        (lambda root: (root / "JPEGImages/a1.jpg").unlink(), "a1.jpg does not exist"),
         (lambda root: (root / "JPEGImages/a1.jpg").write_bytes(b"\xff\xd8no"), "a1.jpg cannot be read as a picture"),
         (
             lambda root: Image.new("RGB", (10, 8)).save(root / "SegmentationClass/a1.png"),
@@ -64,10 +64,10 @@ def test_each_fault_is_passed_over_or_with_strict_one_error(
     harm(voc)
     found = check(f"pascal:{voc}")
     assert found.errors == 0
-    assert [message in text for text in texts(found, "passed over")] == [True]
+    assert [message in text for text in texts(found, "skipped")] == [True]
     strict = check(f"pascal:{voc}", strict=True)
     assert [message in text for text in texts(strict, "error")] == [True]
-    assert not texts(strict, "passed over")
+    assert not texts(strict, "skipped")
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_each_fault_is_passed_over_or_with_strict_one_error(
             "b1 is listed in train and in val: list it once",
         ),
         (lambda root: (root / "ImageSets/Segmentation/val.txt").unlink(), "has no ImageSets/Segmentation/val.txt"),
-        (lambda root: (root / "ImageSets/Segmentation/val.txt").write_text("b1 x\n"), "line 1: 'b1 x' is malformed"),
+        (lambda root: (root / "ImageSets/Segmentation/val.txt").write_text("b1 x\n"), "line 1: 'b1 x' is invalid"),
     ],
 )
 def test_a_list_that_is_wrong_is_one_error(voc: Path, harm: Callable[[Path], object], message: str) -> None:
@@ -91,8 +91,8 @@ def test_many_faults_of_one_kind_are_summed_up(voc: Path) -> None:
     for id in IDS["val"]:
         (voc / f"JPEGImages/{id}.jpg").unlink()
     (error,) = texts(check(f"pascal:{voc}"), "error")
-    assert "photographs or masks that are not there: 5 of 5" in error
-    assert error.endswith("at most 10 % may be; mend them, or take them out")
+    assert "missing photographs or masks: 5 of 5" in error
+    assert error.endswith("at most 10 % may be skipped; fix or remove them")
 
 
 @pytest.mark.parametrize("label", [0, 255])
@@ -130,7 +130,7 @@ def test_fss(tmp_path: Path) -> None:
     found = check(f"fss:{root}")
     assert found.facts == ["classes: 6", "photographs of train: 9", "photographs of val: 9"]
     assert found.errors == 0
-    assert ["elk/2.png is not there" in text for text in texts(found, "passed over")] == [True]
+    assert ["elk/2.png does not exist" in text for text in texts(found, "skipped")] == [True]
 
 
 def test_coco_with_val_alone(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_coco_with_val_alone(tmp_path: Path) -> None:
     (tmp_path / "annotations/instances.json").write_text(json.dumps(content))
     found = check(f"coco:{tmp_path}")
     assert found.facts == ["classes: 1", "photographs of val: 1"]
-    assert ["v.jpg is not there" in text for text in texts(found, "error")] == [True, False]
+    assert ["v.jpg does not exist" in text for text in texts(found, "error")] == [True, False]
     assert "there are no annotations for train" in texts(found, "note")
 
 
@@ -158,12 +158,12 @@ def test_a_damaged_annotation_file_is_an_error(tmp_path: Path) -> None:
 def test_the_command(voc: Path) -> None:
     run = CliRunner().invoke(main, ["data", "check", f"pascal:{voc}"])
     assert run.exit_code == 0
-    assert "is in order" in run.output
+    assert "is valid" in run.output
     (voc / "JPEGImages/a1.jpg").unlink()
     run = CliRunner().invoke(main, ["data", "check", f"pascal:{voc}"])
     assert run.exit_code == 0
-    assert "a1.jpg is not there" in run.output
-    assert "is in order, but for what is passed over" in run.output
+    assert "a1.jpg does not exist" in run.output
+    assert "is valid, except for what is skipped" in run.output
     run = CliRunner().invoke(main, ["data", "check", "--strict", f"pascal:{voc}"])
     assert run.exit_code == 2
-    assert "is not in order, see above (errors: 1)" in run.output
+    assert "has problems, see above (errors: 1)" in run.output

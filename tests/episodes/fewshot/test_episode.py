@@ -35,9 +35,9 @@ def recorded() -> tuple[Episode, list[tuple[str, int]]]:
         ({"classes": (), "supports": ()}, "at least one"),
         ({"supports": (("a",), ())}, "every way needs a support"),
         ({"queries": ()}, "the episode a query"),
-        ({"classes": (3, 0)}, "0 is no class"),
-        ({"classes": (3, -1)}, "-1 is no class"),
-        ({"classes": (255, 3)}, "255 is no class"),
+        ({"classes": (3, 0)}, "0 is not a class"),
+        ({"classes": (3, -1)}, "-1 is not a class"),
+        ({"classes": (255, 3)}, "255 is not a class"),
         ({"queries": ("q", "c")}, "c is both support and query"),
     ],
 )

@@ -227,12 +227,12 @@ def test_classes_without_enough_images_are_left_out_and_reported() -> None:
 
 def test_more_shots_leave_out_more() -> None:
     assert fold().training_sampler((), "background", shot=6)[1] == {}
-    with pytest.raises(InputError, match="1-way episodes need 1 classes: here are 0"):
+    with pytest.raises(InputError, match="1-way episodes need 1 classes: there are 0"):
         fold().training_sampler((), "background", shot=7)
 
 
 def test_more_ways_than_training_classes() -> None:
-    with pytest.raises(InputError, match="6-way episodes need 6 classes: here are 5"):
+    with pytest.raises(InputError, match="6-way episodes need 6 classes: there are 5"):
         fold().training_sampler((5,), "background", way=6)
 
 
@@ -246,7 +246,7 @@ def test_hold_back_by_name() -> None:
 
 @pytest.mark.parametrize("choice", ["ant", "cat,ant", "whale", "", "cat,", "-1", "1.5"])
 def test_hold_back_what_is_no_base_class(choice: str) -> None:
-    with pytest.raises(InputError, match=r"is no base class of fold 0: there are cat, dog, elk, fox, gnu, hen"):
+    with pytest.raises(InputError, match=r"is not a base class of fold 0: there are cat, dog, elk, fox, gnu, hen"):
         fold().hold_back(choice, 1, 0)
 
 
@@ -271,7 +271,7 @@ def test_hold_back_too_many_or_nothing(choice: str) -> None:
 
 
 def test_hold_back_a_number_that_is_none() -> None:
-    with pytest.raises(InputError, match="is no base class"):
+    with pytest.raises(InputError, match="is not a base class"):
         fold().hold_back("²", 1, 0)
 
 
@@ -282,7 +282,7 @@ def test_held_back_classes_can_be_validated_on() -> None:
 
 def test_class_names() -> None:
     assert fold().labels(["bee", "ant", "bee"], (1, 2), "novel class") == (1, 2)
-    with pytest.raises(InputError, match="'cat' is no novel class of fold 0: there are ant, bee"):
+    with pytest.raises(InputError, match="'cat' is not a novel class of fold 0: there are ant, bee"):
         fold().labels(["ant", "cat"], (1, 2), "novel class")
 
 
@@ -304,7 +304,7 @@ def test_excluded_classes_are_neither_novel_nor_base() -> None:
     assert excluding.unseen_share(sampler, ()) == 14 / 32  # all of fox and hen, and those of bee and gnu with the next
     dropping, _ = excluding.training_sampler((), "drop")
     assert dropping.classes == (3, 4, 5)
-    with pytest.raises(InputError, match="'zebra' is no class of fake"):
+    with pytest.raises(InputError, match="'zebra' is not a class of fake"):
         Fold(DataSettings("fake"), Fake(MAPS), excluded=("zebra",))
 
 
@@ -315,6 +315,6 @@ def test_of_several_sources_the_first_says_what_is_novel() -> None:
     assert Fold(DataSettings(fold=2), together).novel == (5, 6)
     assert Fold(DataSettings(fold=2), together).base == (1, 2, 3, 4, 7, 8, 9)
     assert Fold(DataSettings(fold="all"), together).base == tuple(range(1, 10))
-    with pytest.raises(InputError, match="pair lists are of the classes of fake alone"):
+    with pytest.raises(InputError, match="pair lists cover the classes of fake only"):
         Fold(DataSettings(pairs="lists"), together)
     Fold(DataSettings(pairs="lists"), Joined([Fake(MAPS), Fake(MAPS)]))

@@ -74,7 +74,7 @@ def test_a_photograph_that_is_not_there_ends_it() -> None:
             return id != "a"
 
     assert pairs_from_areas(Half(), "train", "query", [15]).items == (("b", 15),)
-    with pytest.raises(InputError, match="table lists a, but its photograph is not there: complete the folder"):
+    with pytest.raises(InputError, match="table lists a, but its photograph is missing: complete the folder"):
         pairs_from_areas(Half(), "train", "query", range(1, 21))
 
 
@@ -107,7 +107,7 @@ def test_interleaved_lists(tmp_path: Path) -> None:
 
 def test_missing_photographs_are_an_error_or_counted(tmp_path: Path) -> None:
     write(tmp_path, val_fold0="gone__01\nb__02\ngone__03\n")
-    with pytest.raises(InputError, match=r"2 of 3 listed pairs, gone for one: .*--allow-missing"):
+    with pytest.raises(InputError, match=r"2 of 3 listed pairs, for example gone: .*--allow-missing"):
         pairs_from_lists(Table(), tmp_path, "val", [0])
     pairs = pairs_from_lists(Table(), tmp_path, "val", [0], "leave out")
     assert (pairs.items, len(pairs.missing)) == ((("b", 2),), 2)
@@ -115,24 +115,24 @@ def test_missing_photographs_are_an_error_or_counted(tmp_path: Path) -> None:
 
 def test_all_photographs_missing_is_an_error_in_any_case(tmp_path: Path) -> None:
     write(tmp_path, val_fold0="gone__01\n")
-    with pytest.raises(InputError, match=r"1 of 1 listed pairs, gone for one: check the folder"):
+    with pytest.raises(InputError, match=r"1 of 1 listed pairs, for example gone: check the folder"):
         pairs_from_lists(Table(), tmp_path, "val", [0], "leave out")
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("b__02\nb 02\n", r"val_fold0\.txt, line 2: 'b 02' is malformed"),
-        ("b__2\n", r"val_fold0\.txt, line 1: 'b__2' is malformed"),
-        ("__02\n", r"val_fold0\.txt, line 1: '__02' is malformed"),
-        ("\xff\xfe", r"val_fold0\.txt, line 1: .* is malformed"),
+        ("b__02\nb 02\n", r"val_fold0\.txt, line 2: 'b 02' is invalid"),
+        ("b__2\n", r"val_fold0\.txt, line 1: 'b__2' is invalid"),
+        ("__02\n", r"val_fold0\.txt, line 1: '__02' is invalid"),
+        ("\xff\xfe", r"val_fold0\.txt, line 1: .* is invalid"),
         ("b__02\n\na__02\nb__02\n", r"val_fold0\.txt, line 4: b with class 2 is listed twice"),
         (
             "b__01\na__00\n",
             r"holds classes 0, 1, but fold 0 has 1, 2, 3, 4, 5, counted from 1: add 1 to each",
         ),
         ("b__02\nb__15\n", r"holds classes 2, 15, but fold 0 has .*: rename or correct the file"),
-        ("c__02\n", r"val_fold0\.txt lists c with class 2, of which its mask has no pixel"),
+        ("c__02\n", r"val_fold0\.txt lists c with class 2, but its mask has no pixel of it"),
     ],
 )
 def test_a_bad_list(tmp_path: Path, text: str, words: str) -> None:

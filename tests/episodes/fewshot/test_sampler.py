@@ -258,12 +258,12 @@ def test_a_class_in_one_pool_alone(supports: tuple[Pair, ...], queries: tuple[Pa
 
 @pytest.mark.parametrize("way", [4, 9])
 def test_more_ways_than_classes(way: int) -> None:
-    with pytest.raises(InputError, match=f"{way}-way episodes need {way} classes: here are 3"):
+    with pytest.raises(InputError, match=f"{way}-way episodes need {way} classes: there are 3"):
         sampler(way=way)
 
 
 def test_no_pairs_at_all() -> None:
-    with pytest.raises(InputError, match="1-way episodes need 1 classes: here are 0"):
+    with pytest.raises(InputError, match="1-way episodes need 1 classes: there are 0"):
         sampler(pairs_of())
 
 

@@ -70,11 +70,11 @@ def test_several_seeds_are_compared_by_their_means(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"seed": 1}, "scored other episodes .the first difference is episode 0 of seed 0"),
-        ({"shot": 2}, "scored other episodes"),
-        ({"episodes": 29}, r"were scored by other rules \(episodes\)"),
-        ({"original_size": True}, r"were scored by other rules \(scored at\)"),
-        ({"classes": ("ant",)}, "tested other classes"),
+        ({"seed": 1}, "scored different episodes .the first difference is episode 0 of seed 0"),
+        ({"shot": 2}, "scored different episodes"),
+        ({"episodes": 29}, r"were scored by different rules \(episodes\)"),
+        ({"original_size": True}, r"were scored by different rules \(scored at\)"),
+        ({"classes": ("ant",)}, "tested different classes"),
     ],
 )
 def test_runs_that_do_not_compare(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
@@ -95,9 +95,9 @@ def test_folders_without_a_run(tmp_path: Path) -> None:
     ("content", "words"),
     [
         ("{", "cannot be read"),
-        ("[]", "was written before runs kept their counts"),
-        ('{"schema": 1, "miou": 0.5}', "was written before runs kept their counts"),
-        ('{"schema": 2}', "is of version 2, and this program knows 1"),
+        ("[]", "from before runs kept their counts"),
+        ('{"schema": 1, "miou": 0.5}', "from before runs kept their counts"),
+        ('{"schema": 2}', "is of version 2, and this program reads version 1"),
     ],
 )
 def test_results_that_are_none(tmp_path: Path, content: str, words: str) -> None:

@@ -82,7 +82,7 @@ def test_each_further_run_is_compared_with_the_first(tmp_path: Path, run: Path) 
     text = words(page)
     assert "Compared with ants" in text
     assert "mIoU 50.0 100.0 +50.0 +50.0 to +50.0" in text
-    assert "scored other episodes" in text
+    assert "scored different episodes" in text
     assert page.count("<section>") == 3
 
 

@@ -92,12 +92,12 @@ def faked() -> tuple[Fold, Plan]:
         ({"source": "coco"}, "is of other episodes: here is source pascal, not coco"),
         ({"split": "train"}, "is of other episodes: here is split val, not train"),
         ({"protocol": "blind"}, "there is no protocol 'blind'"),
-        ({"manifest": 2}, "is of version 2, and this program knows 1"),
+        ({"manifest": 2}, "is of version 2, and this program reads version 1"),
         ({"episodes": 5}, "says 1 x 5 episodes and holds 4: export it again"),
         ({"fold": 9}, "fold 9 does not exist"),
-        ({"classes": {"1": "unicorn", "2": "bicycle"}}, "'unicorn' is no novel class of fold 0"),
+        ({"classes": {"1": "unicorn", "2": "bicycle"}}, "'unicorn' is not a novel class of fold 0"),
         ({"classes": {"1": "bicycle", "2": "aeroplane"}}, "here is classes .*, not"),
-        ({"fold": 1, "classes": {"1": "aeroplane", "2": "bicycle"}}, "'aeroplane' is no novel class of fold 1"),
+        ({"fold": 1, "classes": {"1": "aeroplane", "2": "bicycle"}}, "'aeroplane' is not a novel class of fold 1"),
     ],
 )
 def test_another_list_is_refused_with_the_difference(
@@ -121,9 +121,9 @@ def test_a_pair_less_in_the_list_is_another_list(lists: DataSettings, tmp_path: 
     ("line", "words"),
     [
         (None, "cannot be read"),
-        ("", "is no manifest"),
-        ("[1]", "is no manifest"),
-        ('{"manifest": 1}', "is no manifest"),
+        ("", "is not a manifest"),
+        ("[1]", "is not a manifest"),
+        ('{"manifest": 1}', "is not a manifest"),
     ],
 )
 def test_a_file_that_is_none(tmp_path: Path, line: str | None, words: str) -> None:
@@ -136,25 +136,25 @@ def test_a_file_that_is_none(tmp_path: Path, line: str | None, words: str) -> No
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ('"index": 1', '"index": 3', "line 3: episode 3 is not in its place"),
-        ('{"index": 1', '{ "index": 1', "line 3: episode 1 is not written as episodes are"),
-        ('"queries"', '"query"', "line 2: no episode"),
+        ('"index": 1', '"index": 3', "line 3: episode 3 is out of order"),
+        ('{"index": 1', '{ "index": 1', "line 3: episode 1 is invalid"),
+        ('"queries"', '"query"', "line 2: not an episode"),
         ('["2007_000661"]', '["2007_000661", "2007_000661"]', "2 supports of a class, where the header says shot 1"),
         (
             '"queries": ["2008_000073"]',
             '"queries": ["2008_000073", "2007_000042"]',
             "2 queries, where the header says 1",
         ),
-        ('"index": 0', '"index": false', "line 2: episode 0 is not written as episodes are"),
-        ('"index": 0', '"index": 0.0', "line 2: episode 0 is not written as episodes are"),
-        ('"index": 0', '"index": NaN', "line 2: NaN is no number of JSON"),
-        ('"index": 0', '"index": 1e999', "line 2: no episode"),
+        ('"index": 0', '"index": false', "line 2: episode 0 is invalid"),
+        ('"index": 0', '"index": 0.0', "line 2: episode 0 is invalid"),
+        ('"index": 0', '"index": NaN', "line 2: NaN is not a JSON number"),
+        ('"index": 0', '"index": 1e999', "line 2: not an episode"),
         ('"index": 0', f'"index": {"9" * 5000}', "line 2: Exceeds the limit"),
-        ('"index": 0', f'"index": {10**4000}', "line 2: episode an integer of 13288 bits is not in its place"),
-        ('"index": 0', '"index": ' + "[" * 5000, "line 2: .*inside each other"),
-        ('"classes": [1]', '"classes": [0]', "line 2: episode 0: 0 is no class"),
-        ('"classes": [1]', '"classes": [255]', "line 2: episode 0: 255 is no class"),
-        ('"classes": [1]', '"classes": [true]', "line 2: episode 0 is not written as episodes are"),
+        ('"index": 0', f'"index": {10**4000}', "line 2: episode an integer of 13288 bits is out of order"),
+        ('"index": 0', '"index": ' + "[" * 5000, "line 2: .*nested lists or tables"),
+        ('"classes": [1]', '"classes": [0]', "line 2: episode 0: 0 is not a class"),
+        ('"classes": [1]', '"classes": [255]', "line 2: episode 0: 255 is not a class"),
+        ('"classes": [1]', '"classes": [true]', "line 2: episode 0 is invalid"),
         ('"classes": [1]', '"classes": [3]', "line 2: class 3 is not among the header's classes"),
         (
             '"classes": [1], "supports": [["2007_000661"]]',
@@ -239,7 +239,7 @@ def test_a_header_of_other_types_is_refused(
     head, *lines = (tmp_path / "m.jsonl").read_text().splitlines()
     head = json.dumps({**json.loads(head), field: value})
     (tmp_path / "m.jsonl").write_text("\n".join([head, *lines]))
-    with pytest.raises(InputError, match=rf"m\.jsonl is no manifest.*{words}"):
+    with pytest.raises(InputError, match=rf"m\.jsonl is not a manifest.*{words}"):
         Manifest.read(tmp_path / "m.jsonl")
 
 
@@ -347,7 +347,7 @@ def test_what_was_drawn_from_names_is_scored_as_far_as_photographs_are_there(
     content = score({"hsnet": plan}, perfect, {})["hsnet"]
     assert content["episodes"] == plan.count == 10 - len(lacking)
     assert content["left_out"] == {"episodes": len(lacking), "of": 10, "photographs": ["2008_000073"]}
-    said = f"{len(lacking)} of 10 episodes left out: their photographs are absent, as 2008_000073"
+    said = f"{len(lacking)} of 10 episodes left out: their photographs are missing, for example 2008_000073"
     assert said in content["departures"]
     assert content["miou"] == 1
     with pytest.raises(InputError, match="lacks the photograph or mask of 1 of 5 listed pairs"):
@@ -370,5 +370,5 @@ def test_nothing_can_be_scored(lists: DataSettings, tmp_path: Path) -> None:
     drawn = planned(of_lists(lists, episodes=1)).export()
     drawn.write(tmp_path / "m.jsonl")
     data = partial(lists, tmp_path, drawn.specs[0].queries[0])
-    with pytest.raises(InputError, match="every episode needs a photograph that is not there, as 2007_000042"):
+    with pytest.raises(InputError, match="every episode needs a photograph that is missing, for example 2007_000042"):
         planned(PlanSettings(data, manifest=str(tmp_path / "m.jsonl")))

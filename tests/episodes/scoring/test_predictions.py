@@ -88,7 +88,7 @@ def test_a_whole_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        (lambda labels: np.where(labels == 0, 255, labels), "holds 255 where the truth does not: say 0"),
+        (lambda labels: np.where(labels == 0, 255, labels), "holds 255 where the truth does not: write 0"),
         (lambda labels: labels + (labels < 255), "holds label 2: write 0, or a way, 1..1"),
         (lambda labels: labels[1:], "is 60 x 39 pixels, its photograph 60 x 40: make them one size"),
         (lambda labels: np.stack([labels] * 3, axis=2), "is a colour picture .RGB.: write a greyscale PNG"),

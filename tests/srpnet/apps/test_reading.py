@@ -121,7 +121,7 @@ def test_arrays_and_tensors_of_any_type_are_photographs(given: Callable[[Array],
 @pytest.mark.parametrize("spread", [0, 2])
 def test_a_nearly_constant_photograph_gets_a_warning(spread: int) -> None:
     noise = np.random.default_rng(0).integers(100, 101 + spread, (24, 32, 3), dtype=np.uint8)
-    with pytest.warns(UserWarning, match=r"a photograph is nearly of one colour, RGB \(10\d, 10\d, 10\d\)") as warned:
+    with pytest.warns(UserWarning, match=r"a photograph is almost a single colour, RGB \(10\d, 10\d, 10\d\)") as warned:
         read_photograph(noise)
     assert warned[0].filename == __file__
 

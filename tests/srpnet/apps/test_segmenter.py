@@ -191,7 +191,7 @@ def test_stacks_are_several_examples(segmenter: Segmenter) -> None:
         ([PHOTOGRAPH], [MASK * 0 + 1], 1, "the masks leave no background"),
         ([PHOTOGRAPH], [MASK], 2, "no pixel of way 2 is left in the support mask of support 1:"),
         ([PHOTOGRAPH.astype(complex)], [MASK], 1, "a photograph must be a path, .* not complex128"),
-        ([PHOTOGRAPH], [PHOTOGRAPH], 1, "a mask is not plainly a mask, for it holds more than 1000 colours"),
+        ([PHOTOGRAPH], [PHOTOGRAPH], 1, "a mask is not clearly a mask: it holds more than 1000 colours"),
         (["no.jpg"], [MASK], 1, "there is no photograph no.jpg"),
         ([PHOTOGRAPH], ["no.png"], 1, "there is no mask no.png"),
     ],
@@ -325,7 +325,7 @@ def test_an_example_is_never_overwritten(segmenter: Segmenter, tmp_path: Path) -
         Image.fromarray(pixels).save(tmp_path / name)
     before = (tmp_path / "cup-mask.png").read_bytes()
     segmenter.set_support([tmp_path / "cup.png"], [str(tmp_path / "cup-mask.png")])
-    with pytest.raises(InputError, match=r"cup-mask\.png is an example, and would be overwritten"):
+    with pytest.raises(InputError, match=r"cup-mask\.png is an example and would be overwritten"):
         segmenter.write(tmp_path / "cup.png", tmp_path)
     assert (tmp_path / "cup-mask.png").read_bytes() == before
 

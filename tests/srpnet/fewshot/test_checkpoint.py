@@ -172,7 +172,7 @@ def fine_tuned() -> dict[str, Tensor]:
         (lambda f: edit(f, width=None), "has an unexpected reduce"),
         (lambda f: edit(f, trained="all"), "lacks backbone"),
         (lambda f: (f / "config.json").write_text("{"), "cannot be read"),
-        (lambda f: (f / "config.json").write_text("[" * 50_000), "cannot be read .*inside each other"),
+        (lambda f: (f / "config.json").write_text("[" * 50_000), "cannot be read .*nested lists or tables"),
         (lambda f: (f / "config.json").write_text('{"width": ' + "9" * 5000 + "}"), "cannot be read"),
         (lambda f: (f / "config.json").write_text('{"alpha": NaN}'), "cannot be read .*NaN"),
         (lambda f: (f / "config.json").write_bytes(b"\xff\xfe\x00"), "cannot be read"),
@@ -236,7 +236,7 @@ def test_a_hub_name_that_cannot_be_fetched_is_an_input_error(monkeypatch: pytest
 def test_weights_that_overflow_are_an_input_error(trained: Any, tmp_path: Path) -> None:
     trained("all").write(tmp_path)
     retensor(tmp_path, lambda state: state.update({name: value * 1e30 for name, value in state.items()}))
-    with pytest.raises(InputError, match="makes infinite features"):
+    with pytest.raises(InputError, match="produces infinite features"):
         load_network(tmp_path)
 
 

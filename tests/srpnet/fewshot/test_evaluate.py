@@ -157,7 +157,7 @@ def test_other_episodes_are_scored_too(checkpoint: str, evaluation: EvalSettings
         ({"protocol": "guess"}, "there is no protocol 'guess': there are .*hsnet"),
         ({"episodes": 0}, "cannot score 0 episodes"),
         ({"size": 0}, "size 0 is too small: at least 32"),
-        ({"classes": ("cat",)}, "'cat' is no novel class of fold 0"),
+        ({"classes": ("cat",)}, "'cat' is not a novel class of fold 0"),
         ({"checkpoint": "nowhere"}, "there is no checkpoint nowhere"),
         ({"shot": 4, "protocol": "bam"}, "class aeroplane has 4 support images and needs 5"),
     ],

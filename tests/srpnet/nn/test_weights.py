@@ -170,7 +170,7 @@ def test_a_named_set_has_no_substitute(world: World) -> None:
 
 def test_a_source_with_other_values_than_on_record_is_refused(world: World) -> None:
     world.sources[KERAS] = tiny(3)
-    with pytest.raises(InputError, match="could not be had"):
+    with pytest.raises(InputError, match="could not be fetched"):
         world.get(KERAS)
     assert "instead of" in world.said[1]
     assert not cached_file(KERAS).exists()
@@ -189,7 +189,7 @@ def test_a_damaged_cache_is_told_and_fetched_again(world: World, damage: Callabl
     file = cached_file(TORCHVISION)
     file.write_bytes(damage(file.read_bytes()))
     assert same(world.get()[1], tiny(1))
-    assert "fetched again" in world.said[1]
+    assert "downloaded again" in world.said[1]
     assert world.said[0::2] == [FETCHING[TORCHVISION]] * 2
     world.get()
     assert world.asked == [TORCHVISION] * 2
@@ -231,7 +231,7 @@ def test_a_download_that_runs_into_a_full_disk_is_a_source_that_failed(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setitem(FETCHERS, KERAS, (fill_up, "everything"))
-    with pytest.raises(InputError, match="could not be had"):
+    with pytest.raises(InputError, match="could not be fetched"):
         world.get(KERAS)
     assert "No space left on device" in world.said[1]
 
@@ -272,7 +272,7 @@ def test_an_unknown_file_needs_a_name(world: World, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--name NAME"):
         world.get(file=file)
     assert world.get(TORCHVISION, file)[0] == (TORCHVISION, "v1.5", content_hash(tiny(3)))
-    assert "on your word" in world.said[0]
+    assert "assuming" in world.said[0]
     with pytest.raises(InputError, match="instead of"):  # the record contradicts the word
         world.get(KERAS, file)
 
@@ -378,7 +378,7 @@ def test_the_npm_package_is_checked_and_unpacked(tmp_path: Path, npm: Callable[[
 @pytest.mark.parametrize(
     ("script", "words"),
     [
-        ("exec sleep 60", r"npm had not ended after 0\.2 seconds"),
+        ("exec sleep 60", r"npm did not finish within 0\.2 seconds"),
         ("echo 'npm error code E404' >&2; echo more >&2; exit 1", "npm error code E404"),
         ("exit 7", "npm ended with code 7"),
     ],
