@@ -194,11 +194,11 @@ def located(files: Mapping[str, str], folders: Sequence[Path]) -> dict[str, Path
     for id, file in files.items():
         inner, _, name = file.rpartition("/")
         for folder in folders:
-            place = folder / inner
-            if place not in listed:
-                listed[place] = _listed(place)
-            if there := listed[place].get(name) or listed[place].get(_any_case(name)):
-                found[id] = place / there
+            subfolder = folder / inner
+            if subfolder not in listed:
+                listed[subfolder] = _listed(subfolder)
+            if there := listed[subfolder].get(name) or listed[subfolder].get(_any_case(name)):
+                found[id] = subfolder / there
                 break
     return found
 

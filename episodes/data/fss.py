@@ -185,17 +185,17 @@ def numbered(names: Sequence[str]) -> tuple[str, ...]:
 
 def _names(root: Path, files: Sequence[str]) -> tuple[str, ...]:
     """The class names of the first of these lists that is there, one a line; `,` and spaces around one are let pass."""
-    places = [folder / file for file in files for folder in (root, root / "splits")]
-    place = next((place for place in places if place.is_file()), None)
-    if place is None:
+    candidates = [folder / file for file in files for folder in (root, root / "splits")]
+    listing = next((listing for listing in candidates if listing.is_file()), None)
+    if listing is None:
         raise InputError(f"{root} has no list {' or '.join(files)}: {LAYOUT}")
-    lines = place.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    lines = listing.read_text(encoding="utf-8-sig", errors="replace").splitlines()
     names = [name for line in lines if (name := line.strip(" ,\t"))]
     for name in names:
         if "/" in name or name.startswith("."):
-            raise InputError(f"{place}: {name!r} is not a class name: write one folder name a line")
+            raise InputError(f"{listing}: {name!r} is not a class name: write one folder name a line")
         if names.count(name) > 1:
-            raise InputError(f"{place}: {name} is listed twice: list each class once")
+            raise InputError(f"{listing}: {name} is listed twice: list each class once")
     return tuple(names)
 
 

@@ -162,9 +162,9 @@ def _photographs(
                 ignored += IGNORE in found and set(found) <= {0, IGNORE}
             on_progress(f"Decoding the {split} photographs", done, len(ids))
     findings = [
-        Finding("error", text + (_more(alike, 3) if place == 2 else ""))
+        Finding("error", text + (_more(alike, 3) if number == 2 else ""))
         for alike in faults.values()
-        for place, text in enumerate(alike[:3])
+        for number, text in enumerate(alike[:3])
     ]
     if ignored:
         findings.append(Finding("note", f"{ignored} of the {split} masks hold {IGNORE} (ignored) and no class"))

@@ -85,8 +85,8 @@ class Resampling:
             for own, there in zip(sums, present, strict=True):
                 for summed, classes in zip(own, there, strict=True):
                     kept &= (summed.any(2) | ~classes).all(1)
-            for place in np.flatnonzero(kept):
-                scores = [[_score(summed[place], names, rules) for summed in own] for own in sums]
+            for replicate in np.flatnonzero(kept):
+                scores = [[_score(summed[replicate], names, rules) for summed in own] for own in sums]
                 found.append([mean_figures(own) for own in scores])
                 if len(found) == self.replicates:
                     return np.array(found)
@@ -100,7 +100,7 @@ class Resampling:
         generator = np.random.PCG64(self.seed)
         photographs = _places([row.photograph for row in rows])
         supports = [[id for way in row.spec.supports for id in way] for row in rows]
-        known = {id: place for place, id in enumerate(dict.fromkeys(id for ids in supports for id in ids))}
+        known = {id: position for position, id in enumerate(dict.fromkeys(id for ids in supports for id in ids))}
         while True:
             weights = _drawn(generator, int(photographs.max()) + 1)[:, photographs]
             if self.supports:
@@ -164,7 +164,7 @@ def _score(table: Floats, names: Mapping[int, str], rules: Protocol) -> Score:
 
 def _places(ids: Sequence[str]) -> NDArray[np.int64]:
     """Each id as a number, equal ids alike."""
-    known = {id: place for place, id in enumerate(dict.fromkeys(ids))}
+    known = {id: position for position, id in enumerate(dict.fromkeys(ids))}
     return np.array([known[id] for id in ids], np.int64)
 
 

@@ -70,8 +70,8 @@ def compare(first: Path, second: Path, resampling: Resampling | None = None) -> 
     )
     named = [*FIGURES, *names.values()]
     replicates = (resampling or Resampling()).figures(rows, names, rules)
-    places = [str(place) for place in range(len(named))]  # a class may be called mIoU
-    spread = intervals(None if replicates is None else replicates[:, 1] - replicates[:, 0], places).values()
+    keys = [str(number) for number in range(len(named))]  # a class may be called mIoU
+    spread = intervals(None if replicates is None else replicates[:, 1] - replicates[:, 0], keys).values()
     return [
         Difference(name, one, two, interval, name not in runs[0].not_drawn)
         for name, one, two, interval in zip(named, first_figures, second_figures, spread, strict=True)

@@ -50,8 +50,8 @@ def ranked(records: Records) -> list[Ranked]:
 def chosen(order: Sequence[Ranked], pictures: int, worst: int) -> dict[str, list[Ranked]]:
     """Folder -> the episodes to draw into it: evenly spread from the best to the worst, and the worst, lowest first."""
     count = min(pictures, len(order))
-    places = [round(place * (len(order) - 1) / max(1, count - 1)) for place in range(count)]
-    return {"pictures": [order[-1 - place] for place in places], "worst": list(order[:worst])}
+    ranks = [round(rank * (len(order) - 1) / max(1, count - 1)) for rank in range(count)]
+    return {"pictures": [order[-1 - rank] for rank in ranks], "worst": list(order[:worst])}
 
 
 def draw_pictures(folder: Path, scored: Scored) -> None:
@@ -84,9 +84,9 @@ def draw(
     for name, episodes in drawn.items():
         built = [loader.build(each.spec) for each in episodes]
         answers = answered(method, built, cache)
-        for place, (each, (episode, _, answer)) in enumerate(zip(episodes, answers, strict=True), start=1):
+        for rank, (each, (episode, _, answer)) in enumerate(zip(episodes, answers, strict=True), start=1):
             names = [fold.source.classes[label - 1] for label in each.spec.classes]
-            file = f"{place:03d}-{each.spec.index:06d}-{for_path('-'.join(names))}.png"
+            file = f"{rank:03d}-{each.spec.index:06d}-{for_path('-'.join(names))}.png"
             with atomic_write(folder / name / file) as temporary:
                 predictions = [prediction.cpu() for prediction in answer.queries]
                 panel(episode, predictions, names, each.ious, note).save(temporary, "PNG")

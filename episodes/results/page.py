@@ -133,7 +133,7 @@ def _pictures(folder: Path) -> list[Picture]:
     """The pictures in a folder by name, as WebP, which takes a tenth of PNG's room."""
     found = []
     for file in pictures_in(folder):
-        place, index, classes = file.stem.split("-", 2)
+        rank, index, classes = file.stem.split("-", 2)
         stream = io.BytesIO()
         try:
             with Image.open(file) as image:
@@ -141,7 +141,7 @@ def _pictures(folder: Path) -> list[Picture]:
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             raise InputError(f"{file} cannot be read as a picture ({error}): remove it") from None
         data = base64.b64encode(stream.getvalue()).decode()
-        caption = f"{int(place)}. episode {int(index)}, {from_path(classes)}"
+        caption = f"{int(rank)}. episode {int(index)}, {from_path(classes)}"
         found.append(Picture(caption, f"data:image/webp;base64,{data}"))
     return found
 

@@ -83,8 +83,8 @@ def panel(
     width = GAP + len(tiles) * (TILE + GAP)
     sheet = Image.new("RGB", (width, TILE + CAPTION + GAP + (CAPTION if note else 0)), "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(14)
-    for place, (caption, tile) in enumerate(tiles):
-        left = GAP + place * (TILE + GAP)
+    for number, (caption, tile) in enumerate(tiles):
+        left = GAP + number * (TILE + GAP)
         draw.text((left, 3), caption, "black", font)
         sheet.paste(tile.resize((TILE, TILE), Image.Resampling.LANCZOS), (left, CAPTION))
     if note:
@@ -104,10 +104,10 @@ def draw_manifest(manifest: Manifest, source: Source, count: int, folder: Path) 
     loader = Loader(source, Geometry(TILE))
     count = min(count, len(manifest.specs))
     files = []
-    for place in (part * len(manifest.specs) // count for part in range(count)):
-        spec = manifest.specs[place]
+    for position in (part * len(manifest.specs) // count for part in range(count)):
+        spec = manifest.specs[position]
         names = [source.classes[label - 1] for label in spec.classes]
-        files.append(folder / f"{place:06d}-{for_path('-'.join(names))}.png")
+        files.append(folder / f"{position:06d}-{for_path('-'.join(names))}.png")
         with atomic_write(files[-1]) as temporary:
             panel(loader.build(spec), [], names).save(temporary, "PNG")
     return files

@@ -40,8 +40,8 @@ class Predictions:
             InputError: if one is not there, is not a label map of the photograph's size, or holds another label.
         """
         maps = []
-        for place, query in enumerate(episode.queries()):
-            file = self.folder / f"{episode.spec.index:06d}_{place}.png"
+        for number, query in enumerate(episode.queries()):
+            file = self.folder / f"{episode.spec.index:06d}_{number}.png"
             labels = _read(file, query.placement.original, len(episode.spec.classes))
             predicted = labels if episode.score_at == "original" else query.placement.labels(labels)
             unsaid = predicted == IGNORE

@@ -102,19 +102,19 @@ class Records:
         `slot`, `matrix` (N+1, N+1), row is truth, 0 is background, and `presence` (N), NaN where the method does not
         say; where ways differ, the smaller are padded by 0 or NaN.
         """
-        places: dict[EpisodeSpec, int] = {}
+        positions: dict[EpisodeSpec, int] = {}
         for row in self.rows:
-            places.setdefault(row.spec, len(places))
+            positions.setdefault(row.spec, len(positions))
         size = max((len(row.matrix) for row in self.rows), default=2)
         matrices = np.zeros((len(self.rows), size, size), np.int64)
         presence = np.full((len(self.rows), size - 1), np.nan)
-        for place, row in enumerate(self.rows):
-            matrices[place, : len(row.matrix), : len(row.matrix)] = row.matrix.numpy()
-            presence[place, : len(row.presence)] = row.presence
+        for row_index, row in enumerate(self.rows):
+            matrices[row_index, : len(row.matrix), : len(row.matrix)] = row.matrix.numpy()
+            presence[row_index, : len(row.presence)] = row.presence
         arrays = {
-            "episodes": np.array([spec.line() for spec in places], dtype=np.str_),
+            "episodes": np.array([spec.line() for spec in positions], dtype=np.str_),
             "seed": np.array([row.seed for row in self.rows], np.int64),
-            "episode": np.array([places[row.spec] for row in self.rows], np.int64),
+            "episode": np.array([positions[row.spec] for row in self.rows], np.int64),
             "slot": np.array([row.slot for row in self.rows], np.int64),
             "matrix": matrices,
             "presence": presence,
@@ -165,15 +165,15 @@ def _rows(arrays: Mapping[str, NDArray[Any]]) -> list[Record]:
     if (np.isnan(presence) < beyond[:, 1:]).any() or np.isinf(presence).any():
         raise ValueError("a presence score is infinite, or missing for a way")
     rows = []
-    for place, (seed, episode, slot) in enumerate(np.stack([seeds, episodes, slots], axis=1).tolist()):
-        said = tuple(presence[place, : ways[place]].tolist())
+    for row_index, (seed, episode, slot) in enumerate(np.stack([seeds, episodes, slots], axis=1).tolist()):
+        said = tuple(presence[row_index, : ways[row_index]].tolist())
         if any(map(math.isnan, said)):
             if not all(map(math.isnan, said)):
                 raise ValueError("a presence score is missing")
             said = ()
         if not 0 <= slot < len(specs[episode].slots):
             raise ValueError(f"episode {specs[episode].index} has no slot {slot}")
-        matrix = torch.from_numpy(matrices[place, : ways[place] + 1, : ways[place] + 1])
+        matrix = torch.from_numpy(matrices[row_index, : ways[row_index] + 1, : ways[row_index] + 1])
         rows.append(Record(specs[episode], slot, matrix, seed, said))
     if len({(row.seed, row.spec, row.slot) for row in rows}) != len(rows):
         raise ValueError("a label map is duplicated")

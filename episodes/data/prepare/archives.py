@@ -137,17 +137,17 @@ class Workshop:
         made_of = {
             archive.name: {"url": archive.url, "md5": archive.md5, "sha256": archive.sha256} for archive in archives
         }
-        places = {place: str(part.relative_to(self.folder)) for place, part in parts.items()}
-        write_json(self.folder / READY, {"parts": places, "archives": made_of, "counts": dict(counts)})
+        targets = {target: str(part.relative_to(self.folder)) for target, part in parts.items()}
+        write_json(self.folder / READY, {"parts": targets, "archives": made_of, "counts": dict(counts)})
 
     def install(self) -> dict[str, int]:
-        """Move the parts to their places, say what the folder was built of, clear up, and return the counts."""
+        """Move the parts to their targets, say what the folder was built of, clear up, and return the counts."""
         content = read_json(self.folder / READY, f"remove {self.root} and build it again")
         try:
-            for place, part in content.pop("parts").items():
+            for target, part in content.pop("parts").items():
                 if (self.folder / part).exists():  # else an earlier try has moved it
-                    (self.root / place).parent.mkdir(parents=True, exist_ok=True)
-                    (self.folder / part).rename(self.root / place)
+                    (self.root / target).parent.mkdir(parents=True, exist_ok=True)
+                    (self.folder / part).rename(self.root / target)
             write_json(self.root / FINISHED, content)
             for rest in self.folder.iterdir():  # what says that all is ready goes last
                 if rest.name != READY:

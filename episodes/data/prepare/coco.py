@@ -35,8 +35,8 @@ PARTS = {
 def make(workshop: Workshop, given: Sequence[Path]) -> None:
     """Make `train2014`, `val2014` and `annotations` with the instances of both, what a `Coco` source reads."""
     unpacked = workshop.unpacked(list(PARTS), given)
-    parts = {place: unpacked[archive] / place for archive, places in PARTS.items() for place in places}
-    if lost := [place for place, part in parts.items() if not part.exists()]:
+    parts = {name: unpacked[archive] / name for archive, names in PARTS.items() for name in names}
+    if lost := [name for name, part in parts.items() if not part.exists()]:
         raise InputError(f"the archives have no {lost[0]}: download them again")
-    counts = {place: sum(1 for _ in part.glob("*.jpg")) for place, part in parts.items() if part.is_dir()}
+    counts = {name: sum(1 for _ in part.glob("*.jpg")) for name, part in parts.items() if part.is_dir()}
     workshop.made(parts, list(PARTS), counts)

@@ -72,7 +72,7 @@ def test_what_is_missing_is_passed_over(tmp_path: Path, missing: str) -> None:
     assert not source.has("p1")
     assert source.classes_in("p1") == {}
     assert [(remark.count, remark.passed_over) for remark in source.remarks("train")] == [(1, True)]
-    assert any("that are not there" in finding.text for finding in check(source.name).findings)
+    assert any("missing photographs" in finding.text for finding in check(source.name).findings)
 
 
 @pytest.mark.parametrize(

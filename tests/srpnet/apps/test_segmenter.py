@@ -181,7 +181,7 @@ def test_stacks_are_several_examples(segmenter: Segmenter) -> None:
 @pytest.mark.parametrize(
     ("images", "masks", "classes", "complaint"),
     [
-        ([], [], 1, "give one mask for each support photograph: here are 0 and 0 masks"),
+        ([], [], 1, "give one mask for each support photograph: there are 0 and 0 masks"),
         ([PHOTOGRAPH], [], 1, "here are 1 and 0 masks"),
         ([PHOTOGRAPH], [MASK, MASK], 1, "here are 1 and 2 masks"),
         ([PHOTOGRAPH], [MASK.T], 1, "the mask of support 1 is 48 x 64 pixels, the photograph 64 x 48"),
@@ -315,7 +315,7 @@ def test_names_may_be_given_and_may_have_folders(shown: Segmenter, folder: list[
 def test_two_photographs_are_never_written_under_one_name(shown: Segmenter, folder: list[Path], tmp_path: Path) -> None:
     twin = tmp_path / "0.PNG"
     twin.write_bytes(folder[0].read_bytes())
-    with pytest.raises(InputError, match=r"0\.png and .*0\.PNG would be written under one name"):
+    with pytest.raises(InputError, match=r"0\.png and .*0\.PNG would be written to the same file"):
         list(shown.write_all([*folder, twin], tmp_path / "out"))
     assert len(list(shown.write_all([folder[0], folder[0]], tmp_path / "again"))) == 2
 
