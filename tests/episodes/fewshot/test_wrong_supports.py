@@ -208,7 +208,7 @@ def test_files_of_different_runs(tmp_path: Path) -> None:
     found(perfect, other, seed=9, episodes=30)
     for source, words in ((second, "mIoU under wrong supports is 1.0000"), (other, "of other episodes")):
         shutil.copy(source / WRONG, first)
-        with pytest.raises(InputError, match=rf"{WRONG} is not the one that it names"):
+        with pytest.raises(InputError, match=rf"{WRONG} is not the file that it names"):
             Run.read(first)
         content = json.loads((first / "result.json").read_text())
         (first / "result.json").write_text(json.dumps({**content, "files": {}}))
@@ -224,7 +224,7 @@ def test_files_of_different_runs(tmp_path: Path) -> None:
         ("left_out", -1, "wrong_support.left_out is -1"),
         ("intervals", {}, "it has no wrong_support.intervals.right"),
         ("per_class", {"ant": {}}, "wrong_support.per_class is"),
-        ("per_class", {"ant": {"right": 1, "wrong": 1, "gap": 0}}, "per_class is not of the classes"),
+        ("per_class", {"ant": {"right": 1, "wrong": 1, "gap": 0}}, "per_class does not match classes"),
     ],
 )
 def test_damaged_results(tmp_path: Path, field: str, value: Any, words: str) -> None:
