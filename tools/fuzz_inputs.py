@@ -49,7 +49,7 @@ BASES = (
     _base("train", f"--data pascal:voc --out run --resume {TRAIN} --steps 3", "voc", "run"),
     _base("train", f"--data pascal:voc --pairs pairs --out new {TRAIN} --hold-back car", "voc", "pairs"),
     _base("eval", f"--data pascal:voc --out new --pictures 1 {EVAL}", "voc", "net"),
-    _base("eval", f"--data pascal:voc --pairs pairs --out new {EVAL}", "voc", "net", "pairs"),
+    _base("eval", f"--data pascal:voc --pairs pairs --wrong-support --out new {EVAL}", "voc", "net", "pairs"),
     _base("eval", f"--data coco:coco --out new {EVAL}", "coco", "net"),
     _base("eval", f"--data fss:fss --out new {EVAL}", "fss", "net"),
     _base("eval", f"--data pascal:voc {LISTED} --out new --checkpoint net", "voc", "net", "manifest.jsonl"),
@@ -94,8 +94,8 @@ def build(ground: Path) -> None:
     Path("archive.tgz").write_bytes(random.Random(1).randbytes(500))
     for line in (
         "episodes export --data pascal:voc --min-pixels 1 --episodes 2 --out manifest.jsonl",
-        f"eval --data pascal:voc --out scores --pictures 1 {EVAL}",
-        f"eval --data pascal:voc --out other --iqi-rounds 0 {EVAL}",
+        f"eval --data pascal:voc --out scores --pictures 1 --wrong-support {EVAL}",
+        f"eval --data pascal:voc --out other --iqi-rounds 0 --wrong-support {EVAL}",
         f"train --data pascal:voc --out run {TRAIN}",
     ):
         result = CliRunner().invoke(cli.main.main, line.split())
