@@ -9,7 +9,7 @@ from typing import Any
 
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["torch", "torchvision", "episodes", "srpnet.fewshot.train"])  # imported once, not by each
-TIMEOUT = 60
+TIMEOUT = 300
 
 
 def free_port() -> int:
