@@ -43,7 +43,7 @@ from srpnet import (
     build,
     runtime,
 )
-from srpnet.fewshot.method import Encoded
+from srpnet.fewshot.method import Kept
 from srpnet.nn.device import Runtime
 
 STAGES = (2, 3, 4)
@@ -159,16 +159,17 @@ class StoredMethod(SRPNetMethod):
         self.workload = workload
 
     @torch.inference_mode()
-    def prepare(self, photographs: Sequence[Photograph]) -> list[Encoded]:
+    def prepare(self, photographs: Sequence[Photograph]) -> list[Kept]:
         """The final feature map of each."""
         encoded = []
         for photograph in photographs:
             stored = self.workload.with_pyramid(self.workload.validation, photograph.id).prepared
-            pyramid_1Chw = chosen(stored, self.network.config.stages).permute(2, 0, 1)[None]
-            with self.runtime.autocast():
-                features_1Chw = self.network.reduce(pyramid_1Chw.to(self.runtime.device))
-            features_1Chw = features_1Chw.relu() if self.network.config.relu else features_1Chw
-            encoded.append(Encoded(features_1Chw[0].permute(1, 2, 0).contiguous(), {}))
+            network, runtime = self.predictor.network, self.predictor.runtime
+            pyramid_1Chw = chosen(stored, network.config.stages).permute(2, 0, 1)[None]
+            with runtime.autocast():
+                features_1Chw = network.reduce(pyramid_1Chw.to(runtime.device))
+            features_1Chw = features_1Chw.relu() if network.config.relu else features_1Chw
+            encoded.append(Kept(features_1Chw[0].permute(1, 2, 0).contiguous(), {}))
         return encoded
 
 

@@ -4,17 +4,16 @@ The shared engine against the plain one, pixel by pixel, in float32; bfloat16 ag
 """
 
 from harness import Report, parser
-from scoring import RULES, Workload, add_arguments
+from scoring import METHODS, RULES, Workload, add_arguments
 from torch import Tensor
 
 from episodes import EpisodeList, evaluate
-from srpnet.fewshot.method import ENGINES
 from srpnet.nn import device as runtime
 
 
 def maps(workload: Workload, episodes: EpisodeList, count: int, engine: str) -> list[Tensor]:
     """The label maps of the queries of the first episodes."""
-    method, found = ENGINES[engine](workload.network, runtime("auto", "fp32")), list[Tensor]()
+    method, found = METHODS[engine](workload.network, runtime("auto", "fp32")), list[Tensor]()
     names = workload.fold.names(workload.classes)
     evaluate(method, episodes.first(count), RULES, names, on_episode=lambda _, predicted, __: found.extend(predicted))
     return found

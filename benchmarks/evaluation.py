@@ -43,7 +43,7 @@ def main() -> None:
         ratio, gain = shared.median / floor.median, plain.median / shared.median
         values = {"shared": shared, "ratio": ratio, "gain": gain, "photographs": photographs}
         report.add(f"{given.episodes} {shot}-shot episodes", shared.text(), f"{ratio:.2f}", f"{gain:.1f} x", **values)
-        plainly = f"the same, `--engine plain --precision fp32`, {given.plain_episodes} episodes scaled"
+        plainly = f"the same, the plain way in float32, {given.plain_episodes} episodes scaled"
         report.add(f"{plainly}, {shot}-shot", plain.text(), f"{plain.median / floor.median:.1f}", "1 x", plain=plain)
     maps = torch.randint(0, 2, (2, 417, 417), dtype=torch.uint8)
     counting = measure(lambda: confusion(maps[0], maps[1], 1), 20)

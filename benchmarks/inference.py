@@ -16,6 +16,8 @@ from PIL import Image
 from torch import Tensor
 
 from srpnet import TRAINING_FREE, Segmenter, SRPNet, runtime
+from srpnet.apps.reading import read_photograph
+from srpnet.apps.segmenter import place_photograph
 from srpnet.nn.device import Precision
 
 SIZES = ((500, 375), (4000, 3000))
@@ -80,10 +82,13 @@ def whole_folder(
     mask = np.zeros(size[::-1], dtype=np.uint8)
     mask[size[1] // 4 : size[1] * 3 // 4, size[0] // 4 : size[0] // 2] = 1
     segmenter.set_support([paths[0]], [mask])
-    images = [segmenter._read(path).image[None].to(segmenter.runtime.device) for path in paths]
-    precision, out = segmenter.runtime.precision, paths[0].parent / "out"
+    images = [
+        place_photograph(read_photograph(path), segmenter.size).image[None].to(segmenter.predictor.runtime.device)
+        for path in paths
+    ]
+    precision, out = segmenter.predictor.runtime.precision, paths[0].parent / "out"
     calls: dict[str, Callable[[], object]] = {
-        "encoding": partial(encode_all, segmenter.network.encode, images, precision),
+        "encoding": partial(encode_all, segmenter.predictor.network.encode, images, precision),
         "total": lambda: list(segmenter.write_all(paths, out)),
     }
     timings = in_turn(calls, len(paths), repeats)

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from harness import Report, parser
-from torch import Tensor
 
 from episodes import PROTOCOLS, DataSettings, Episode, EpisodeList, Fold, Loader, Photograph, evaluate
 from srpnet import SRPNet, SRPNetMethod, load_network, runtime
-from srpnet.fewshot.method import Encoded
+from srpnet.fewshot.method import Kept
+from srpnet.fewshot.support_set import SupportSet
 
 RULES = PROTOCOLS["hsnet"]
 CHANGES: dict[str, dict[str, Any]] = {
@@ -37,19 +37,22 @@ class Remembering(SRPNetMethod):
         hide: Take the supports' background away, as if each were a close-up.
     """
 
-    def __init__(self, network: SRPNet, memory: dict[str, Encoded], hide: bool = False) -> None:
+    def __init__(self, network: SRPNet, memory: dict[str, Kept], hide: bool = False) -> None:
         super().__init__(network, runtime("auto", "auto"))
         self.memory, self.hide = memory, hide
 
-    def prepare(self, photographs: Sequence[Photograph]) -> list[Encoded]:
+    def prepare(self, photographs: Sequence[Photograph]) -> list[Kept]:
         """Features that were computed before, or now."""
         new = [photograph for photograph in photographs if photograph.id not in self.memory]
         self.memory |= zip([photograph.id for photograph in new], super().prepare(new), strict=True)
         return [self.memory[photograph.id] for photograph in photographs]
 
-    def _prototypes(self, episode: Episode, supports: Sequence[tuple[Photograph, Encoded]]) -> Tensor:
-        prototypes_PC = super()._prototypes(episode, supports)
-        return prototypes_PC * prototypes_PC.new_tensor([[0.0], [1.0]]) if self.hide else prototypes_PC
+    def supports(self, episode: Episode, shown: Sequence[tuple[Photograph, Kept]]) -> SupportSet:
+        """What they teach, without their background if that is hidden."""
+        supports = super().supports(episode, shown)
+        prototypes_PC = supports.prototypes_PC
+        kept = prototypes_PC * prototypes_PC.new_tensor([[0.0], [1.0]]) if self.hide else prototypes_PC
+        return replace(supports, prototypes_PC=kept)
 
 
 def main() -> None:
@@ -67,7 +70,7 @@ def main() -> None:
     network = load_network(given.checkpoint)
     report = Report("recipe", ("what", "shot", *names.values(), "mIoU"))
 
-    def score(what: str, network: SRPNet, memory: dict[str, Encoded], shot: int = 1, hide: bool = False) -> None:
+    def score(what: str, network: SRPNet, memory: dict[str, Kept], shot: int = 1, hide: bool = False) -> None:
         sampler = fold.validation_sampler(classes, drawing=RULES.drawing, shot=shot)
         episodes = EpisodeList(sampler, Loader(fold.source, RULES.geometry))
         found = evaluate(Remembering(network, memory, hide), episodes.first(given.episodes), RULES, names).queries
@@ -79,7 +82,7 @@ def main() -> None:
         other.config = replace(network.config, **changes)
         return other
 
-    memory: dict[str, Encoded] = {}
+    memory: dict[str, Kept] = {}
     score("as configured", network, memory)
     score("as configured, 5-shot", network, memory, shot=5)
     for what, changes in CHANGES.items():

@@ -7,14 +7,16 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
+from plain import PlainMethod
 
 from episodes import PROTOCOLS, DataSettings, EpisodeList, Evaluation, Fold, Geometry, Loader, Pairs, Sampler, evaluate
 from episodes.scoring.photograph_cache import chunks
-from srpnet import SRPNet, load_network, runtime
-from srpnet.fewshot.method import ENGINES
+from srpnet import SRPNet, SRPNetMethod, load_network, runtime
 from srpnet.nn.device import Precision
 
 RULES = PROTOCOLS["hsnet"]
+METHODS: dict[str, type[SRPNetMethod] | type[PlainMethod]] = {"shared": SRPNetMethod, "plain": PlainMethod}
+"""The two ways to the same score."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,7 +64,7 @@ class Workload:
         self, episodes: EpisodeList, count: int, engine: str = "shared", precision: Precision = "bf16"
     ) -> Evaluation:
         """Score the first episodes; `seconds` of the result is without imports and loading of the network."""
-        method = ENGINES[engine](self.network, runtime("auto", precision))
+        method = METHODS[engine](self.network, runtime("auto", precision))
         return evaluate(method, episodes.first(count), RULES, self.fold.names(self.classes))
 
     def floor(self, episodes: EpisodeList, count: int, together: int = 8) -> tuple[float, int]:

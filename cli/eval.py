@@ -79,15 +79,7 @@ IN_MANIFEST = {
 )
 @click.option("--iqi-rounds", type=int, help="Rounds of query inference.  [default: the checkpoint's]")
 @click.option(
-    "--engine",
-    type=click.Choice(["shared", "plain"]),
-    default="shared",
-    show_default=True,
-    help="shared encodes each photograph once for all episodes; plain encodes every episode's anew, as published code "
-    "does. The scores are the same up to rounding.",
-)
-@click.option(
-    "--cache-limit", default=2.0, show_default=True, help="Gigabytes of encoded photographs kept in memory (shared)."
+    "--cache-limit", default=2.0, show_default=True, help="Gigabytes of encoded photographs that are kept in memory."
 )
 @runtime_options
 @click.option(

@@ -36,13 +36,26 @@ SAVED = 10
     nargs=2,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     multiple=True,
-    required=True,
     metavar="PHOTO MASK",
     help="A photograph and its mask, in which the object is painted. Give one to five.",
 )
+@click.option(
+    "--save-supports",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Save what the network takes from the examples, some ten kilobytes, for --load-supports.",
+)
+@click.option(
+    "--load-supports",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Instead of --support: what was saved from examples that the same network was shown.",
+)
 @click.argument("queries", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="QUERY...")
 @checkpoint_option("srpnet-base")
-@click.option("--size", default=417, show_default=True, help="Longer side of the photographs for the network.")
+@click.option(
+    "--size",
+    type=int,
+    help="Longer side of the photographs for the network.  [default: 417, or that of --load-supports]",
+)
 @click.option(
     "--presence/--no-presence",
     default=True,
@@ -68,6 +81,8 @@ def command(supports: tuple[tuple[Path, Path], ...], queries: tuple[Path, ...], 
     \b
     Example:
       srpnet predict --support cup1.jpg cup1-mask.png kitchen/ --out found
+      srpnet predict --support cup1.jpg cup1-mask.png kitchen/ --out found --save-supports cup.safetensors
+      srpnet predict --load-supports cup.safetensors garden/ --out found
     """
     try:
         predict(supports, queries, out, **flags)
@@ -80,15 +95,19 @@ def predict(
     supports: Sequence[tuple[Path, Path]],
     queries: Sequence[Path],
     out: Path,
+    save_supports: Path | None,
+    load_supports: Path | None,
     checkpoint: str,
-    size: int,
+    size: int | None,
     presence: bool,
     recursive: bool,
     skip_existing: bool,
     **flags: Any,
 ) -> None:
     """What the command does, in order."""
-    images, masks = zip(*supports, strict=True)
+    if bool(supports) == bool(load_supports):
+        raise BadInput("show examples with --support PHOTO MASK, or take saved ones with --load-supports FILE")
+    images, masks = [photograph for photograph, _ in supports], [mask for _, mask in supports]
     for file in (*images, *masks):
         if not file.is_file():
             raise BadInput(f"{file} is a pipe, socket or device: save it as a picture")
@@ -103,10 +122,19 @@ def predict(
         with waiting(console, "Loading PyTorch"):
             from srpnet.apps.segmenter import Segmenter
 
-            segmenter = Segmenter(checkpoint, size=size, **flags)
-        segmenter.set_support(images, masks)
-        report_examples(segmenter)
-        run = Run(segmenter, listing, out, FoundTable(out, segmenter.fingerprint, segmenter.present_above))
+            segmenter = Segmenter(checkpoint, size=size or 417, **flags)
+        if load_supports is None:
+            segmenter.set_support(images, masks)
+            report_examples(segmenter)
+        else:
+            segmenter.load_supports(load_supports)
+            click.echo(for_terminal(f"Examples from {load_supports}: {', '.join(segmenter.names)}"))
+        if size is not None and size != segmenter.size:
+            raise BadInput(f"{load_supports} was made with --size {segmenter.size}: leave out --size")
+        if save_supports is not None:
+            segmenter.supports.save(save_supports)
+        classes = len(segmenter.names)
+        run = Run(segmenter, listing, out, FoundTable(out, segmenter.fingerprint, segmenter.present_above, classes))
         if skip_existing:
             run.skip_existing()
         try:

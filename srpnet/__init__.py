@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from srpnet.fewshot.prototypes import masked_average_pooling, support_prototypes
     from srpnet.fewshot.query_inference import QueryInference, infer
     from srpnet.fewshot.settings import TRAINING_FREE, FewShotLoopSettings, NetworkSettings
+    from srpnet.fewshot.support_set import SupportSet
     from srpnet.fewshot.train import FewShotTrainSettings, run_training
     from srpnet.fewshot.trainable import TrainableSRPNet
     from srpnet.nn.backbone import Backbone
@@ -47,6 +48,7 @@ __all__ = [
     "SRPNet",
     "SRPNetMethod",
     "Segmenter",
+    "SupportSet",
     "TrainableSRPNet",
     "TrainingRun",
     "__version__",

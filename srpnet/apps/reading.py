@@ -39,7 +39,7 @@ def read_photograph(picture: Picture) -> Image.Image:
     Raises:
         InputError: if it is not a readable picture.
     """
-    name = _name(picture, "photograph")
+    name = str(picture) if isinstance(picture, str | Path) else "a photograph"
     with readable(name):
         photograph = as_rgb(_opened(picture, "photograph").pixels, name)
     sample = np.asarray(photograph.resize(SAMPLE, Image.Resampling.NEAREST)).reshape(-1, 3)
@@ -58,7 +58,7 @@ def read_mask(picture: Picture, classes: int = 1) -> Array:
     Raises:
         InputError: if it is not a readable picture, or not clearly a mask; the values in it are listed.
     """
-    name = _name(picture, "mask")
+    name = str(picture) if isinstance(picture, str | Path) else "a mask"
     with readable(name):
         raster = Raster.of(_opened(picture, "mask"))
     return object_map(raster, name) if classes == 1 else label_map(raster, classes, name)
@@ -123,10 +123,6 @@ def _listed(pictures: Picture | Iterable[Picture], most_axes: int) -> list[Pictu
     if isinstance(pictures, str | Path | Image.Image) or not isinstance(pictures, Iterable):
         return [pictures]
     return [*pictures]
-
-
-def _name(picture: Picture, what: str) -> str:
-    return str(picture) if isinstance(picture, str | Path) else f"a {what}"
 
 
 def _is_tensor(picture: object) -> "TypeGuard[Tensor]":

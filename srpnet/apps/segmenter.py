@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,28 +12,31 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
+from torch.nn.functional import pad
 
 from episodes.data.source import Array
 from episodes.errors import InputError
-from episodes.fewshot.geometry import Geometry, Placement
+from episodes.fewshot.geometry import Geometry, Placement, Resize
 from episodes.threads import map_in_threads
 from srpnet.apps.example_checks import SupportCheck, border_share, restoration
+from srpnet.apps.examples import class_names, read_examples
 from srpnet.apps.output_names import alike
 from srpnet.apps.outputs import output_paths, write_outputs
-from srpnet.apps.reading import Picture, declared_size, described, paired, read_mask, read_photograph
+from srpnet.apps.reading import Picture, described, read_photograph
 from srpnet.fewshot.checkpoint import load_network
 from srpnet.fewshot.network import SRPNet
-from srpnet.fewshot.presence import Recogniser, examples
-from srpnet.fewshot.prototypes import support_prototypes
+from srpnet.fewshot.predictor import Found, Predictor
+from srpnet.fewshot.presence import examples
+from srpnet.fewshot.support_set import SupportSet
 from srpnet.nn.device import DeviceName, Precision, runtime
 from srpnet.nn.grid import label_maps, upsample
 
 
-class _Placed(NamedTuple):
+class PlacedPhotograph(NamedTuple):
     """A photograph, where it lands, and what lands there: (3, H, W) in [0, 1]."""
 
     photograph: Image.Image
-    place: Placement
+    placement: Placement
     image: Tensor
 
 
@@ -51,13 +54,12 @@ class Segmented(NamedTuple):
     presence: NDArray[np.float32] | None
 
 
-class _Support(NamedTuple):
-    """What was shown: images of one size (3, H, W), their label maps, which way each shows, and the files of all."""
+class _Examples(NamedTuple):
+    """What was shown: images of one size, in [0, 1], their label maps, and which ways each shows."""
 
-    images: list[Tensor]
+    images_S3HW: Tensor
     labels_SHW: Tensor
     membership_SN: Tensor
-    files: set[Path]
 
 
 class Segmenter:
@@ -82,21 +84,22 @@ class Segmenter:
         device: DeviceName = "auto",
         precision: Precision = "auto",
     ) -> None:
-        self.runtime = runtime(device, precision)
         network = network if isinstance(network, SRPNet) else load_network(network)
-        self.network = network.for_inference(self.runtime.device)
+        self.predictor = Predictor(network, runtime(device, precision))
         self.size = size
         self.present_above = network.config.present_above
-        self._recogniser: Recogniser | None = None
-        self._support: _Support | None = None
-        self._prototypes: Tensor | None = None
-        self._examples: Tensor | None = None
+        self._supports: SupportSet | None = None
+        self._examples: _Examples | None = None
+        self._files: frozenset[Path] = frozenset()
         self._support_checks: tuple[SupportCheck, ...] = ()
-        self._classes = 1
 
     @torch.inference_mode()
     def set_support(
-        self, images: Picture | Iterable[Picture], masks: Picture | Iterable[Picture], classes: int = 1
+        self,
+        images: Picture | Iterable[Picture],
+        masks: Picture | Iterable[Picture],
+        classes: int = 1,
+        names: Sequence[str] = (),
     ) -> None:
         """Show the examples. Replaces what was shown before; kept as it was if this call fails.
 
@@ -107,48 +110,59 @@ class Segmenter:
                 (1, H, W).
             classes: 1: what is painted is the object (`srpnet.apps.masks`). N: the values 1..N are classes, 0 is
                 background, and 255 counts neither way. A photograph may show several.
+            names: What the classes are called, for those who load them; by default `object`, or `class 1`, `class 2` ..
 
         Raises:
             InputError: if there is no example, or a mask is missing, empty, of another size than its photograph,
-                or all of them leave no background.
+                or all of them leave no background; or if there are not as many names as classes.
         """
-        images, masks = paired(images, masks)
-        if not images or len(images) != len(masks):
-            raise InputError(
-                f"give one mask for each support photograph: there are {len(images)} and {len(masks)} masks"
-            )
-        names = [str(image) if isinstance(image, str | Path) else f"support {i + 1}" for i, image in enumerate(images)]
-        for name, image, mask in zip(names, images, masks, strict=True):  # before anything is decoded
-            _check_sizes(name, declared_size(image), declared_size(mask))
-        photographs = [read_photograph(image) for image in images]
-        label_maps = [read_mask(mask, classes) for mask in masks]
-        for name, photograph, labels in zip(names, photographs, label_maps, strict=True):
-            _check_sizes(name, photograph.size, (labels.shape[1], labels.shape[0]))
-            if not ((labels > 0) & (labels <= classes)).any():
-                mend = "paint the object white on black" if classes == 1 else f"it has none of the labels 1..{classes}"
-                raise InputError(f"the mask of {name} is empty: {mend}")
-        if not any((labels == 0).any() for labels in label_maps):
-            raise InputError(
-                "the masks leave no background: give at least one photograph that shows something else too"
-            )
-        geometry = Geometry(self.size, "letterbox")
-        places = [geometry.place(*labels.shape) for labels in label_maps]
-        placed = [place.labels(torch.from_numpy(labels)) for place, labels in zip(places, label_maps, strict=True)]
-        labels_SHW = torch.stack(placed).to(self.runtime.device)
+        shown, names = read_examples(images, masks, classes), class_names(classes, names)
+        placed = [place_photograph(example.photograph, self.size, "letterbox") for example in shown]
+        labels = [
+            each.placement.labels(torch.from_numpy(example.labels)) for each, example in zip(placed, shown, strict=True)
+        ]
+        labels_SHW = torch.stack(labels).to(self.predictor.runtime.device)
         membership_SN = torch.stack([(labels_SHW == way + 1).flatten(1).any(1) for way in range(classes)], dim=1)
-        shrunk = [_shrink(photograph, place) for photograph, place in zip(photographs, places, strict=True)]
-        features = torch.cat([self._encode(each) for each in shrunk])
-        self._prototypes = support_prototypes(
-            features, labels_SHW, membership_SN, self.network.stride, self.network.config.pooling, names
+        inputs = _Examples(torch.stack([each.image for each in placed]), labels_SHW, membership_SN)
+        encoded = self.predictor.encode(inputs.images_S3HW)
+        supports = SupportSet.of(
+            [self.predictor.shots(encoded, labels_SHW, classes)],
+            membership_SN,
+            [example.id for example in shown],
+            names=names,
+            size=self.size,
+            fingerprint=self._digest(inputs),
         )
-        files = {Path(picture).resolve() for picture in (*images, *masks) if isinstance(picture, str | Path)}
-        self._support, self._examples = _Support(shrunk, labels_SHW, membership_SN, files), None
-        restored_SN = restoration(self.network, features, labels_SHW, self._prototypes).cpu().numpy()
+        network = self.predictor.network
+        restored_SN = restoration(network, encoded.features_BChw, labels_SHW, supports.prototypes_PC).cpu().numpy()
+        self._supports, self._examples = supports, inputs
+        self._files = frozenset(file for example in shown for file in example.files)
         self._support_checks = tuple(
-            SupportCheck(name, described(labels), restored_N, border_share(labels))
-            for name, labels, restored_N in zip(names, label_maps, restored_SN, strict=True)
+            SupportCheck(example.id, described(example.labels), restored_N, border_share(example.labels))
+            for example, restored_N in zip(shown, restored_SN, strict=True)
         )
-        self._classes = classes
+
+    def load_supports(self, path: Path | str) -> None:
+        """Take what was shown from a file of `supports.save`, and with it the size of all photographs.
+
+        Replaces what was shown before; kept as it was if this call fails. `support_checks` is empty then.
+
+        Raises:
+            InputError: if it is no such file, or was shown to another network.
+        """
+        self._supports = SupportSet.load(path, self.predictor)
+        self.size = self._supports.size
+        self._examples, self._files, self._support_checks = None, frozenset({Path(path).resolve()}), ()
+
+    @property
+    def supports(self) -> SupportSet:
+        """What was shown, as it is saved; with what `presence` takes if the network has a threshold for it.
+
+        Raises:
+            InputError: if nothing was shown, or the ImageNet weights cannot be had.
+        """
+        supports = self._shown if self.present_above is None else self._with_examples()
+        return replace(supports, network_sha256=self.predictor.sha256)
 
     @property
     def support_checks(self) -> tuple[SupportCheck, ...]:
@@ -159,20 +173,22 @@ class Segmenter:
         return self._support_checks
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """What the classes are called, see `set_support`.
+
+        Raises:
+            InputError: if nothing was shown.
+        """
+        return self._shown.names
+
+    @property
     def fingerprint(self) -> str:
         """Which examples and which network, in 12 hexadecimal digits: with the same one masks come out alike.
 
         Raises:
             InputError: if `set_support` was not called.
         """
-        if self._support is None:
-            raise _no_support()
-        settings = json.dumps([asdict(self.network.config), self.size, self._classes], sort_keys=True, default=str)
-        digest = hashlib.sha256(settings.encode())
-        reduction = [] if self.network.reduce is None else list(self.network.reduce.parameters())
-        for tensor in (*reduction, *self._support.images, self._support.labels_SHW):
-            digest.update(tensor.detach().cpu().numpy().tobytes())
-        return digest.hexdigest()[:12]
+        return self._shown.fingerprint
 
     def probabilities(self, image: Picture) -> NDArray[np.float32]:
         """Probability of the background and of each class, (N + 1, H, W), at the photograph's own size.
@@ -180,9 +196,10 @@ class Segmenter:
         Raises:
             InputError: if `set_support` was not called, or the image cannot be read.
         """
-        placed = self._read(image)
-        scores = placed.place.restore(upsample(self._logits(placed), placed.place.outer, self.network.stride))
-        probabilities: NDArray[np.float32] = scores[0].softmax(0).cpu().numpy()
+        placed = place_photograph(read_photograph(image), self.size)
+        logits_1Phw = self._find(placed).logits_BPhw
+        scores = upsample(logits_1Phw, placed.placement.outer, self.predictor.network.stride)
+        probabilities: NDArray[np.float32] = placed.placement.restore(scores)[0].softmax(0).cpu().numpy()
         return probabilities
 
     def predict(self, image: Picture) -> Array:
@@ -191,8 +208,8 @@ class Segmenter:
         Raises:
             InputError: if `set_support` was not called, or the image cannot be read.
         """
-        placed = self._read(image)
-        return self._labels(placed, self._logits(placed))
+        placed = place_photograph(read_photograph(image), self.size)
+        return self._labels(placed, self._find(placed))
 
     def presence(self, image: Picture) -> NDArray[np.float32]:
         """How much what is found of each class resembles the supports: (N,), cosines in [0, 1], 0 where nothing is.
@@ -203,8 +220,10 @@ class Segmenter:
         Raises:
             InputError: if `set_support` was not called, or the image or the ImageNet weights cannot be had.
         """
-        placed = self._read(image)
-        return self._presence(placed, self._logits(placed))
+        found = self._find(place_photograph(read_photograph(image), self.size), presence=True)
+        assert found.presence_BN is not None
+        presence: NDArray[np.float32] = found.presence_BN[0].cpu().numpy()
+        return presence
 
     def write(self, photograph: Path, folder: Path) -> Array:
         """Segment a photograph and write `NAME-mask.png` and `NAME-overlay.jpg`; the label map is returned.
@@ -247,11 +266,13 @@ class Segmenter:
                 an example.
         """
 
-        def read(path: Path) -> tuple[Path, _Placed | InputError]:
+        def read(path: Path) -> tuple[Path, PlacedPhotograph | InputError]:
             try:
-                return path, self._read(path)
+                return path, place_photograph(read_photograph(path), self.size)
             except InputError as error:
                 return path, error
+
+        telling = presence and self.present_above is not None
 
         def segmented() -> Iterator[tuple[Image.Image, Segmented]]:
             written: dict[str, Path] = {}
@@ -261,12 +282,12 @@ class Segmenter:
                 if (other := written.setdefault(alike(name(path)), path)) != path:
                     raise InputError(f"{other} and {path} would be written to the same file: rename one of them")
                 for output in output_paths(folder, name(path)):
-                    if self._support is not None and output.resolve() in self._support.files:
+                    if output.resolve() in self._files:
                         raise InputError(f"{output} is an example and would be overwritten: name another folder")
                 if not isinstance(placed, InputError):
-                    logits = self._logits(placed)
-                    shown = self._presence(placed, logits) if presence and self.present_above is not None else None
-                    yield placed.photograph, Segmented(path, self._labels(placed, logits), shown)
+                    found = self._find(placed, telling)
+                    shown = None if found.presence_BN is None else found.presence_BN[0].cpu().numpy()
+                    yield placed.photograph, Segmented(path, self._labels(placed, found), shown)
                 elif on_unreadable is None:
                     raise placed
                 else:
@@ -274,58 +295,54 @@ class Segmenter:
 
         def write(pair: tuple[Image.Image, Segmented]) -> Segmented:
             photograph, segmented = pair
-            write_outputs(folder, name(segmented.photograph), photograph, segmented.labels, self._classes)
+            write_outputs(folder, name(segmented.photograph), photograph, segmented.labels, len(self.names))
             return segmented
 
         return map_in_threads(write, segmented())
 
-    def _read(self, image: Picture) -> _Placed:
-        photograph = read_photograph(image)
-        place = Geometry(self.size, "longest").place(photograph.height, photograph.width)
-        return _Placed(photograph, place, _shrink(photograph, place))
+    def _find(self, placed: PlacedPhotograph, presence: bool = False) -> Found:
+        supports = self._with_examples() if presence else self._shown
+        encoded = self.predictor.encode(placed.image[None], presence)
+        return self.predictor.segment(encoded, [supports], iqi=self.predictor.network.config.iqi)
 
-    def _labels(self, placed: _Placed, logits: Tensor) -> Array:
-        labels: Array = label_maps(logits, self.network.stride, placed.place, original=True)[0].cpu().numpy()
+    def _labels(self, placed: PlacedPhotograph, found: Found) -> Array:
+        stride = self.predictor.network.stride
+        labels: Array = label_maps(found.logits_BPhw, stride, placed.placement, original=True)[0].cpu().numpy()
         return labels
 
+    @property
+    def _shown(self) -> SupportSet:
+        if self._supports is None:
+            raise InputError("no support is set: call set_support(images, masks) first")
+        return self._supports
+
     @torch.inference_mode()
-    def _presence(self, placed: _Placed, logits: Tensor) -> NDArray[np.float32]:
-        assert self._support is not None  # there are logits, so there is a support
-        self._recogniser = recogniser = self._recogniser or Recogniser(self.network, self.runtime.device)
-        with self.runtime.autocast():
-            deep = recogniser.describe(placed.image[None].to(self.runtime.device))
+    def _with_examples(self) -> SupportSet:
+        """What was shown, with what presence takes, which is computed when it is first asked for."""
+        if self._shown.examples_ND is None:
             if self._examples is None:
-                described = [recogniser.describe(image[None].to(self.runtime.device)) for image in self._support.images]
-        if self._examples is None:
-            shown = recogniser.shown(torch.cat(described), self._support.labels_SHW, self._classes)
-            self._examples = examples(shown, self._support.membership_SN)
-        presence: NDArray[np.float32] = recogniser.presence(deep, logits, self._examples[None])[0].cpu().numpy()
-        return presence
+                raise InputError("these examples were saved without what presence takes: show them again")
+            images_S3HW, labels_SHW, membership_SN = self._examples
+            deep_SDyx = self.predictor.describe(images_S3HW)
+            objects_SND = self.predictor.recogniser.shown(deep_SDyx, labels_SHW, membership_SN.shape[1])
+            self._supports = replace(self._shown, examples_ND=examples(objects_SND, membership_SN))
+        return self._shown
 
-    @torch.inference_mode()
-    def _logits(self, placed: _Placed) -> Tensor:
-        """(1, N + 1, h, w) at the cells."""
-        if self._prototypes is None:
-            raise _no_support()
-        return self.network.segment(self._encode(placed.image), self._prototypes, iqi=self.network.config.iqi)
-
-    def _encode(self, image: Tensor) -> Tensor:
-        with self.runtime.autocast():
-            return self.network.encode(image[None].to(self.runtime.device))
-
-
-def _no_support() -> InputError:
-    return InputError("no support is set: call set_support(images, masks) first")
+    def _digest(self, examples: _Examples) -> str:
+        """See `fingerprint`."""
+        network, classes = self.predictor.network, examples.membership_SN.shape[1]
+        settings = json.dumps([asdict(network.config), self.size, classes], sort_keys=True, default=str)
+        digest = hashlib.sha256(settings.encode())
+        reduction = [] if network.reduce is None else list(network.reduce.parameters())
+        for tensor in (*reduction, examples.images_S3HW, examples.labels_SHW):
+            digest.update(tensor.detach().cpu().numpy().tobytes())
+        return digest.hexdigest()[:12]
 
 
-def _check_sizes(name: str, photograph: tuple[int, int] | None, mask: tuple[int, int] | None) -> None:
-    """`InputError` if widths and heights are known and differ."""
-    if None not in (photograph, mask) and photograph != mask:
-        sizes = [f"{size[0]} x {size[1]}" for size in (mask, photograph) if size is not None]
-        raise InputError(f"the mask of {name} is {sizes[0]} pixels, the photograph {sizes[1]}: they must agree")
-
-
-def _shrink(photograph: Image.Image, place: Placement) -> Tensor:
-    """`place.image` of a photograph, (3, H, W) in [0, 1], to within one step of 255 and several times as fast."""
-    small = np.array(photograph.resize(place.inner[::-1], Image.Resampling.BILINEAR))
-    return place.image(torch.from_numpy(small).permute(2, 0, 1).float() / 255)
+def place_photograph(photograph: Image.Image, size: int, resize: Resize = "longest") -> PlacedPhotograph:
+    """A photograph in its place, to within one step of 255 of `Placement.image`, and several times as fast."""
+    placement = Geometry(size, resize).place(photograph.height, photograph.width)
+    small = np.array(photograph.resize(placement.inner[::-1], Image.Resampling.BILINEAR))
+    image = torch.from_numpy(small).permute(2, 0, 1).float() / 255
+    _, _, right, below = placement.padding
+    return PlacedPhotograph(photograph, placement, pad(image, (0, right, 0, below), value=placement.fill))

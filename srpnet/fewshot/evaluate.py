@@ -15,7 +15,7 @@ from episodes.scoring.plan import Plan, plans
 from episodes.scoring.plan_settings import PlanSettings
 from episodes.scoring.workload import OnEpisode
 from srpnet.fewshot.checkpoint import load_network
-from srpnet.fewshot.method import ENGINES, Engine
+from srpnet.fewshot.method import SRPNetMethod
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.query_inference import MOST_ROUNDS
 from srpnet.nn.device import DeviceName, Precision, runtime
@@ -31,28 +31,23 @@ class EvalSettings(PlanSettings):
         checkpoint: Folder, released model or Hugging Face name; None is the training-free network.
         iqi_rounds: Instead of the checkpoint's, up to 100.
         resample_supports: Intervals count the choice of supports too, see `Resampling`.
-        engine: `shared` encodes each photograph once for all episodes; `plain` encodes each episode's anew, as
-            published code does. Both find the same up to rounding.
-        cache_limit: Gigabytes (2^30 bytes) of encoded photographs that the shared engine keeps in memory. It moves the
-            time, not the score. Up to a million.
+        cache_limit: Gigabytes (2^30 bytes) of encoded photographs that are kept in memory. It moves the time, not the
+            score. Up to a million.
         device, precision: See `runtime`.
 
     Raises:
-        InputError: if the engine does not exist, or a number is out of range.
+        InputError: if a number is out of range.
     """
 
     checkpoint: str | None = None
     iqi_rounds: int | None = None
     resample_supports: bool = False
-    engine: Engine = "shared"
     cache_limit: float = 2.0
     device: DeviceName = "auto"
     precision: Precision = "auto"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.engine not in ENGINES:
-            raise InputError(f"there is no engine {self.engine!r}: it is one of {', '.join(ENGINES)}")
         check_number(self, 0, GIGABYTES, "cache_limit")
         if self.iqi_rounds is not None:
             check_whole(self, 0, MOST_ROUNDS, "iqi_rounds")
@@ -109,7 +104,7 @@ def run_evaluation(
     }
     return score(
         chosen,
-        ENGINES[settings.engine](network, machine, iqi, presence=settings.negatives > 0),
+        SRPNetMethod(network, machine, iqi, presence=settings.negatives > 0),
         about,
         output,
         used={"iqi": asdict(iqi), "runtime": str(machine)},

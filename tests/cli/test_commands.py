@@ -337,4 +337,4 @@ def test_a_warning_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_what_click_repeats_is_one_line() -> None:
     assert refused(srpnet("compare", "a", "b", "c\nd")).endswith("(c d)")
     assert "Choose from: pascal, coco" in refused(srpnet("data", "prepare", "--root", "new"))
-    assert "\\x1b" in refused(srpnet("eval", "--engine", "\x1b[31m"))
+    assert "\\x1b" in refused(srpnet("eval", "--device", "\x1b[31m"))

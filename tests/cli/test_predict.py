@@ -44,8 +44,8 @@ def predict(tmp_path: Path) -> Callable[..., Result]:
     mask.paste(255, (5, 5, 20, 20))
     mask.save(tmp_path / "example/cup-white.png")
 
-    def run(*words: str, out: str = "found", mask: str = "example/cup-white.png") -> Result:
-        support = ("--support", "example/cup.png", mask)
+    def run(*words: str, out: str = "found", mask: str | None = "example/cup-white.png") -> Result:
+        support = ("--support", "example/cup.png", mask) if mask else ()
         return srpnet("predict", *support, "--checkpoint", "net", *TINY, "--out", out, *words)
 
     return run
@@ -463,3 +463,40 @@ def test_photographs_that_may_not_show_the_object(monkeypatch: pytest.MonkeyPatc
     ]
     assert "May not" not in srpnet("predict", *words, *TINY, "--no-presence", "--out", "again").output
     assert len(masks("again")) == 2
+
+
+# ------------------------------------------------------------------------------------------- saved examples
+
+
+def test_examples_are_shown_once_and_saved(predict: Callable[..., Result]) -> None:
+    draw("photos/a.png", "photos/b.png", "more/c.png")
+    first = predict("photos/a.png", "more", "--save-supports", "cup.safetensors", out="first")
+    assert first.exit_code == 0, first.output
+    assert Path("cup.safetensors").stat().st_size < 1_000_000
+    later = predict("more", "--load-supports", "cup.safetensors", out="later", mask=None)
+    assert later.exit_code == 0, later.output
+    assert later.output.startswith("Examples from cup.safetensors: object\n")
+    assert Path("later/c-mask.png").read_bytes() == Path("first/c-mask.png").read_bytes()
+    of_c = [row for row in table("first") if row["mask"] == "c-mask.png"]
+    assert table("later") == of_c
+    going_on = predict(
+        "more", "photos", "--load-supports", "cup.safetensors", "--skip-existing", out="first", mask=None
+    )
+    assert "Masks and overlays of 3 photographs: first (already there: 2)" in going_on.output
+
+
+def test_saved_examples_come_alone_with_their_size_and_their_network(
+    predict: Callable[..., Result], tmp_path: Path
+) -> None:
+    draw("photos/a.png")
+    wrong = "show examples with --support PHOTO MASK, or take saved ones with --load-supports FILE"
+    assert wrong in refused(predict("photos", mask=None))
+    assert predict("photos", "--save-supports", "cup.safetensors").exit_code == 0
+    assert wrong in refused(predict("photos", "--load-supports", "cup.safetensors"))
+    load = ("photos", "--load-supports", "cup.safetensors")
+    size = predict(*load, "--size", "96", mask=None)
+    assert "cup.safetensors was made with --size 64: leave out --size" in refused(size)
+    SRPNet(replace(NetworkSettings.read(tmp_path / "net/config.json"), relu=False, width=7)).write(tmp_path / "other")
+    assert "another network was shown" in refused(predict(*load, "--checkpoint", "other", mask=None))
+    Path("cup.safetensors").write_bytes(b"junk")
+    assert "cup.safetensors cannot be read as saved examples" in refused(predict(*load, mask=None))

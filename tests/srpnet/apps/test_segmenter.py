@@ -16,7 +16,7 @@ from episodes.data.source import Array
 from episodes.errors import InputError
 from episodes.fewshot.geometry import Geometry, Resize
 from episodes.results import pictures
-from srpnet.apps.segmenter import Segmenter, _shrink
+from srpnet.apps.segmenter import Segmenter, place_photograph
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.prototypes import support_prototypes
 from srpnet.nn.grid import upsample
@@ -97,7 +97,7 @@ def test_it_equals_the_network_by_hand(shown: Segmenter) -> None:
         return torch.from_numpy(array).permute(2, 0, 1) / 255
 
     with torch.inference_mode():
-        network = shown.network
+        network = shown.predictor.network
         support = network.encode(square.image(pixels(photograph))[None])
         prototypes = support_prototypes(support, labels, torch.ones(1, 1, dtype=torch.bool))
         place = Geometry(64, "longest").place(48, 64)
@@ -109,11 +109,11 @@ def test_it_equals_the_network_by_hand(shown: Segmenter) -> None:
 def test_several_examples_of_different_shapes(segmenter: Segmenter) -> None:
     scenes = [scene(0), scene(1, 90, 40), scene(2, 30, 30)]
     segmenter.set_support(*zip(*scenes, strict=True))  # type: ignore[arg-type]
-    together = segmenter._prototypes
+    together = segmenter.supports.prototypes_PC
     each = []
     for photograph, mask in scenes:
         segmenter.set_support([photograph], [mask])
-        each.append(segmenter._prototypes)
+        each.append(segmenter.supports.prototypes_PC)
     torch.testing.assert_close(together, torch.stack(each).mean(0), rtol=1e-4, atol=1e-5)
 
 
@@ -413,7 +413,9 @@ def test_no_part_of_a_file_is_left_when_it_is_stopped(shown: Segmenter, folder: 
 def test_a_photograph_is_shrunk_as_for_evaluation_but_for_rounding(resize: Resize, size: tuple[int, int]) -> None:
     photograph, place = scene(0, *size)[0], Geometry(64, resize).place(*size)
     exact = place.image(torch.from_numpy(photograph).permute(2, 0, 1) / 255)
-    torch.testing.assert_close(_shrink(Image.fromarray(photograph), place), exact, rtol=0, atol=1.01 / 255)
+    torch.testing.assert_close(
+        place_photograph(Image.fromarray(photograph), 64, resize).image, exact, rtol=0, atol=1.01 / 255
+    )
 
 
 def test_a_network_is_taken_by_folder_too(tiny: Callable[..., Any], tmp_path: Path) -> None:
@@ -423,7 +425,7 @@ def test_a_network_is_taken_by_folder_too(tiny: Callable[..., Any], tmp_path: Pa
     for segmenter in (by_folder, direct):
         segmenter.set_support([PHOTOGRAPH], [MASK])
     assert np.array_equal(by_folder.probabilities(PHOTOGRAPH), direct.probabilities(PHOTOGRAPH))
-    assert not direct.network.training
+    assert not direct.predictor.network.training
 
 
 def test_a_missing_network_is_an_input_error() -> None:

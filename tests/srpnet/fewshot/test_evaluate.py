@@ -209,18 +209,10 @@ def test_a_file_where_the_folder_should_be_is_noticed_before_the_work(
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        ({"engine": "fast"}, "there is no engine 'fast': it is one of shared, plain"),
         ({"cache_limit": -1.0}, "cache limit must be a number from 0 to 1e\\+06, not -1"),
         ({"cache_limit": float("nan")}, "cache limit must be a number .*, not nan"),
     ],
 )
-def test_wrong_engines_are_refused(evaluation: EvalSettings, change: dict[str, Any], complaint: str) -> None:
+def test_wrong_limits_are_refused(evaluation: EvalSettings, change: dict[str, Any], complaint: str) -> None:
     with pytest.raises(InputError, match=complaint):
         replace(evaluation, **change)
-
-
-def test_both_engines_give_the_same_result(checkpoint: str, evaluation: EvalSettings) -> None:
-    same = replace(evaluation, checkpoint=checkpoint)
-    shared, plain = (scored(replace(same, engine=engine, cache_limit=0.0)) for engine in ("shared", "plain"))
-    for key in ("miou", "fb_iou", "per_class", "support_miou", "episodes"):
-        assert shared[key] == plain[key]

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from benchmarks.plain import PlainMethod
 from episodes.fewshot.episode import EpisodeSpec
 from episodes.fewshot.geometry import Geometry
 from episodes.fewshot.loading import Loader
@@ -15,7 +16,7 @@ from episodes.scoring.evaluate import cache_for, evaluate
 from episodes.scoring.methods import offers
 from episodes.scoring.metrics import confusion
 from episodes.scoring.protocols import PROTOCOLS
-from srpnet.fewshot.method import ENGINES, PlainMethod, SRPNetMethod, membership
+from srpnet.fewshot.method import SRPNetMethod, membership
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.prototypes import support_prototypes
 from srpnet.fewshot.query_inference import QueryInference
@@ -35,7 +36,7 @@ def method(network: SRPNet) -> SRPNetMethod:
 def test_it_offers_what_the_evaluator_can_use(method: SRPNetMethod) -> None:
     assert offers(method, "prepare")
     assert offers(method, "restore_supports")
-    assert not method.network.training
+    assert not method.predictor.network.training
 
 
 @pytest.mark.parametrize("resize", ["stretch", "letterbox", "letterbox-8", "longest"])
@@ -54,14 +55,14 @@ def test_label_maps_have_the_size_of_the_truth(
 
 
 def test_it_equals_the_network_by_hand(method: SRPNetMethod, squares: Callable[..., Any]) -> None:
-    episode = squares(way=2, shot=2)[1]
+    episode, network = squares(way=2, shot=2)[1], method.predictor.network
     supports, (query,) = episode.supports(), episode.queries()
     with torch.inference_mode():
-        features = torch.cat([method.network.encode(support.image[None]) for support in supports])
+        features = torch.cat([network.encode(support.image[None]) for support in supports])
         labels = torch.stack([episode.labels(support) for support in supports])
         prototypes = support_prototypes(features, labels, membership(episode))
-        logits = method.network.segment(method.network.encode(query.image[None]), prototypes, iqi=method.iqi)
-        restored = method.network.segment(features, prototypes)
+        logits = network.segment(network.encode(query.image[None]), prototypes, iqi=method.iqi)
+        restored = network.segment(features, prototypes)
     assert torch.equal(method(episode)[0], upsample(logits, (64, 64), 8)[0].argmax(0).byte())
     assert len(method.restore_supports(episode)) == 4
     for prediction, scores in zip(method.restore_supports(episode), restored, strict=True):
@@ -75,10 +76,10 @@ def test_at_the_original_size_padding_is_cut_off_before_the_scores_come_back(
     episode = replace(squares(Geometry(96, "letterbox"))[1], score_at="original")
     (query,) = episode.queries()
     with torch.inference_mode():
-        features = [method.network.encode(each.image[None]) for each in (*episode.supports(), query)]
+        features = [method.predictor.network.encode(each.image[None]) for each in (*episode.supports(), query)]
         labels = torch.stack([episode.labels(support) for support in episode.supports()])
         prototypes = support_prototypes(features[0], labels, membership(episode))
-        logits = method.network.segment(features[1], prototypes, query.valid[None], method.iqi)
+        logits = method.predictor.network.segment(features[1], prototypes, query.valid[None], method.iqi)
         scores = upsample(logits, (96, 96), 8)[..., :72, :]
         expected = F.interpolate(scores, (48, 64), mode="bilinear", align_corners=False)[0].argmax(0)
     assert torch.equal(method(episode)[0], expected.byte())
@@ -100,13 +101,13 @@ def test_of_equal_scores_the_first_is_the_highest() -> None:
 def test_padding_of_a_query_is_told_to_the_network(
     method: SRPNetMethod, squares: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told, segment = [], method.network.segment
+    told, segment = [], method.predictor.network.segment
 
     def listen(features: Any, prototypes: Any, valid: Any = None, iqi: Any = None) -> Any:
         told.append(valid)
         return segment(features, prototypes, valid, iqi)
 
-    monkeypatch.setattr(method.network, "segment", listen)
+    monkeypatch.setattr(method.predictor.network, "segment", listen)
     method(squares(Geometry(64, "letterbox"))[0])
     valid, of_support = told
     assert valid[:, :48].all()
@@ -133,7 +134,7 @@ def test_prepared_features_are_used(
     photographs = [*episode.supports(), *episode.queries()]
     prepared = {photograph.id: method.prepare([photograph])[0] for photograph in photographs}
     assert all(each.features_hwC.shape == (8, 8, 8) for each in prepared.values())
-    monkeypatch.setattr(method.network, "encode", None)
+    monkeypatch.setattr(method.predictor.network, "encode", None)
     assert torch.equal(method(replace(episode, load=load))[0], plain[0])
     assert torch.equal(method.restore_supports(replace(episode, load=load))[0], restored[0])
 
@@ -141,8 +142,9 @@ def test_prepared_features_are_used(
 def test_an_evaluation_encodes_each_photograph_once(
     method: SRPNetMethod, squares: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    encoded, forward = [], method.network.backbone.forward
-    monkeypatch.setattr(method.network.backbone, "forward", lambda some: encoded.append(len(some)) or forward(some))
+    backbone = method.predictor.network.backbone
+    encoded, forward = [], backbone.forward
+    monkeypatch.setattr(backbone, "forward", lambda some: encoded.append(len(some)) or forward(some))
     episodes = [squares(shot=2)[0]] * 3
     evaluation = evaluate(method, episodes, PROTOCOLS["hsnet"], {1: "red"})
     assert sum(encoded) == 3
@@ -153,7 +155,7 @@ def test_an_evaluation_encodes_each_photograph_once(
 @pytest.mark.parametrize("resize", ["stretch", "letterbox", "letterbox-8", "longest"])
 @pytest.mark.parametrize("score_at", ["input", "original"])
 @pytest.mark.parametrize(("way", "shot"), [(1, 1), (1, 3), (3, 2)])
-def test_both_engines_count_the_same(
+def test_the_plain_way_counts_the_same(
     network: SRPNet, squares: Callable[..., Any], resize: Any, score_at: Any, way: int, shot: int
 ) -> None:
     """In float64, to the last pixel, with a cache too small for the run."""
@@ -161,7 +163,7 @@ def test_both_engines_count_the_same(
     drawn = [squares(Geometry(72, resize), way=way, shot=shot)[index % 4] for index in range(6)]
     drawn = [replace(episode, score_at=score_at) for episode in drawn]
     found = []
-    for engine in ENGINES.values():
+    for engine in (SRPNetMethod, PlainMethod):
         counted: list[Any] = []
         method = engine(network.double(), FP32, eager)
         scores = evaluate(
@@ -178,7 +180,7 @@ def test_both_engines_count_the_same(
     assert 0 < found[0][1].miou < 1
 
 
-def test_the_plain_engine_encodes_everything_each_time(
+def test_the_plain_way_encodes_everything_each_time(
     network: SRPNet, squares: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     method = PlainMethod(network, FP32)

@@ -1,4 +1,4 @@
-"""Whether a photograph shows the class: known values, and the same from both engines."""
+"""Whether a photograph shows the class: known values, and the same the plain way."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch.nn.functional import cosine_similarity
 
+from benchmarks.plain import PlainMethod
 from episodes.errors import InputError
 from episodes.fewshot.geometry import Geometry
-from srpnet.fewshot.method import PlainMethod, SRPNetMethod
+from srpnet.fewshot.method import SRPNetMethod
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.presence import Recogniser, described, examples, found
 from srpnet.fewshot.settings import NetworkSettings
@@ -83,7 +84,7 @@ def test_padding_does_not_count(network: SRPNet, noise: Noise) -> None:
 
 @pytest.mark.parametrize("resize", ["stretch", "letterbox"])
 @pytest.mark.parametrize("way", [1, 2])
-def test_both_engines_say_the_same(network: SRPNet, squares: Callable[..., Any], resize: Any, way: int) -> None:
+def test_the_plain_way_says_the_same(network: SRPNet, squares: Callable[..., Any], resize: Any, way: int) -> None:
     episodes = [squares(Geometry(96, resize), way=way, shot=2)[index] for index in range(3)]
     answers = [engine(network, FP32, presence=True).answer(episodes) for engine in (SRPNetMethod, PlainMethod)]
     for own, other in zip(*answers, strict=True):

@@ -1,0 +1,123 @@
+"""A network that is ready to segment by example: what evaluation and `Segmenter` share.
+
+Letters in names: B photographs, S supports, N ways, P = N + 1 classes with background, C channels, D channels of the
+deepest stage, h w feature size, y x size of the deepest stage, H W pixels.
+"""
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from srpnet.fewshot.network import SRPNet
+from srpnet.fewshot.presence import Recogniser
+from srpnet.fewshot.prototypes import pool_supports
+from srpnet.fewshot.query_inference import QueryInference
+from srpnet.fewshot.support_set import Shots, SupportSet
+from srpnet.nn.device import Runtime
+from srpnet.nn.weights import content_hash
+
+
+class Encoded(NamedTuple):
+    """Photographs of one size, encoded.
+
+    Attributes:
+        features_BChw: The final feature map, in bfloat16 or float32.
+        deep_BDyx: What the `Recogniser` makes of them; None if presence is not asked for.
+    """
+
+    features_BChw: Tensor
+    deep_BDyx: Tensor | None = None
+
+
+class Found(NamedTuple):
+    """What is found in photographs.
+
+    Attributes:
+        logits_BPhw: At the cells, background first.
+        presence_BN: How much what is found of each class resembles the supports, see `Recogniser.presence`; None if it
+            is not asked for.
+    """
+
+    logits_BPhw: Tensor
+    presence_BN: Tensor | None = None
+
+
+class Predictor:
+    """A network on a device, in evaluation mode.
+
+    Args:
+        network: Copied for inference, and left as it is.
+        runtime: Device and precision.
+    """
+
+    def __init__(self, network: SRPNet, runtime: Runtime) -> None:
+        self.network = network.for_inference(runtime.device)
+        self.runtime = runtime
+        self._given = network
+
+    @cached_property
+    def recogniser(self) -> Recogniser:
+        """Which tells the presence of classes; see there for errors."""
+        return Recogniser(self.network, self.runtime.device)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Content hash of the weights, as in `result.json` under `trained_sha256`."""
+        return content_hash(self._given.state_dict())
+
+    @torch.inference_mode()
+    def encode(self, images_B3HW: Tensor, presence: bool = False) -> Encoded:
+        """Encode images, RGB in [0, 1].
+
+        Raises:
+            InputError: if presence is asked for, and the weights that it takes cannot be had.
+        """
+        with self.runtime.autocast():
+            features_BChw = self.network.encode(images_B3HW.to(self.runtime.device))
+        return Encoded(features_BChw, self.describe(images_B3HW) if presence else None)
+
+    @torch.inference_mode()
+    def describe(self, images_B3HW: Tensor) -> Tensor:
+        """What the recogniser makes of images (B, D, y, x), see `encode`."""
+        with self.runtime.autocast():
+            return self.recogniser.describe(images_B3HW.to(self.runtime.device))
+
+    @torch.inference_mode()
+    def shots(self, encoded: Encoded, labels_SHW: Tensor, ways: int) -> Shots:
+        """What supports say, each alone.
+
+        Args:
+            encoded: The supports.
+            labels_SHW: uint8, 0 background, 1..N, 255 neither, at the size of the images that were encoded.
+            ways: N.
+        """
+        labels_SHW = labels_SHW.to(self.runtime.device)
+        network, deep_SDyx = self.network, encoded.deep_BDyx
+        pooled = pool_supports(encoded.features_BChw, labels_SHW, ways, network.stride, network.config.pooling)
+        return Shots(pooled, None if deep_SDyx is None else self.recogniser.shown(deep_SDyx, labels_SHW, ways))
+
+    @torch.inference_mode()
+    def segment(
+        self,
+        encoded: Encoded,
+        supports: Sequence[SupportSet],
+        valid_BHW: Tensor | None = None,
+        iqi: QueryInference | None = None,
+    ) -> Found:
+        """Segment photographs by what was shown, each by its own supports.
+
+        Args:
+            encoded: B photographs; if they were encoded for presence, it is found too.
+            supports: B sets, with examples for presence.
+            valid_BHW: bool, False on padding; None if there is none.
+            iqi: The recipe of query inference; None: no rounds.
+        """
+        prototypes_BPC = torch.stack([each.prototypes_PC for each in supports])
+        logits_BPhw = self.network.segment(encoded.features_BChw, prototypes_BPC, valid_BHW, iqi)
+        if encoded.deep_BDyx is None:
+            return Found(logits_BPhw)
+        examples_BND = torch.stack([shown_ND for each in supports if (shown_ND := each.examples_ND) is not None])
+        return Found(logits_BPhw, self.recogniser.presence(encoded.deep_BDyx, logits_BPhw, examples_BND, valid_BHW))
