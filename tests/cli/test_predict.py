@@ -184,7 +184,7 @@ def test_an_output_folder_that_is_a_broken_link(predict: Callable[..., Result]) 
     draw("a.png")
     for target in ("nowhere", "found"):
         Path("found").symlink_to(target)
-        assert "found is a link to nothing" in refused(predict("a.png"))
+        assert "found is a broken link" in refused(predict("a.png"))
         Path("found").unlink()
 
 
@@ -243,8 +243,8 @@ def test_a_long_name_is_written_and_one_too_long_is_named_before_the_first_photo
 @pytest.mark.parametrize(
     ("obstacle", "message"),
     [
-        ("found/a-mask.png/x", "found/a-mask.png is a folder, where a file is to be written"),
-        ("found/sub", "found/sub is a file, where a folder for b-mask.png is needed"),
+        ("found/a-mask.png/x", "found/a-mask.png is a folder, where a file must be written"),
+        ("found/sub", "found/sub is a file, where b-mask.png needs a folder"),
     ],
 )
 def test_what_stands_in_the_way_of_an_output_is_named(
@@ -260,7 +260,7 @@ def test_what_stands_in_the_way_of_an_output_is_named(
 def test_a_folder_called_like_a_mask_is_told_before_the_first_photograph(predict: Callable[..., Result]) -> None:
     draw("photos/a.jpg", "photos/a-mask.png/b.jpg")
     message = refused(predict("photos", "--recursive"))
-    assert "passed over: photos/a.jpg: a folder is called like its mask or overlay" in message
+    assert "passed over: photos/a.jpg: a folder has the name of its mask or overlay" in message
     assert masks() == ["a-mask.png/b"]
 
 
@@ -425,17 +425,17 @@ def test_an_example_that_is_not_restored_is_doubted(
     monkeypatch.setattr("srpnet.apps.segmenter.restoration", lambda *_: torch.tensor([[0.307]]))
     result = predict("photos")
     assert "your example restores 31 % of its mask" in result.stdout
-    assert "Warning: the network finds only 31 % of the mask of example/cup.png again" in result.stderr
+    assert "Warning: the network recovers only 31 % of the mask of example/cup.png" in result.stderr
 
 
 def test_photographs_in_which_nothing_was_found(
     predict: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def nothing(_: SRPNet, __: Tensor, placement: Placement, original: bool) -> Tensor:
+    def nothing(_: Tensor, __: int, placement: Placement, original: bool) -> Tensor:
         return torch.zeros(1, *placement.original, dtype=torch.uint8)
 
     draw("photos/a.jpg", "photos/b.jpg")
-    monkeypatch.setattr(SRPNet, "label_maps", nothing)
+    monkeypatch.setattr("srpnet.apps.segmenter.label_maps", nothing)
     result = predict("photos")
     assert "Nothing was found in a.jpg, b.jpg" in result.stdout
     assert [row["doubt"] for row in table()] == ["nothing found"] * 2
@@ -450,7 +450,8 @@ def test_photographs_that_may_not_show_the_object(monkeypatch: pytest.MonkeyPatc
     scores = iter([0.5, 0.1])  # and no third: with --no-presence none is asked for
     monkeypatch.setattr(Recogniser, "presence", lambda *_: torch.tensor([[next(scores)]]))
     monkeypatch.setattr(
-        SRPNet, "label_maps", lambda _, __, placement, original: torch.ones(1, *placement.original, dtype=torch.uint8)
+        "srpnet.apps.segmenter.label_maps",
+        lambda _, __, placement, original: torch.ones(1, *placement.original, dtype=torch.uint8),
     )
     monkeypatch.setattr("srpnet.fewshot.checkpoint.TRAINING_FREE", replace(TRAINING_FREE, present_above=0.3))
     words: Sequence[str] = ("--support", "one.png", "mask.png", "one.png", "two.png", "--checkpoint", "training-free")
