@@ -13,7 +13,7 @@ from cli.printing import cell, say
 @click.command("compare")
 @click.argument("first", type=click.Path(path_type=Path), metavar="A")
 @click.argument("second", type=click.Path(path_type=Path), metavar="B")
-@click.option("--resample-supports", is_flag=True, help="Count the choice of supports too, not of queries alone.")
+@click.option("--resample-supports", is_flag=True, help="Resample the supports too, not only the queries.")
 def command(first: Path, second: Path, resample_supports: bool) -> None:
     """Tell by how much run B is better than run A, and how sure that is.
 
@@ -42,9 +42,9 @@ def command(first: Path, second: Path, resample_supports: bool) -> None:
     console.print(table)
     headline = rows[0]
     if headline.interval is None:
-        verdict = "Too few photographs of a class to tell how sure the difference is."
+        verdict = "A class has too few photographs for an interval of the difference."
     elif not headline.sure:
-        verdict = "The interval of the mIoU holds 0: these episodes do not tell which is better."
+        verdict = "The interval of the mIoU includes 0: these episodes do not show which is better."
     else:
-        verdict = f"{'B' if headline.difference > 0 else 'A'} is better: the interval of the mIoU leaves 0 out."
+        verdict = f"{'B' if headline.difference > 0 else 'A'} is better: the interval of the mIoU excludes 0."
     say(console, verdict)

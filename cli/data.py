@@ -29,7 +29,7 @@ def command() -> None:
 
 @command.command("report")
 @data_options
-@click.option("--out", type=click.Path(path_type=Path), help="Write it as JSON, too.")
+@click.option("--out", type=click.Path(path_type=Path), help="Also write it as JSON.")
 @click.pass_context
 def report(ctx: click.Context, /, out: Path | None, **flags: Any) -> None:
     """Tell what base training of a fold sees of its novel classes.
@@ -58,7 +58,7 @@ def report(ctx: click.Context, /, out: Path | None, **flags: Any) -> None:
 
 @command.command("check")
 @click.argument("source")
-@click.option("--pairs", type=click.Path(path_type=Path), help="Check this folder of pair lists beside it.")
+@click.option("--pairs", type=click.Path(path_type=Path), help="Also check this folder of pair lists.")
 @click.option("--strict", is_flag=True, help="A single record that has to be skipped is an error.")
 def check(source: str, pairs: Path | None, strict: bool) -> None:
     """Look whether a data folder is as it should be: layout, lists, every photograph with its mask.
@@ -92,8 +92,8 @@ def check(source: str, pairs: Path | None, strict: bool) -> None:
     help=f"""Build a data folder from the archives that the data set is published as.
 
     {". ".join(f"{name}: {record.archives}" for name, record in PREPARED.items())}. Archives are checked against their
-    published checksums. What was stopped goes on when the command is given again, but a download from its start. It
-    takes the room of all that is unpacked, and of one archive at a time.
+    published checksums. An interrupted build continues when the command is given again; an interrupted download starts
+    again. The disk must hold everything unpacked, and one archive at a time.
 
     \b
     Example:
@@ -101,13 +101,13 @@ def check(source: str, pairs: Path | None, strict: bool) -> None:
     """,
 )
 @click.argument("kind", type=click.Choice(list(PREPARED)))
-@click.option("--root", type=click.Path(path_type=Path), required=True, help="The folder to build; a new one.")
+@click.option("--root", type=click.Path(path_type=Path), required=True, help="The folder to build: new or empty.")
 @click.option(
     "--archive",
     "archives",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     multiple=True,
-    help="An archive that is there already; may be given several times. The others are downloaded.",
+    help="An archive that you already have; may be given several times. The others are downloaded.",
 )
 def prepare(kind: str, root: Path, archives: tuple[Path, ...]) -> None:
     from episodes.data.prepare import build
@@ -141,11 +141,9 @@ def print_leakage(found: "Leakage", console: Console) -> None:
     console.print(table)
     lines = [f"trained on and tested on: {id}" for id in found.shared]
     lines += [
-        f"trained on and, as a copy, tested on: {each.first} and {each.second} ({each.bits} of 256 bits differ)"
+        f"trained on and tested on as a near-duplicate: {each.first} and {each.second} ({each.bits} of 256 bits differ)"
         for each in found.duplicates
     ]
-    lines = lines or [
-        f"None of the {found.tested} photographs that are tested on is trained on, neither by name nor as a copy."
-    ]
+    lines = lines or [f"None of the {found.tested} test photographs is in training, by name or as a near-duplicate."]
     for line in lines:
         say(console, line)

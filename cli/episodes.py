@@ -13,7 +13,7 @@ from episodes.data import USAGE
 
 @click.group("episodes")
 def command() -> None:
-    """Write episodes to a file, and look at them.
+    """Export episodes to a file, and draw them.
 
     A manifest names every photograph of every episode, so that anybody can score the very same ones, with any method:
     `srpnet eval --manifest FILE`.
@@ -46,7 +46,7 @@ def export(ctx: click.Context, /, out: Path, **flags: Any) -> None:
     with Bars(Console(stderr=True)) as bars:
         chosen = plans(settings, bars.update)
     if len(chosen) > 1:
-        raise InputError(f"a manifest is of one protocol, not of {', '.join(chosen)}: name one")
+        raise InputError(f"a manifest has one protocol, not {', '.join(chosen)}: name one")
     (plan,) = chosen.values()
     plan.export().write(out)
     click.echo(f"{plan.count} episodes: {out}")
@@ -54,7 +54,7 @@ def export(ctx: click.Context, /, out: Path, **flags: Any) -> None:
 
 @command.command("show")
 @click.argument("manifest", type=click.Path(path_type=Path))
-@click.option("--data", required=True, help=f"Where the photographs are: {USAGE}.")
+@click.option("--data", required=True, help=f"The photographs: {USAGE}.")
 @click.option("--pictures", default=8, show_default=True, help="How many episodes to draw, evenly spread.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the pictures.")
 def show(manifest: Path, data: str, pictures: int, out: Path) -> None:

@@ -38,22 +38,22 @@ IN_MANIFEST = {
 @episode_options
 @checkpoint_option()
 @plan_options
-@click.option("--size", type=int, help="Side of the square photographs.  [default: the protocol's]")
-@click.option("--original-size", is_flag=True, help="Compare label maps at the photographs' own sizes.")
+@click.option("--size", type=int, help="Side of the square network input.  [default: the protocol's]")
+@click.option("--original-size", is_flag=True, help="Score label maps at the photographs' original sizes.")
 @click.option(
     "--support",
     type=click.Choice(["mask", "box", "scribble", "points"]),
     default="mask",
     show_default=True,
-    help="What is given of the supports, drawn from their masks. Outside a box is background; scribbles and points are "
-    "of class and background, and all else is unknown.",
+    help="How supports are annotated, derived from their masks. Outside a box is background; scribbles and points mark "
+    "class and background, and everything else is unknown.",
 )
 @click.option(
     "--negatives",
     default=0.0,
     show_default=True,
-    help="Add episodes whose query does not show the class, as a share of the others: how much is called the class "
-    "there, and whether it can be told that it is not there. The IoU does not count them.",
+    help="Add episodes whose query does not show the class, as a share of the others: they give the "
+    "false-positive area, and show whether an absent class is recognised. The IoU does not count them.",
 )
 @click.option(
     "--wrong-support",
@@ -68,15 +68,15 @@ IN_MANIFEST = {
     help="Share of the queries into which an object of another tested class is pasted: is it the class that is found, "
     "or any object?",
 )
-@click.option("--manifest", type=click.Path(), help="Score the episodes of this file of `srpnet episodes export`.")
+@click.option(
+    "--manifest", type=click.Path(), help="Score the episodes of this manifest, from `srpnet episodes export`."
+)
 @click.option(
     "--predictions",
     type=click.Path(path_type=Path),
     help="Score label maps that other code wrote for the manifest, `{index:06d}_{query}.png`, instead of a network.",
 )
-@click.option(
-    "--resample-supports", is_flag=True, help="Intervals count the choice of supports too, not of queries alone."
-)
+@click.option("--resample-supports", is_flag=True, help="Intervals resample the supports too, not only the queries.")
 @click.option("--iqi-rounds", type=int, help="Rounds of query inference.  [default: the checkpoint's]")
 @click.option(
     "--cache-limit", default=2.0, show_default=True, help="Gigabytes of encoded photographs that are kept in memory."
@@ -122,7 +122,7 @@ def command(
         if flags["manifest"] is None:
             raise BadInput("--predictions needs --manifest, the episodes that they were made for")
         if flags["checkpoint"] is not None:
-            raise BadInput("--predictions come instead of a --checkpoint: leave one of the two out")
+            raise BadInput("--predictions replace a --checkpoint: leave one of the two out")
         for name in ("negatives", "wrong_support", "distractors"):
             if flags[name]:
                 flag = f"--{name.replace('_', '-')}"
@@ -180,7 +180,7 @@ def print_result(result: dict[str, Any], console: Console) -> None:
     if "wrong_support" in result:
         print_wrong_support(result["wrong_support"], console)
     for departure in result["departures"]:
-        say(console, f"not as in {rules['name']}: {departure}")
+        say(console, f"differs from {rules['name']}: {departure}")
     for remark in result.get("data_notes", ()):
         say(console, f"data: {remark}")
     if note := result.get("note"):
@@ -198,15 +198,18 @@ def print_negatives(found: dict[str, Any], console: Console) -> None:
     """What was made of photographs without the class."""
     table = Table("without the class", *(Column(name, justify="right") for name in ("%", "95 % interval")))
     rows = {
-        "called the class, of the area": "false_positive_area",
-        "something is found": "found",
+        "false-positive area": "false_positive_area",
+        "any false positive": "found",
         f"presence AUC ({found['score']})": "auc",
     }
     if found["threshold"] is not None:
-        rows |= {f"called absent (below {found['threshold']:g})": "rejected", "the same, with the class": "lost"}
+        rows |= {
+            f"declared absent (below {found['threshold']:g})": "rejected",
+            "the same, with the class": "lost",
+        }
     for title, name in rows.items():
         table.add_row(title, percent(found[name]), ends(found["intervals"][name]))
-    say(console, f"{found['episodes']} more episodes, whose query does not show the class")
+    say(console, f"{found['episodes']} additional episodes whose query does not show the class")
     console.print(table)
 
 

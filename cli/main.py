@@ -15,13 +15,13 @@ from episodes.names import for_terminal
 COMMANDS = {
     "train": "Train SRPNet on the base classes of a fold.",
     "eval": "Score it on the novel classes of a fold.",
-    "compare": "Tell by how much one run is better than another, and how sure that is.",
-    "report": "Write an HTML page about runs.",
-    "protocols": "Print what each protocol of evaluation does.",
-    "episodes": "Write episodes to a file, and look at them.",
-    "data": "Check data, build them, and see what training sees of novel classes.",
+    "compare": "Compare two runs: the difference and its confidence interval.",
+    "report": "Write an HTML report of runs.",
+    "protocols": "Show the rules of each evaluation protocol.",
+    "episodes": "Export episodes to a file, and draw them.",
+    "data": "Build and check data sets, and report leakage of novel classes.",
     "predict": "Segment your own photographs by example.",
-    "models": "List the models that come with it.",
+    "models": "List the released models.",
     "weights": "Fetch the ImageNet weights of the backbone.",
 }
 
@@ -45,7 +45,7 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, io.TextIOWrapper):  # a name of a file may hold bytes that are no text
+            if isinstance(stream, io.TextIOWrapper):  # a name of a file may hold bytes that are not text
                 stream.reconfigure(errors="backslashreplace")
         before, warnings.formatwarning = warnings.formatwarning, _one_line
         try:
@@ -65,10 +65,10 @@ class Commands(click.Group):
             raise BadInput(f"{where}{error.strerror}") from None
         except (MemoryError, RuntimeError) as error:
             if str(error).startswith("Symlink loop"):  # of `Path.resolve`, before Python 3.13
-                raise BadInput(f"{error}: a link that leads to itself") from None
+                raise BadInput(f"{error}: a symbolic link that points to itself") from None
             if not _no_memory(error):
                 raise
-            raise BadInput("there is not enough memory: choose smaller numbers, above all --size and --batch") from None
+            raise BadInput("out of memory: choose a smaller --size or --batch") from None
         finally:
             warnings.formatwarning = before
 

@@ -54,17 +54,17 @@ SAVED = 10
 @click.option(
     "--size",
     type=int,
-    help="Longer side of the photographs for the network.  [default: 417, or that of --load-supports]",
+    help="Longer side of the network input.  [default: 417, or that of --load-supports]",
 )
 @click.option(
     "--presence/--no-presence",
     default=True,
     show_default=True,
-    help="Name the photographs that may not show the object. It takes a second, quicker pass.",
+    help="Report photographs that may not show the object. It takes a second, faster pass.",
 )
-@click.option("--recursive", is_flag=True, help="Look into the folders inside a folder; OUT has the same ones.")
+@click.option("--recursive", is_flag=True, help="Include subfolders; OUT has the same ones.")
 @click.option(
-    "--skip-existing", is_flag=True, help="Leave out photographs whose mask is in OUT: go on where a run was stopped."
+    "--skip-existing", is_flag=True, help="Skip photographs whose mask is in OUT: continue an interrupted run."
 )
 @runtime_options
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for masks and overlays.")
@@ -72,7 +72,7 @@ def command(supports: tuple[tuple[Path, Path], ...], queries: tuple[Path, ...], 
     """Segment your own photographs by example.
 
     Each QUERY is a photograph, or a folder of them. For each photograph OUT receives NAME-mask.png (255 is the object,
-    at the photograph's own size), and NAME-overlay.jpg to look at; found.csv has a row for each. What is passed over in
+    at the photograph's own size), and NAME-overlay.jpg to look at; found.csv has a row for each. What is skipped in
     a folder is named at the end: hidden files, *-mask and *-overlay, and whatever is not a picture.
 
     For each example a line says what was read of its mask, and how much of it the network finds again. Ctrl-C ends it
@@ -115,7 +115,7 @@ def predict(
     name_outputs(listing, out, (*images, *masks))
     if not listing.photographs:
         report_passed_over(listing)
-        reasons = "; ".join(listing.failures[:NAMED]) or "there are none that can be read"
+        reasons = "; ".join(listing.failures[:NAMED]) or "none can be read"
         raise BadInput(f"no photographs to segment in {', '.join(map(str, queries))}: {reasons}")
     console = Console(stderr=True)
     with locked(out, "written"):
@@ -144,11 +144,11 @@ def predict(
             report(run)
     if stopped:
         done = f"{len(run.rows)} of {counted(len(listing.photographs))} done"
-        click.echo(f"Stopped: {done}; the same command with --skip-existing goes on", err=True)
+        click.echo(f"Stopped: {done}; continue with the same command and --skip-existing", err=True)
         sys.exit(130)
     if failures := listing.failures + run.unreadable:
         more = f"; and {len(failures) - NAMED} more" if len(failures) > NAMED else ""
-        raise BadInput(f"passed over: {'; '.join(failures[:NAMED])}{more}")
+        raise BadInput(f"skipped: {'; '.join(failures[:NAMED])}{more}")
 
 
 @dataclass
@@ -218,28 +218,28 @@ class Run:
 def report_examples(segmenter: "Segmenter") -> None:
     """A line for each example, and what is doubtful about it."""
     for check in segmenter.support_checks:
-        restored = "is too small for the network to see"
+        restored = "is too small for the network"
         if not math.isnan(check.least):
-            restored = f"your example restores {100 * check.least:.0f} % of its mask"
+            restored = f"from your example the network recovers {100 * check.least:.0f} % of its mask"
         click.echo(for_terminal(f"{check.name}: mask: {check.mask}; {restored}"))
         for doubt in check.doubts:
             click.echo(for_terminal(f"Warning: {doubt}"), err=True)
 
 
 def report(run: Run) -> None:
-    """What was found, what is doubtful, what was passed over."""
+    """What was found, what is doubtful, what was skipped."""
     for doubt, sentence in ((NOTHING, "Nothing was found in {}"), (ABSENT, "May not show the object: {}")):
         if labels := [photograph.label for photograph, row in run.rows.items() if row["doubt"] == doubt]:
             click.echo(sentence.format(listed(labels)))
     if run.rows:
-        remarks = [f"already there: {run.existing}"] if run.existing else []
-        remarks += [f"made again, being damaged or of other examples: {run.remade}"] if run.remade else []
+        remarks = [f"already done: {run.existing}"] if run.existing else []
+        remarks += [f"made again, because damaged or from other examples: {run.remade}"] if run.remade else []
         behind = f" ({'; '.join(remarks)})" if remarks else ""
         click.echo(for_terminal(f"Masks and overlays of {counted(len(run.rows))}: {run.out}{behind}"))
     report_passed_over(run.listing)
     more = run.listing.failures + run.unreadable
     for failure in more if len(more) > NAMED else []:
-        click.echo(for_terminal(f"Passed over: {failure}"), err=True)
+        click.echo(for_terminal(f"Skipped: {failure}"), err=True)
 
 
 def report_passed_over(listing: Listing) -> None:
@@ -248,7 +248,7 @@ def report_passed_over(listing: Listing) -> None:
     for item in listing.passed_over:
         by_reason.setdefault(item.reason, []).append(item.label)
     for reason, labels in by_reason.items():
-        click.echo(f"Passed over: {listed(labels)} ({reason})")
+        click.echo(f"Skipped: {listed(labels)} ({reason})")
 
 
 def listed(labels: Sequence[str]) -> str:

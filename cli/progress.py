@@ -89,7 +89,7 @@ class Bars:
         """Show how far a piece of work is, and perhaps which share of its time has passed: else `done / total`."""
         share = done / max(total, 1) if share is None else share
         work = self._works.get(title)
-        if work is None or done < work.done:  # it begins, perhaps anew
+        if work is None or done < work.done:  # it begins, perhaps again
             work = self._works[title] = Work(title, done, total, share)
         else:
             work.update(done, total, share)

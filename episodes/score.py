@@ -51,7 +51,7 @@ def score(
         output: What is kept.
         used: More settings for the result.
         resampling: What the intervals are made by; the default is `Resampling()`.
-        present_above: The method's threshold: a class whose presence score is below it is called absent.
+        present_above: The method's threshold: a class whose presence score is below it is declared absent.
         cache_bytes, world: See `episodes.evaluate`. All processes get the same scores; the first has the intervals and
             what was made of negative episodes too, and writes.
         on_episode: See `OnEpisode`. None shows a bar, if standard error is a terminal; `lambda *_: None` shows nothing.

@@ -14,8 +14,8 @@ class Presence:
     """What a method makes of photographs with the class and without, as fractions, or None if nothing was counted.
 
     Attributes:
-        false_positive_area: The share of a photograph without the class that is called the class, on average.
-        found: The share of photographs without the class in which any pixel is called the class.
+        false_positive_area: The share of a photograph without the class that is labelled as the class, on average.
+        found: The share of photographs without the class in which any pixel is labelled as the class.
         auc: The probability that of a photograph with the class and one without, the first has the higher presence
             score, ties counting a half: the area under the ROC curve.
         rejected: The share of photographs without the class whose presence score is below the threshold.
@@ -37,7 +37,7 @@ class Sightings:
         shown: Whether the truth has a pixel of the class.
         negative: Whether it is of a negative episode.
         score: The method's presence score.
-        area: The share of the counted pixels that is called the class.
+        area: The share of the counted pixels that is labelled as the class.
     """
 
     shown: Floats
@@ -66,7 +66,7 @@ class Sightings:
 
         Args:
             weights: (replicates, sightings), how often each counts.
-            threshold: Below it a class is called absent; None leaves that out.
+            threshold: Below it a class is declared absent; None leaves that out.
         """
         present, absent, negative = weights * self.shown, weights * (1 - self.shown), weights * self.negative
         low = np.full_like(self.score, np.nan) if threshold is None else (self.score < threshold).astype(np.float64)
@@ -98,7 +98,7 @@ def presence(
         positives: Of the ordinary episodes.
         negatives: Of the negative ones. The presence scores of the method count if all records have them.
         resampling: How replicates are drawn: query photographs, as for the IoU.
-        threshold: Below this presence score a class is called absent.
+        threshold: Below this presence score a class is declared absent.
     """
     rows = [*positives.role("query").rows, *negatives.role("query").rows]
     said = all(row.presence for row in rows)

@@ -122,7 +122,7 @@ def test_several_sources_are_trained_on_together(tmp_path: Path) -> None:
         assert config["trained_on"]["excluded"] == "bee"
         assert config["trained_on"]["temper"] == settings["temper"] == 0.5
         assert config["trained_on"]["composition"]["distractors"] == settings["composition"]["distractors"] == 0.5
-    assert "'wasp' is no class of" in refused(
+    assert "'wasp' is not a class of" in refused(
         srpnet(*words, "bee,wasp", "--data", one, "--data", two, "--out", "third")
     )
 

@@ -26,7 +26,7 @@ def test_several_protocols_in_one_run() -> None:
     assert scored.exit_code == 0, scored.output
     assert scored.output.index("protocol panet") < scored.output.index("protocol hsnet")
     assert "2 seeds: mIoU" in scored.output
-    assert "not as in hsnet: episodes: 4, not 1000" in scored.output
+    assert "differs from hsnet: episodes: 4, not 1000" in scored.output
     for name in ("panet", "hsnet"):
         result = json.loads(Path(f"scores/{name}/result.json").read_text())
         assert (result["settings"]["protocol"], result["protocol"]["name"]) == (name, name)
@@ -53,11 +53,11 @@ def test_a_manifest_is_exported_shown_and_scored() -> None:
 def test_negatives_are_told_and_stand_in_the_report() -> None:
     scored = srpnet(*TINY_EVAL, "--negatives", "0.5", "--out", "scores")
     assert scored.exit_code == 0, scored.output
-    assert "2 more episodes, whose query does not show the class" in scored.output
+    assert "2 additional episodes whose query does not show the class" in scored.output
     assert "presence AUC (of the method)" in scored.output
     assert Path("scores/negatives.npz").is_file()
     assert srpnet("report", "scores", "--out", "page.html").exit_code == 0
-    assert "Where the class is not there" in Path("page.html").read_text()
+    assert "Queries without the class" in Path("page.html").read_text()
 
 
 def test_wrong_supports_are_told_and_stand_in_the_report() -> None:

@@ -100,7 +100,7 @@ def test_one_bad_record_is_passed_over_and_told(tmp_path: Path) -> None:
     assert f"data: {note}" in run.output
     assert srpnet("report", "out").exit_code == 0
     assert "Data: missing photographs or masks: 1 of 12" in Path("report.html").read_text()
-    assert "passed over: with strict none may be skipped" in refused(srpnet(*folder, "--strict"))
+    assert "skipped: with strict none may be skipped" in refused(srpnet(*folder, "--strict"))
     for number in (3, 7):
         (tmp_path / f"coco/images/{number}.jpg").unlink()
     assert "3 of 12" in refused(srpnet(*folder))

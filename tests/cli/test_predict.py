@@ -52,7 +52,7 @@ def predict(tmp_path: Path) -> Callable[..., Result]:
 
 
 def masks(folder: str = "found") -> list[str]:
-    """The masks below a folder, by their names without the ending."""
+    """The masks below a folder, by their names without the extension."""
     return sorted(
         str(file.relative_to(folder)).removesuffix("-mask.png")
         for file in Path(folder).rglob("*-mask.png")
@@ -65,7 +65,7 @@ def table(folder: str = "found") -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-# ------------------------------------------------------------------------------------------- what is passed over
+# ------------------------------------------------------------------------------------------- what is skipped
 
 
 def test_hidden_files_masks_and_what_is_no_picture_are_passed_over_and_named(predict: Callable[..., Result]) -> None:
@@ -78,10 +78,10 @@ def test_hidden_files_masks_and_what_is_no_picture_are_passed_over_and_named(pre
     assert result.exit_code == 0, result.output
     assert masks() == ["a"]
     for line in (
-        "Passed over: ._a.jpg (hidden)",
-        "Passed over: a-mask.png, a-overlay.jpg (a mask or an overlay)",
-        "Passed over: film.mpg, notes.txt (not a picture)",
-        "Passed over: x.jpg (a folder: use --recursive)",
+        "Skipped: ._a.jpg (hidden)",
+        "Skipped: a-mask.png, a-overlay.jpg (a mask or an overlay)",
+        "Skipped: film.mpg, notes.txt (not a picture)",
+        "Skipped: x.jpg (a folder: use --recursive)",
         "Masks and overlays of 1 photograph: found",
     ):
         assert line in result.stdout.splitlines()
@@ -94,7 +94,7 @@ def test_pipes_and_sockets_are_never_opened(predict: Callable[..., Result]) -> N
         listener.bind("photos/socket.png")
         result = predict("photos")
     assert result.exit_code == 0, result.output
-    assert "Passed over: pipe.jpg, socket.png (a pipe, socket or device)" in result.stdout
+    assert "Skipped: pipe.jpg, socket.png (a pipe, socket or device)" in result.stdout
     assert "photos/pipe.jpg is a pipe, socket or device" in refused(predict("photos/a.jpg", "photos/pipe.jpg"))
     assert "pipe.jpg is a pipe, socket or device" in refused(predict("photos", mask="photos/pipe.jpg"))
 
@@ -120,7 +120,7 @@ def test_the_rest_goes_on_where_a_photograph_cannot_be_read(
         Path("photos/b.jpg").write_bytes(content)
     result = predict(*(("photos/a.jpg", "photos/b.jpg", "photos/z.jpg") if named else ("photos",)))
     message = refused(result)
-    assert "passed over: photos/b.jpg " in message
+    assert "skipped: photos/b.jpg " in message
     assert reason in message
     assert masks() == ["a", "z"]
     assert [row["photograph"] for row in table()] == ["photos/a.jpg", "photos/z.jpg"]
@@ -130,7 +130,7 @@ def test_a_photograph_whose_end_is_missing_is_passed_over(predict: Callable[...,
     draw("a.png", "b.png", "c.png")
     Path("b.png").write_bytes(Path("b.png").read_bytes()[:500])  # its head is whole
     result = predict("a.png", "b.png", "c.png")
-    assert "passed over: b.png cannot be read" in refused(result)
+    assert "skipped: b.png cannot be read" in refused(result)
     assert "Masks and overlays of 2 photographs" in result.output
     assert masks() == ["a", "c"]
 
@@ -143,7 +143,7 @@ def test_many_names_are_summarised_and_failures_all_named(predict: Callable[...,
     result = predict("photos")
     assert "09.txt and 4 more (not a picture)" in result.stdout
     assert refused(result).endswith("; and 4 more")
-    assert all(f"Passed over: photos/{number:02}.jpg cannot be read" in result.stderr for number in range(14))
+    assert all(f"Skipped: photos/{number:02}.jpg cannot be read" in result.stderr for number in range(14))
 
 
 def test_formats_are_told_by_the_head_and_raw_files_of_cameras_are_not_taken_for_their_thumbnail(
@@ -155,7 +155,7 @@ def test_formats_are_told_by_the_head_and_raw_files_of_cameras_are_not_taken_for
     result = predict("photos")
     assert result.exit_code == 0, result.output
     assert masks() == ["a", "b", "c", "d", "e", "f", "no-ending"]
-    assert "Passed over: raw.nef (not a picture)" in result.stdout
+    assert "Skipped: raw.nef (not a picture)" in result.stdout
 
 
 @pytest.mark.skipif(".avif" not in Image.registered_extensions(), reason="this Pillow was built without AVIF")
@@ -170,7 +170,7 @@ def test_a_folder_without_photographs(predict: Callable[..., Result]) -> None:
     assert "empty holds no photographs" in refused(predict("empty"))
     assert not Path("found").exists()
     draw("a.png")
-    assert "passed over: empty holds no photographs" in refused(predict("empty", "a.png"))
+    assert "skipped: empty holds no photographs" in refused(predict("empty", "a.png"))
     assert masks() == ["a"]
 
 
@@ -193,7 +193,7 @@ def test_masks_of_the_examples_are_passed_over_and_a_photograph_that_is_named_tw
 ) -> None:
     result = predict("example", "example/cup.png")
     assert result.exit_code == 0, result.output
-    assert "Passed over: example/cup-white.png (the mask of an example)" in result.stdout
+    assert "Skipped: example/cup-white.png (the mask of an example)" in result.stdout
     assert masks() == ["cup"]
 
 
@@ -209,9 +209,9 @@ def test_recursive_mirrors_folders_and_leaves_links_hidden_ones_and_the_output_a
         result = predict("photos", "--recursive", out="photos/found")
         assert result.exit_code == 0, result.output
         assert masks("photos/found") == ["a", "sub/a", "sub/deep/a", "x.jpg/y"]
-    assert "Passed over: .hidden (hidden)" in result.stdout
-    assert "Passed over: sub/loop (a link to a folder)" in result.stdout
-    assert "Passed over: found (the output folder)" in result.stdout
+    assert "Skipped: .hidden (hidden)" in result.stdout
+    assert "Skipped: sub/loop (a link to a folder)" in result.stdout
+    assert "Skipped: found (the output folder)" in result.stdout
 
 
 def test_photographs_of_one_name_get_unambiguous_ones(predict: Callable[..., Result]) -> None:
@@ -378,7 +378,7 @@ def test_a_stopped_run_says_what_was_written_and_goes_on(
     result = predict("photos")
     assert result.exit_code == 130, result.output
     assert "Masks and overlays of 3 photographs: found" in result.stdout
-    assert "Stopped: 3 of 6 photographs done; the same command with --skip-existing goes on" in result.stderr
+    assert "Stopped: 3 of 6 photographs done; continue with the same command and --skip-existing" in result.stderr
     assert masks() == ["a", "b", "c"]
     assert len(table()) == 3
     assert len(list(Path("found").iterdir())) == 7
@@ -409,10 +409,10 @@ def test_a_line_for_each_example(predict: Callable[..., Result]) -> None:
     mask.paste(255, (0, 0, 40, 4))
     mask.save("inverted.png")
     result = predict("photos")
-    assert result.stdout.startswith("example/cup.png: mask: 14 % object; your example restores ")
+    assert result.stdout.startswith("example/cup.png: mask: 14 % object; from your example the network recovers ")
     assert result.stdout.splitlines()[0].endswith(" % of its mask")
     result = predict("photos", mask="inverted.png")
-    assert "example/cup.png: mask: 76 % object, 10 % ignored; your example restores" in result.stdout
+    assert "example/cup.png: mask: 76 % object, 10 % ignored; from your example the network recovers" in result.stdout
     assert (
         "Warning: the mask of example/cup.png paints 100 % of the photograph's border: is it inverted?" in result.stderr
     )

@@ -43,7 +43,7 @@ def plan(**settings: Any) -> Plan:
 
 
 def record(presences: Sequence[float], shown: bool, query: str = "q", area: int = 0) -> Record:
-    """A query of 100 pixels, of which `area` are called the class."""
+    """A query of 100 pixels, of which `area` are labelled as the class."""
     truth = torch.zeros(100, dtype=torch.uint8)
     truth[:10] = int(shown)
     prediction = torch.zeros_like(truth)
