@@ -127,8 +127,8 @@ def print_leakage(found: "Leakage", console: Console) -> None:
         f"{found.exposed} ({share} %) show a novel class",
     )
     table = Table("novel class", *(Column(name, justify="right") for name in ("photographs", "as a pair", "pixels")))
-    for each in found.classes:
-        table.add_row(cell(each.name), f"{each.images}", f"{each.listed}", f"{each.pixels:,}")
+    for exposure in found.classes:
+        table.add_row(cell(exposure.name), f"{exposure.images}", f"{exposure.listed}", f"{exposure.pixels:,}")
     console.print(table)
     table = Table("--novel-pixels", *(Column(rule.rule, justify="right") for rule in found.effects))
     table.add_row("photographs", *(f"{rule.images}" for rule in found.effects))
@@ -141,8 +141,8 @@ def print_leakage(found: "Leakage", console: Console) -> None:
     console.print(table)
     lines = [f"trained on and tested on: {id}" for id in found.shared]
     lines += [
-        f"trained on and tested on as a near-duplicate: {each.first} and {each.second} ({each.bits} of 256 bits differ)"
-        for each in found.duplicates
+        f"trained on and tested on as a near-duplicate: {pair.first} and {pair.second} ({pair.bits} of 256 bits differ)"
+        for pair in found.duplicates
     ]
     lines = lines or [f"None of the {found.tested} test photographs is in training, by name or as a near-duplicate."]
     for line in lines:

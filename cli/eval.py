@@ -172,7 +172,7 @@ def print_result(result: dict[str, Any], console: Console) -> None:
     table.add_row("support mIoU", percent(result["support_miou"]), ends(spread["support_miou"]))
     console.print(table)
     if result["deviation"] is not None:
-        seeds = ", ".join(percent(each["miou"]) for each in result["seeds"].values())
+        seeds = ", ".join(percent(seed["miou"]) for seed in result["seeds"].values())
         over = f"{rules['seeds']} seeds: mIoU {seeds}, standard deviation {percent(result['deviation']['miou'])}"
         say(console, over)
     if "negatives" in result:

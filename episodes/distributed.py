@@ -96,7 +96,7 @@ class World:
         errors = [error] * self.size
         if self.size > 1:
             dist.all_gather_object(errors, error)
-        raise next(each for each in errors if each is not None)
+        raise next(error for error in errors if error is not None)
 
     @contextmanager
     def together(self) -> Iterator[None]:

@@ -53,12 +53,12 @@ class Fss:
         self._lists = {split: _names(self.root, files) for split, files in LISTS.items()}
         known: dict[str, str] = {}
         for split, names in self._lists.items():
-            for each in names:  # two lists with one class would test what was trained
-                if each in known:
-                    raise InputError(f"{self.root}: class {each} is on the lists {known[each]} and {split}: leave one")
-                if not (self.root / each).is_dir():
-                    raise InputError(f"{self.root} has no folder {each}, a class of the list {split}: {LAYOUT}")
-                known[each] = split
+            for name in names:  # two lists with one class would test what was trained
+                if name in known:
+                    raise InputError(f"{self.root}: class {name} is on the lists {known[name]} and {split}: leave one")
+                if not (self.root / name).is_dir():
+                    raise InputError(f"{self.root} has no folder {name}, a class of the list {split}: {LAYOUT}")
+                known[name] = split
         self.classes = numbered(sorted(known))
         self._label = {each: label for label, each in enumerate(self.classes, start=1) if each}
         self._surveys: dict[Split, Survey] = {}
@@ -74,7 +74,7 @@ class Fss:
         if fold not in range(len(TESTED)):
             raise InputError(f"fold {fold} does not exist: FSS-1000 has fold 0, its test classes, and 1, those of val")
         novel, base = (
-            tuple(sorted(self._label[each] for each in self._lists[split])) for split in (TESTED[fold], "train")
+            tuple(sorted(self._label[name] for name in self._lists[split])) for split in (TESTED[fold], "train")
         )
         return novel, base
 
@@ -133,7 +133,7 @@ class Fss:
 
     def _of(self, split: Split) -> list[str]:
         lists = ("train",) if split == "train" else ("val", "test")
-        return sorted(name for each in lists for name in self._lists[each])
+        return sorted(name for split in lists for name in self._lists[split])
 
     def _inside(self, name: str) -> list[str]:
         files = (file for file in (self.root / name).iterdir() if file.suffix.lower() in (".jpg", ".jpeg", ".png"))

@@ -66,7 +66,7 @@ def duplicates(
         for id, bits in zip(ids, pool.map(partial(_hash, source), ids), strict=True):
             hashes[id] = bits
             on_progress("Hashing photographs", len(hashes), len(ids))
-    own, other = (np.stack([_signs(hashes[id]) for id in each]) for each in (first, second))
+    own, other = (np.stack([_signs(hashes[id]) for id in ids]) for ids in (first, second))
     found = []
     for start in range(0, len(own), AT_A_TIME):
         alike = own[start : start + AT_A_TIME] @ other.T  # bits that agree less those that differ

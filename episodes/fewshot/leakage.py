@@ -127,6 +127,6 @@ def _effect(fold: Fold, rule: NovelPixels, shown: Mapping[str, Mapping[int, int]
         return Effect(rule, 0, 0, 0, 0, tuple(fold.names(fold.base).values()))
     kept = sampler.supports.ids | sampler.queries.ids
     pixels = sum(sum(shown[id].values()) for id in kept)
-    taught, ignored = (pixels if rule == each else 0 for each in ("background", "ignore"))
+    taught, ignored = (pixels if rule == name else 0 for name in ("background", "ignore"))
     pairs = {*sampler.supports.items, *sampler.queries.items}
     return Effect(rule, len(kept), len(pairs), taught, ignored, tuple(short))

@@ -44,7 +44,10 @@ def ranked(records: Records) -> list[Ranked]:
         ious = tuple(score.classes[label].iou for label in spec.classes)
         counted = [iou for iou in ious if iou == iou]
         found.append(Ranked(fmean(counted) if counted else nan, spec, ious))
-    return sorted((each for each in found if each.iou == each.iou), key=lambda each: (each.iou, each.spec.index))
+    return sorted(
+        (episode for episode in found if episode.iou == episode.iou),
+        key=lambda episode: (episode.iou, episode.spec.index),
+    )
 
 
 def chosen(order: Sequence[Ranked], pictures: int, worst: int) -> dict[str, list[Ranked]]:
@@ -68,7 +71,7 @@ def draw_pictures(folder: Path, scored: Scored) -> None:
 def draw(
     folder: Path, fold: Fold, loader: Loader, method: Method, cache: PhotographCache, drawn: dict[str, list[Ranked]]
 ) -> None:
-    """Ask the method again and write `<place>-<index>-<classes>.png`, places from 1. Those of an earlier run go.
+    """Ask the method again and write `<rank>-<index>-<classes>.png`, ranks from 1. Those of an earlier run go.
 
     Args:
         folder: Of the run.
@@ -82,14 +85,14 @@ def draw(
     clear_pictures(folder)
     note = data_set(fold.source.name).note
     for name, episodes in drawn.items():
-        built = [loader.build(each.spec) for each in episodes]
+        built = [loader.build(rated.spec) for rated in episodes]
         answers = answered(method, built, cache)
-        for rank, (each, (episode, _, answer)) in enumerate(zip(episodes, answers, strict=True), start=1):
-            names = [fold.source.classes[label - 1] for label in each.spec.classes]
-            file = f"{rank:03d}-{each.spec.index:06d}-{for_path('-'.join(names))}.png"
+        for rank, (rated, (episode, _, answer)) in enumerate(zip(episodes, answers, strict=True), start=1):
+            names = [fold.source.classes[label - 1] for label in rated.spec.classes]
+            file = f"{rank:03d}-{rated.spec.index:06d}-{for_path('-'.join(names))}.png"
             with atomic_write(folder / name / file) as temporary:
                 predictions = [prediction.cpu() for prediction in answer.queries]
-                panel(episode, predictions, names, each.ious, note).save(temporary, "PNG")
+                panel(episode, predictions, names, rated.ious, note).save(temporary, "PNG")
 
 
 def pictures_in(folder: Path) -> list[Path]:

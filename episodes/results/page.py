@@ -77,7 +77,7 @@ class Page:
             interval = content["intervals"]["per_class"][label]
             bars.append(Bar(label, iou, interval, None if math.isnan(support) else support))
         bars = [Bar(bar.name, None, None, None, drawn=False) if bar.name in run.not_drawn else bar for bar in bars]
-        ious = [each.iou for each in ranked(run.records)]
+        ious = [episode.iou for episode in ranked(run.records)]
         counts, _ = np.histogram(ious, BINS, (0, 1))
         pictures = {folder: _pictures(run.folder / folder) for folder in ("pictures", "worst")}
         return cls(run, name, bars, counts.tolist(), float(np.median(ious)) if ious else None, pictures)

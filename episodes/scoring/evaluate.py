@@ -89,14 +89,14 @@ def evaluate(
             counted = _counts(predictions, truths, len(classes))
             shots = len(episode.spec.slots) - len(truths)
             presence = _presence(answer, len(counted), len(classes))
-            for slot, (each, said) in enumerate(zip(counted, presence, strict=True), start=shots):
-                queries.add(classes, each)
-                records.append(Record(episode.spec, slot, each, presence=said))
+            for slot, (matrix, said) in enumerate(zip(counted, presence, strict=True), start=shots):
+                queries.add(classes, matrix)
+                records.append(Record(episode.spec, slot, matrix, presence=said))
             if restores:
                 labels = [cached.labels(support) for support in cached.supports()]
-                for slot, each in enumerate(_counts(answer.supports, labels, len(classes))):
-                    supports.add(classes, each)
-                    records.append(Record(episode.spec, slot, each))
+                for slot, matrix in enumerate(_counts(answer.supports, labels, len(classes))):
+                    supports.add(classes, matrix)
+                    records.append(Record(episode.spec, slot, matrix))
             done, pause = done + 1, time.perf_counter()
             on_episode(episode, predictions, torch.stack(counted).sum(0))
             paused += time.perf_counter() - pause

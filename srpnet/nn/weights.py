@@ -90,21 +90,21 @@ def _identify(file: Path, state_dict: StateDict, metadata: Mapping[str, str]) ->
 
 def _from_anywhere(name: str | None, say: Say) -> tuple[Weights, StateDict]:
     names = [name] if name is not None else list(WEIGHT_SETS)
-    for each in names:
-        if cached_file(each).exists():
+    for candidate in names:
+        if cached_file(candidate).exists():
             try:
-                return _from_cache(each)
+                return _from_cache(candidate)
             except InputError as error:
                 say(f"the cached weights are damaged and will be downloaded again: {error}")
     with _workshop() as folder:
-        for each in names:
-            fetch, what = FETCHERS[each]
+        for candidate in names:
+            fetch, what = FETCHERS[candidate]
             say(f"fetching {what}")
             try:
                 state_dict = fetch(Path(folder))
-                weights = _check(each, state_dict)
+                weights = _check(candidate, state_dict)
             except (InputError, OSError) as error:
-                say(f"{each} could not be fetched: {error}")
+                say(f"{candidate} could not be fetched: {error}")
             else:
                 _keep(weights, state_dict)
                 return weights, state_dict

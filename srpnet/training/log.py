@@ -49,7 +49,7 @@ class Meter:
 
     def read(self, step: int, lr: float, validation: float | None) -> Progress:
         """The means over all that was added, in any process."""
-        added = {name: torch.cat([each[name] for each in self._added]).cpu() for name in self._added[0]}
+        added = {name: torch.cat([figures[name] for figures in self._added]).cpu() for name in self._added[0]}
         losses = {name: value.double() for name, value in added.items() if value.is_floating_point()}
         items = len(losses["loss"]) * self._world.size  # all add alike
         means = self._world.sum(torch.stack(list(losses.values()), 1).sum(0)) / items
