@@ -7,7 +7,7 @@ from episodes.errors import InputError
 from srpnet.nn.backbone import Backbone
 from srpnet.nn.fetching import StateDict
 from srpnet.nn.weight_sets import WEIGHT_SETS
-from srpnet.nn.weights import Weights, content_hash
+from srpnet.nn.weights import Weights, content_hash, get_weights
 
 
 class TinyWeights:
@@ -28,10 +28,10 @@ class TinyWeights:
 
 
 class RandomWeights:
-    """Those of a whole ResNet-50, whatever is asked for."""
+    """Those of a whole ResNet-50, whatever is asked for; a file is read as ever."""
 
     def __init__(self) -> None:
         self.found = Weights("keras-v1", "v1", "0" * 64), Backbone("v1", stages=(4,)).state_dict()
 
-    def __call__(self, *_: Any, **__: Any) -> tuple[Weights, StateDict]:
-        return self.found
+    def __call__(self, name: str | None = None, file: Path | None = None, **options: Any) -> tuple[Weights, StateDict]:
+        return self.found if file is None else get_weights(name, file, **options)

@@ -125,7 +125,7 @@ class NetworkSettings:
         """The settings in a `config.json`.
 
         Raises:
-            InputError: if it is no such file: a setting that this version does not know would be another network, too.
+            InputError: if it is no such file: a setting unknown to this version would be another network, too.
         """
         content = read_json(file, "name a folder that `srpnet train` wrote")
         try:

@@ -116,7 +116,7 @@ def test_protocols_are_printed() -> None:
             "needs 2 classes for 1-way episodes: here is 1",
         ),
         (("compare", "gone", "gone"), "gone holds no result.json"),
-        (("episodes", "export", "--protocol", "all", "--out", "m.jsonl"), "a manifest is of one protocol"),
+        (("episodes", "export", "--protocol", "all", "--out", "m.jsonl"), "a manifest has one protocol"),
         (("episodes", "export", "--data", "pascal", "--out", "m.jsonl"), "pascal without a folder is for manifests"),
         (("episodes", "show", "gone.jsonl", "--data", "stickers", "--out", "p"), "gone.jsonl cannot be read"),
     ],

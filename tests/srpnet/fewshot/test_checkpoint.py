@@ -180,7 +180,7 @@ def fine_tuned() -> dict[str, Tensor]:
         (lambda f: fifo(f / "model.safetensors"), r"model.safetensors is a named pipe, not a file"),
         (lambda f: edit(f, iqi={"rounds": 10**9}), "cannot be loaded: rounds must be a whole number from 0 to 100"),
         (lambda f: edit(f, iqi=[3]), "cannot be loaded: iqi must be"),
-        (lambda f: edit(f, colour="red"), "holds 'colour', a setting that this version does not know"),
+        (lambda f: edit(f, colour="red"), "holds 'colour', a setting unknown to this version"),
         (lambda f: edit(f, width=True), "width must be a whole number"),
         (lambda f: edit(f, width="8"), "width must be a whole number"),
         (lambda f: edit(f, width=10**9), "width must be a whole number"),
@@ -258,7 +258,7 @@ def test_a_negative_variance_is_an_input_error(trained: Any, tmp_path: Path) -> 
 def test_a_small_file_of_another_shape_is_an_input_error(trained: Any, tmp_path: Path, hurt: Any) -> None:
     trained("all").write(tmp_path, small=True)
     retensor(tmp_path, hurt)
-    with pytest.raises(InputError, match="is kept as a difference to other weights"):
+    with pytest.raises(InputError, match="is stored as a difference to other weights"):
         load_network(tmp_path)
 
 

@@ -88,7 +88,7 @@ def test_a_channel_that_did_not_move_stays(noise: Noise) -> None:
 def test_other_weights_to_start_from_are_refused(state: dict[str, Tensor], start: dict[str, Tensor]) -> None:
     small = compact(state, start)
     for other in ({"a.weight": start["a.weight"]}, start | {"b.weight": torch.zeros(3, 3, 1, 1)}):
-        with pytest.raises(InputError, match=r"b\.weight is kept as a difference to other weights"):
+        with pytest.raises(InputError, match=r"b\.weight is stored as a difference to other weights"):
             expand(small, other)
     del small["a.weight" + STEP]
     with pytest.raises(InputError, match=r"a\.weight is kept as a difference"):
