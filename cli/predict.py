@@ -42,12 +42,12 @@ SAVED = 10
 @click.option(
     "--save-supports",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Save what the network takes from the examples, some ten kilobytes, for --load-supports.",
+    help="Save the prototypes of the examples, some ten kilobytes, for --load-supports.",
 )
 @click.option(
     "--load-supports",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Instead of --support: what was saved from examples that the same network was shown.",
+    help="Instead of --support: examples saved by --save-supports with the same network.",
 )
 @click.argument("queries", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="QUERY...")
 @checkpoint_option("srpnet-base")
@@ -106,7 +106,7 @@ def predict(
 ) -> None:
     """What the command does, in order."""
     if bool(supports) == bool(load_supports):
-        raise BadInput("show examples with --support PHOTO MASK, or take saved ones with --load-supports FILE")
+        raise BadInput("give examples with --support PHOTO MASK, or saved ones with --load-supports FILE")
     images, masks = [photograph for photograph, _ in supports], [mask for _, mask in supports]
     for file in (*images, *masks):
         if not file.is_file():

@@ -17,7 +17,7 @@ class Example(NamedTuple):
     Attributes:
         id: Its path, or its number.
         photograph: RGB, upright.
-        labels: uint8 (H, W), 0 background, 1..N, 255 counts neither way.
+        labels: uint8 (H, W), 0 background, 1..N, 255 is ignored.
         files: The paths of both, resolved, as far as they come from files.
     """
 
@@ -47,8 +47,8 @@ def read_examples(
     for id, photograph, labels in zip(ids, photographs, label_maps, strict=True):
         _check_sizes(id, photograph.size, (labels.shape[1], labels.shape[0]))
         if not ((labels > 0) & (labels <= classes)).any():
-            mend = "paint the object white on black" if classes == 1 else f"it has none of the labels 1..{classes}"
-            raise InputError(f"the mask of {id} is empty: {mend}")
+            fix = "paint the object white on black" if classes == 1 else f"it has none of the labels 1..{classes}"
+            raise InputError(f"the mask of {id} is empty: {fix}")
     if not any((labels == 0).any() for labels in label_maps):
         raise InputError("the masks leave no background: give at least one photograph that shows something else too")
     return [

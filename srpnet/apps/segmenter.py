@@ -109,7 +109,7 @@ class Segmenter:
             masks: For each a mask of the same size: a path, a Pillow image, or an array or tensor, (H, W) or
                 (1, H, W).
             classes: 1: what is painted is the object (`srpnet.apps.masks`). N: the values 1..N are classes, 0 is
-                background, and 255 counts neither way. A photograph may show several.
+                background, and 255 is ignored. A photograph may show several.
             names: What the classes are called, for those who load them; by default `object`, or `class 1`, `class 2` ..
 
         Raises:
@@ -254,7 +254,7 @@ class Segmenter:
         Args:
             photographs: Their paths.
             folder: Where the files go.
-            on_unreadable: Told of a photograph that cannot be read, which is then passed over. By default that is an
+            on_unreadable: Called for a photograph that cannot be read, which is then skipped. By default that is an
                 error, raised once all before it are written.
             presence: Tell the presence too, if the network has a threshold for it, which takes a second, quicker pass.
             name: Of a photograph's files, without `-mask.png`; it may have folders in it.
@@ -321,7 +321,7 @@ class Segmenter:
         """What was shown, with what presence takes, which is computed when it is first asked for."""
         if self._shown.examples_ND is None:
             if self._examples is None:
-                raise InputError("these examples were saved without what presence takes: show them again")
+                raise InputError("these examples were saved without presence features: give the examples again")
             images_S3HW, labels_SHW, membership_SN = self._examples
             deep_SDyx = self.predictor.describe(images_S3HW)
             objects_SND = self.predictor.recogniser.shown(deep_SDyx, labels_SHW, membership_SN.shape[1])

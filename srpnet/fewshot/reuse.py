@@ -188,7 +188,7 @@ def clear_features(folder: Path) -> None:
 
 
 def obstacle(network: NetworkSettings, augmentation: Augmentation, composition: Composition) -> str | None:
-    """What stands against reusing features at all, and the mend; None if nothing does."""
+    """What stands against reusing features at all, and the fix; None if nothing does."""
     if network.trained != "head":
         return "the features of a trained backbone change at each step: reuse them with --train head"
     if augmentation.scale < 1 or augmentation.colour > 0:

@@ -79,7 +79,7 @@ class SavedNetwork(nn.Module, PyTorchModelHubMixin):
             folder / name if folder.is_dir() else Path(hf_hub_download(model_id, name, **options))
             for name in ("config.json", "model.safetensors")
         )
-        config = NetworkSettings.read(described)  # the mixin's own reading passes over settings that it does not know
+        config = NetworkSettings.read(described)  # the mixin's own reading skips settings that it does not know
         with torch.device("meta"):  # before any of it is allocated
             _check_room(cls(config))
         check_regular(file)

@@ -117,8 +117,8 @@ class SupportSet:
                 tensors = {name: file.get_tensor(name) for name in names}
             if about["network_sha256"] != predictor.sha256:
                 raise InputError(
-                    f"{path} holds examples that another network was shown ({about['network_sha256'][:12]}, not "
-                    f"{predictor.sha256[:12]}): use that one"
+                    f"{path} holds examples of another network ({about['network_sha256'][:12]}, not "
+                    f"{predictor.sha256[:12]}): use that network"
                 )
             ways, network = len(about["names"]), predictor.network
             shapes = {
@@ -146,17 +146,17 @@ def _about(metadata: dict[str, str]) -> dict[str, Any]:
     """The checked attributes in the head of a file."""
     about = parse_json(metadata["about"])
     if not isinstance(about, dict):
-        raise ValueError("its head is no table")
+        raise ValueError("its header is not a table")
     if (found := about.pop("format", None)) != FORMAT:
         raise ValueError(f"its format is {shown(found)}, not {FORMAT!r}")
     if set(about) != set(ABOUT):
-        raise ValueError("its head has other fields")
+        raise ValueError("its header has other fields")
     names, size = about["names"], about["size"]
     if not isinstance(names, list) or not 1 <= len(names) <= 254 or len({*map(str, names)}) != len(names):
-        raise ValueError("the names of its classes are no list of 1 to 254 different ones")
+        raise ValueError("its class names are not a list of 1 to 254 different names")
     for name in names:
         if not isinstance(name, str) or not 1 <= len(name) <= LONGEST_NAME or not name.isprintable():
-            raise ValueError(f"{shown(name)} is no name of a class")
+            raise ValueError(f"{shown(name)} is not a class name")
     if type(size) is not int or not 32 <= size <= LARGEST_SIZE:
         raise ValueError(f"its size is {shown(size)}")
     for field, digits in (("fingerprint", 12), ("network_sha256", 64)):

@@ -490,7 +490,7 @@ def test_saved_examples_come_alone_with_their_size_and_their_network(
     predict: Callable[..., Result], tmp_path: Path
 ) -> None:
     draw("photos/a.png")
-    wrong = "show examples with --support PHOTO MASK, or take saved ones with --load-supports FILE"
+    wrong = "give examples with --support PHOTO MASK, or saved ones with --load-supports FILE"
     assert wrong in refused(predict("photos", mask=None))
     assert predict("photos", "--save-supports", "cup.safetensors").exit_code == 0
     assert wrong in refused(predict("photos", "--load-supports", "cup.safetensors"))
