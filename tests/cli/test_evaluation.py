@@ -62,16 +62,16 @@ def test_negatives_are_told_and_stand_in_the_report() -> None:
 
 def test_wrong_supports_are_told_and_stand_in_the_report() -> None:
     words = (*TINY_EVAL, "--wrong-support", "--out")
-    scored = srpnet(*words, "shared")
+    scored = srpnet(*words, "one")
     assert scored.exit_code == 0, scored.output
     assert "4 episodes once more, with supports of a class that the query does not show" in scored.output
-    assert srpnet(*words, "plain", "--engine", "plain").exit_code == 0
-    shared, plain = (json.loads(Path(name, "result.json").read_text()) for name in ("shared", "plain"))
-    assert shared["wrong_support"]["per_class"] == plain["wrong_support"]["per_class"]
-    assert "--wrong-support" in shared["settings"]["command"]
-    compared = srpnet("compare", "shared", "plain")
+    assert srpnet(*words, "other", "--cache-limit", "0").exit_code == 0
+    one, other = (json.loads(Path(name, "result.json").read_text()) for name in ("one", "other"))
+    assert one["wrong_support"]["per_class"] == other["wrong_support"]["per_class"]
+    assert "--wrong-support" in one["settings"]["command"]
+    compared = srpnet("compare", "one", "other")
     assert "gap to the wrong support" in compared.output
-    assert srpnet("report", "shared", "plain", "--out", "page.html").exit_code == 0
+    assert srpnet("report", "one", "other", "--out", "page.html").exit_code == 0
     assert "Under a wrong support" in Path("page.html").read_text()
 
 

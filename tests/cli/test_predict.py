@@ -52,7 +52,7 @@ def predict(tmp_path: Path) -> Callable[..., Result]:
 
 
 def masks(folder: str = "found") -> list[str]:
-    """The masks below a folder, by their names without the extension."""
+    """The masks below a folder, by their names without the ending."""
     return sorted(
         str(file.relative_to(folder)).removesuffix("-mask.png")
         for file in Path(folder).rglob("*-mask.png")
@@ -65,7 +65,7 @@ def table(folder: str = "found") -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-# ------------------------------------------------------------------------------------------- what is skipped
+# ------------------------------------------------------------------------------------------- what is passed over
 
 
 def test_hidden_files_masks_and_what_is_no_picture_are_passed_over_and_named(predict: Callable[..., Result]) -> None:
@@ -260,7 +260,7 @@ def test_what_stands_in_the_way_of_an_output_is_named(
 def test_a_folder_called_like_a_mask_is_told_before_the_first_photograph(predict: Callable[..., Result]) -> None:
     draw("photos/a.jpg", "photos/a-mask.png/b.jpg")
     message = refused(predict("photos", "--recursive"))
-    assert "passed over: photos/a.jpg: a folder has the name of its mask or overlay" in message
+    assert "skipped: photos/a.jpg: a folder has the name of its mask or overlay" in message
     assert masks() == ["a-mask.png/b"]
 
 
@@ -308,7 +308,7 @@ def test_skip_existing_goes_on_where_it_was_stopped(predict: Callable[..., Resul
     draw("photos/c.jpg")
     result = predict("photos", "--skip-existing")
     assert result.exit_code == 0, result.output
-    assert "Masks and overlays of 3 photographs: found (already there: 2)" in result.stdout
+    assert "Masks and overlays of 3 photographs: found (already done: 2)" in result.stdout
     assert [Path(row["photograph"]).name for row in table()] == ["a.jpg", "b.jpg", "c.jpg"]
     for name, stat in before.items():
         assert Path(f"found/{name}-mask.png").stat().st_ino == stat.st_ino
@@ -322,7 +322,9 @@ def test_skip_existing_counts_a_mask_without_a_row_and_remakes_a_damaged_one(pre
     Path("found/b-mask.png").write_bytes(b"")
     Image.new("L", (40, 41)).save("found/c-mask.png")
     result = predict("photos", "--skip-existing")
-    assert "3 photographs: found (already there: 1; made again, being damaged or of other examples: 2)" in result.stdout
+    assert (
+        "3 photographs: found (already done: 1; made again, because damaged or from other examples: 2)" in result.stdout
+    )
     assert {row["photograph"]: row["area"] for row in table()} == areas
 
 
@@ -333,11 +335,11 @@ def test_skip_existing_does_not_take_masks_of_other_examples_or_photographs(pred
     mask.paste(255, (20, 20, 38, 38))
     mask.save("example/other.png")
     result = predict("photos", "--skip-existing", mask="example/other.png")
-    assert "2 photographs: found (made again, being damaged or of other examples: 2)" in result.stdout
+    assert "2 photographs: found (made again, because damaged or from other examples: 2)" in result.stdout
     Path("photos/a.jpg").unlink()
     draw("photos/a.png", size=(30, 50))
     result = predict("photos", "--skip-existing", mask="example/other.png")
-    assert "(already there: 1; made again, being damaged or of other examples: 1)" in result.stdout
+    assert "(already done: 1; made again, because damaged or from other examples: 1)" in result.stdout
     assert Image.open("found/a-mask.png").size == (30, 50)
 
 
@@ -424,7 +426,7 @@ def test_an_example_that_is_not_restored_is_doubted(
     draw("photos/a.jpg")
     monkeypatch.setattr("srpnet.apps.segmenter.restoration", lambda *_: torch.tensor([[0.307]]))
     result = predict("photos")
-    assert "your example restores 31 % of its mask" in result.stdout
+    assert "from your example the network recovers 31 % of its mask" in result.stdout
     assert "Warning: the network recovers only 31 % of the mask of example/cup.png" in result.stderr
 
 
@@ -483,7 +485,7 @@ def test_examples_are_shown_once_and_saved(predict: Callable[..., Result]) -> No
     going_on = predict(
         "more", "photos", "--load-supports", "cup.safetensors", "--skip-existing", out="first", mask=None
     )
-    assert "Masks and overlays of 3 photographs: first (already there: 2)" in going_on.output
+    assert "Masks and overlays of 3 photographs: first (already done: 2)" in going_on.output
 
 
 def test_saved_examples_come_alone_with_their_size_and_their_network(
@@ -498,6 +500,6 @@ def test_saved_examples_come_alone_with_their_size_and_their_network(
     size = predict(*load, "--size", "96", mask=None)
     assert "cup.safetensors was made with --size 64: leave out --size" in refused(size)
     SRPNet(replace(NetworkSettings.read(tmp_path / "net/config.json"), relu=False, width=7)).write(tmp_path / "other")
-    assert "another network was shown" in refused(predict(*load, "--checkpoint", "other", mask=None))
+    assert "examples of another network" in refused(predict(*load, "--checkpoint", "other", mask=None))
     Path("cup.safetensors").write_bytes(b"junk")
     assert "cup.safetensors cannot be read as saved examples" in refused(predict(*load, mask=None))

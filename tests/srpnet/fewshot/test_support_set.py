@@ -98,7 +98,7 @@ def test_another_session_finds_the_same(shown: Segmenter, file: Path, network: S
 def test_another_network_refuses_it(file: Path, tiny: Callable[..., Any]) -> None:
     other = SRPNet(tiny()).eval()
     other.reset_head(1)
-    with pytest.raises(InputError, match=r"cups\.safetensors holds examples that another network was shown"):
+    with pytest.raises(InputError, match=r"cups\.safetensors holds examples of another network"):
         segmenter(other).load_supports(file)
 
 
