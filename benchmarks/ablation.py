@@ -31,6 +31,7 @@ from episodes import (
     Sampler,
     evaluate,
 )
+from episodes.fewshot.episode import PreparedPhotograph
 from episodes.fewshot.pairs import Pairs
 from episodes.files import atomic_write, write_json
 from srpnet import (
@@ -120,7 +121,7 @@ class Workload:
         return replace(sampler, supports=kept, queries=kept)
 
     @torch.inference_mode()
-    def with_pyramid(self, loader: Loader, id: str) -> Photograph:
+    def with_pyramid(self, loader: Loader, id: str) -> PreparedPhotograph:
         """A photograph whose pyramid (h, w, C) is computed once, and kept on the disk: all are some 20 GB."""
         size = loader.geometry.size
         file = self.given.runs / "pyramids" / str(size) / f"{id}.pt"
@@ -132,7 +133,7 @@ class Workload:
                 with atomic_write(file) as temporary:
                     torch.save(pyramid_1Chw[0].permute(1, 2, 0).to(torch.bfloat16).contiguous(), temporary)
             self.photographs[id, size] = replace(photograph, image=photograph.image.new_empty(3, 0, 0))
-        return replace(self.photographs[id, size], prepared=torch.load(file, weights_only=True, mmap=True))
+        return self.photographs[id, size].with_prepared(torch.load(file, weights_only=True, mmap=True))
 
 
 class StoredEpisodes:
@@ -144,7 +145,7 @@ class StoredEpisodes:
         self.episodes = EpisodeList(sampler, self.loader)
 
     def __getitem__(self, index: int) -> Episode:
-        def load(id: str, _: int) -> Photograph:
+        def load(id: str, _: int) -> PreparedPhotograph:
             photograph = self.workload.with_pyramid(self.loader, id)
             return replace(photograph, prepared=chosen(photograph.prepared, self.stages))
 

@@ -96,7 +96,6 @@ class Photograph:
         valid: (H, W) bool, False on padding.
         placement: Where the original lies in (H, W).
         original: (H0, W0), the label map at the photograph's own size.
-        prepared: What a method's `prepare` made of this photograph, if the evaluator asked for it.
     """
 
     id: str
@@ -105,7 +104,31 @@ class Photograph:
     valid: Tensor
     placement: Placement
     original: Tensor
-    prepared: Any = None
+
+    def with_prepared(self, prepared: Any) -> "PreparedPhotograph":
+        """The same with what a method made of its pixels in their place."""
+        return PreparedPhotograph(self.id, prepared, self.labels, self.valid, self.placement, self.original)
+
+
+@dataclass(frozen=True)
+class PreparedPhotograph:
+    """A photograph whose pixels have served: what a method's `prepare` made of them stands in their place.
+
+    Attributes:
+        prepared: Whatever it made.
+        id, labels, valid, placement, original: As in `Photograph`.
+    """
+
+    id: str
+    prepared: Any
+    labels: Tensor
+    valid: Tensor
+    placement: Placement
+    original: Tensor
+
+
+AnyPhotograph = Photograph | PreparedPhotograph
+"""A method that prepares photographs finds them prepared in an evaluation, any other finds them with their pixels."""
 
 
 def episode_labels(labels: Tensor, classes: tuple[int, ...], ignored: frozenset[int] = frozenset()) -> Tensor:
@@ -146,7 +169,7 @@ class Episode:
     """
 
     spec: EpisodeSpec
-    load: Callable[[str, int], Photograph]
+    load: Callable[[str, int], AnyPhotograph]
     ignored: frozenset[int] = frozenset()
     score_at: ScoreAt = "input"
     support_ignore: SupportIgnore = "ignore"
@@ -173,27 +196,27 @@ class Episode:
         """(S,) int64: the way, 0..N-1, that each of the S supports stands for."""
         return torch.tensor([way for way, ids in enumerate(self.spec.supports) for _ in ids])
 
-    def supports(self) -> list[Photograph]:
+    def supports(self) -> list[AnyPhotograph]:
         """The S support photographs, way by way, then shot by shot."""
         return [self.load(id, slot) for slot, id in enumerate(self.spec.slots[: -len(self.spec.queries)])]
 
-    def queries(self) -> list[Photograph]:
+    def queries(self) -> list[AnyPhotograph]:
         """The Q query photographs."""
         first = len(self.spec.slots) - len(self.spec.queries)
         return [self.load(id, first + slot) for slot, id in enumerate(self.spec.queries)]
 
-    def labels(self, photograph: Photograph) -> Tensor:
+    def labels(self, photograph: AnyPhotograph) -> Tensor:
         """(H, W) uint8: the photograph's label map in this episode's terms, 0..N and 255."""
         return episode_labels(photograph.labels, self.spec.classes, self.ignored)
 
-    def support_labels(self, support: Photograph) -> Tensor:
+    def support_labels(self, support: AnyPhotograph) -> Tensor:
         """(H, W) uint8: what a support teaches, 0..N and 255; see `support_ignore`. Padding stays 255."""
         labels = self.labels(support)
         if self.support_ignore == "background":
             labels = labels.masked_fill((labels == IGNORE) & support.valid, 0)
         return weakened(labels, self.annotation, Draws("annotation", self.annotation, support.id, *self.spec.classes))
 
-    def truth(self, photograph: Photograph) -> Tensor:
+    def truth(self, photograph: AnyPhotograph) -> Tensor:
         """The label map that a prediction is compared with: (H, W), or (H0, W0) if `score_at` is `original`."""
         labels = photograph.labels if self.score_at == "input" else photograph.original
         return episode_labels(labels, self.truth_classes, self.ignored)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from episodes.data.source import IGNORE, Array, Source
 from episodes.errors import InputError
-from episodes.fewshot.episode import Episode, Photograph
+from episodes.fewshot.episode import AnyPhotograph, Episode, Photograph
 from episodes.fewshot.geometry import Geometry
 from episodes.fewshot.loading import Loader
 from episodes.files import atomic_write
@@ -113,7 +113,8 @@ def draw_manifest(manifest: Manifest, source: Source, count: int, folder: Path) 
     return files
 
 
-def _picture(photograph: Photograph) -> Image.Image:
+def _picture(photograph: AnyPhotograph) -> Image.Image:
+    assert isinstance(photograph, Photograph)  # the evaluator tells of episodes whose photographs are loaded anew
     return Image.fromarray((photograph.image.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy())
 
 

@@ -33,7 +33,7 @@ class BaseMethod(ABC):
         """As `Method`."""
 
     def prepare(self, photographs: Sequence[Photograph], /) -> Sequence[Any]:
-        """What is computed for each photograph alone, once for all its episodes, which find it in `prepared`.
+        """What is computed for each photograph alone, once for all its episodes, which find it in `PreparedPhotograph.prepared`.
 
         The pixels are not there any more by then.
         """

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple, Self, TypeVar
 
 from torch import Tensor
 
-from episodes.fewshot.episode import Episode, Photograph
+from episodes.fewshot.episode import AnyPhotograph, Episode, Photograph
 
 T = TypeVar("T")
-Load = Callable[[str, int], Photograph]
+Load = Callable[[str, int], AnyPhotograph]
 Prepare = Callable[[Sequence[Photograph]], Sequence[Any]]
 AHEAD = 2
 """Batches of episodes whose photographs are read while an earlier one is worked on."""
@@ -32,7 +32,7 @@ class Wanted(NamedTuple):
 class Kept(NamedTuple):
     """A prepared photograph, the bytes that it takes, and `load`, as the key may name what lives in it by address."""
 
-    photograph: Photograph
+    photograph: AnyPhotograph
     size: int
     load: Load
 
@@ -43,15 +43,14 @@ class PhotographCache:
     Photographs that were prepared are kept, the least recently used leaving first; without `prepare` none is.
 
     Args:
-        prepare: What a method makes of photographs, found later in `Photograph.prepared`. The pixels of a prepared
-            photograph are dropped, its labels stay.
+        prepare: What a method makes of photographs, which are then served as `PreparedPhotograph`, without pixels.
         limit: Bytes of prepared photographs that are kept. Those of the batch at hand are there in any case.
     """
 
     def __init__(self, prepare: Prepare | None, limit: int) -> None:
         self.prepare, self._limit, self._bytes = prepare, limit, 0
         self._kept: OrderedDict[Hashable, Kept] = OrderedDict()
-        self._reading: dict[Hashable, Future[Photograph]] = {}
+        self._reading: dict[Hashable, Future[AnyPhotograph]] = {}
         self._threads = ThreadPoolExecutor(min(4, os.cpu_count() or 1), "photographs")
 
     def __enter__(self) -> Self:
@@ -87,21 +86,19 @@ class PhotographCache:
         for keys in chunks(missing, TOGETHER):
             photographs = [self._reading.pop(key).result() for key in keys]
             if self.prepare is not None:
-                prepared = self.prepare(photographs)
-                photographs = [
-                    replace(photograph, image=photograph.image.new_empty(3, 0, 0), prepared=made)
-                    for photograph, made in zip(photographs, prepared, strict=True)
-                ]
+                loaded = [photograph for photograph in photographs if isinstance(photograph, Photograph)]
+                prepared = zip(loaded, self.prepare(loaded), strict=True)
+                photographs = [photograph.with_prepared(made) for photograph, made in prepared]
                 for key, photograph in zip(keys, photographs, strict=True):
                     self._keep(key, photograph, wanted[key].load)
             held |= zip(keys, photographs, strict=True)
         return [replace(episode, load=_from(held, episode)) for episode in batch]
 
-    def _use(self, key: Hashable) -> Photograph:
+    def _use(self, key: Hashable) -> AnyPhotograph:
         self._kept.move_to_end(key)
         return self._kept[key].photograph
 
-    def _keep(self, key: Hashable, photograph: Photograph, load: Load) -> None:
+    def _keep(self, key: Hashable, photograph: AnyPhotograph, load: Load) -> None:
         size = bytes_of([getattr(photograph, field.name) for field in fields(photograph)])
         self._kept[key] = Kept(photograph, size, load)
         self._bytes += size
@@ -129,7 +126,7 @@ def _wanted(batch: Iterable[Episode]) -> dict[Hashable, Wanted]:
     return wanted
 
 
-def _from(held: Mapping[Hashable, Photograph], episode: Episode) -> Load:
+def _from(held: Mapping[Hashable, AnyPhotograph], episode: Episode) -> Load:
     """Loads the photographs of an episode from those that are held."""
     return lambda id, slot: held[episode.key(id, slot)]
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from episodes.data.source import IGNORE
-from episodes.fewshot.episode import Episode, Photograph
+from episodes.fewshot.episode import AnyPhotograph, Episode, PreparedPhotograph
 from srpnet.fewshot.method import membership
 
 
@@ -42,7 +42,7 @@ class EpisodeTensors(NamedTuple):
             torch.stack([episode.labels(query) for query in queries]),
             torch.stack([query.valid for query in queries]),
             tuple(support.id for support in supports),
-            queries[0].prepared is not None,
+            isinstance(queries[0], PreparedPhotograph),
         )
 
     def to(self, device: torch.device) -> "EpisodeTensors":
@@ -86,9 +86,6 @@ class EpisodeTensors(NamedTuple):
         return episode, shots_S
 
 
-def _images(photographs: Sequence[Photograph]) -> Tensor:
-    if photographs[0].prepared is None:
-        return torch.stack([photograph.image for photograph in photographs])
-    if len(photographs) == 1:
-        return photographs[0].prepared[None]  # no copy of what is large, and kept
-    return torch.stack([photograph.prepared for photograph in photographs])
+def _images(photographs: Sequence[AnyPhotograph]) -> Tensor:
+    images = [each.prepared if isinstance(each, PreparedPhotograph) else each.image for each in photographs]
+    return images[0][None] if len(images) == 1 else torch.stack(images)  # no copy of what is large, and kept

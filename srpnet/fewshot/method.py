@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
-from episodes.fewshot.episode import Episode, Photograph
+from episodes.fewshot.episode import AnyPhotograph, Episode, Photograph, PreparedPhotograph
 from episodes.scoring.methods import Answer, BaseMethod
 from episodes.scoring.photograph_cache import TOGETHER, chunks
 from srpnet.fewshot.network import SRPNet
@@ -45,7 +45,7 @@ class Kept(NamedTuple):
 class Part(NamedTuple):
     """A photograph to be segmented: a query, or a support that is to be restored."""
 
-    photograph: Photograph
+    photograph: AnyPhotograph
     kept: Kept
     supports: SupportSet
     original: bool
@@ -114,7 +114,7 @@ class SRPNetMethod(BaseMethod):
         parts: list[Part] = []
         for episode in episodes:
             asked, shown = (
-                [(photograph, photograph.prepared or self.prepare([photograph])[0]) for photograph in photographs]
+                [(photograph, self._kept(photograph)) for photograph in photographs]
                 for photographs in (episode.queries(), episode.supports())
             )
             supports, original = self.supports(episode, shown), episode.score_at == "original"
@@ -133,7 +133,13 @@ class SRPNetMethod(BaseMethod):
             answers.append(Answer([each.labels for each in queries], [each.labels for each in restored], presence))
         return answers
 
-    def supports(self, episode: Episode, shown: Sequence[tuple[Photograph, Kept]]) -> SupportSet:
+    def _kept(self, photograph: AnyPhotograph) -> Kept:
+        if isinstance(photograph, PreparedPhotograph):
+            kept: Kept = photograph.prepared
+            return kept
+        return self.prepare([photograph])[0]
+
+    def supports(self, episode: Episode, shown: Sequence[tuple[AnyPhotograph, Kept]]) -> SupportSet:
         """What the supports of an episode teach; what each says alone is kept for other episodes."""
         lesson, ways = episode.lesson, len(episode.spec.classes)
         for support, kept in shown:

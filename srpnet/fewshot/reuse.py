@@ -21,7 +21,7 @@ from torch import Tensor
 
 from episodes.errors import InputError
 from episodes.fewshot.composition import Composition
-from episodes.fewshot.episode import Episode, EpisodeSpec, Photograph
+from episodes.fewshot.episode import Episode, EpisodeSpec, Photograph, PreparedPhotograph
 from episodes.fewshot.loading import Augmentation, EpisodeList
 from episodes.threads import map_in_threads
 from srpnet.fewshot.levels import level_shapes, levels
@@ -65,7 +65,7 @@ class ReusedEpisodes:
             for slot, version in enumerate(self._versions(episodes.sampler.spec(index))):
                 self._first_use.setdefault(version, (index, slot))
                 self._uses += 1
-        self._photographs: dict[Version, Photograph] = {}
+        self._photographs: dict[Version, PreparedPhotograph] = {}
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -143,13 +143,9 @@ class ReusedEpisodes:
                 # In one piece: small maps that stay, among large ones that go, keep a thread's memory from being freed.
                 labels_VHW = photograph.labels.new_empty(self.shape[0], *photograph.labels.shape)
             labels_VHW[place] = photograph.labels
-            self._photographs[version] = replace(
-                photograph,
-                image=photograph.image.new_empty(3, 0, 0),
-                labels=labels_VHW[place],
-                valid=valid,
-                original=photograph.original.new_empty(0, 0),
-                prepared=features_VL[place],
+            original = photograph.original.new_empty(0, 0)
+            self._photographs[version] = PreparedPhotograph(
+                version.id, features_VL[place], labels_VHW[place], valid, photograph.placement, original
             )
             on_done(place + 1, self.shape[0])
 
@@ -165,7 +161,9 @@ class ReusedEpisodes:
 
     def _load(self, version: Version) -> Photograph:
         index, slot = self._first_use[version]
-        return self._episodes[index].load(version.id, slot)
+        photograph = self._episodes[index].load(version.id, slot)
+        assert isinstance(photograph, Photograph)  # by the loader
+        return photograph
 
     def _in_file(self, folder: Path) -> Tensor:
         try:

@@ -215,7 +215,6 @@ def test_a_photograph_by_hand() -> None:
     assert photograph.valid[:, 9].tolist() == [True] * 16 + [False] * 48
     torch.testing.assert_close(photograph.image[:, 0, 0], torch.tensor([70, 90, 140]) / 255)
     assert np.array_equal(photograph.original.numpy(), label_map({1: 256, 255: 64}, 16, 64))
-    assert photograph.prepared is None
 
 
 def test_the_original_is_that_of_the_augmented_photograph() -> None:

@@ -129,7 +129,7 @@ def test_prepared_features_are_used(
 
     def load(id: str, slot: int) -> Any:
         photograph = episode.load(id, slot)
-        return replace(photograph, prepared=prepared[id])
+        return photograph.with_prepared(prepared[id])
 
     photographs = [*episode.supports(), *episode.queries()]
     prepared = {photograph.id: method.prepare([photograph])[0] for photograph in photographs}

@@ -115,8 +115,8 @@ def test_a_folder_that_cannot_be_written_is_named(network: SRPNet, tmp_path: Pat
     ("change", "complaint"),
     [
         ({"network": NetworkSettings(trained="all")}, "reuse them with --train head"),
-        ({"augmentation": Augmentation(scale=0.5)}, "not for random crops and colours"),
-        ({"augmentation": Augmentation(colour=0.1)}, "not for random crops and colours"),
+        ({"augmentation": Augmentation(scale=0.5)}, "not with random crops and colours"),
+        ({"augmentation": Augmentation(colour=0.1)}, "not with random crops and colours"),
         ({"composition": Composition(absent=0.1)}, "leave out --distractors"),
         ({"reuse_features": "cloud"}, "auto, none, memory, disk, not 'cloud'"),
     ],
