@@ -116,9 +116,9 @@ def test_what_was_shown_stays_if_a_file_is_refused(shown: Segmenter, tmp_path: P
         ({"format": "srpnet supports 2"}, "its format is 'srpnet supports 2'"),
         ({"names": None}, "its header has other fields"),
         ({"more": 1}, "its header has other fields"),
-        ({"names": "cup"}, "no list of 1 to 254 different ones"),
-        ({"names": []}, "no list of 1 to 254"),
-        ({"names": ["cup", "cup"]}, "no list of 1 to 254 different ones"),
+        ({"names": "cup"}, "not a list of 1 to 254 different names"),
+        ({"names": []}, "not a list of 1 to 254"),
+        ({"names": ["cup", "cup"]}, "not a list of 1 to 254 different names"),
         ({"names": ["cup", "\x1b[31m"]}, r"'\\x1b\[31m' is not a class name"),
         ({"names": ["cup", ""]}, "'' is not a class name"),
         ({"names": ["cup", "a" * 201]}, "is not a class name"),
@@ -166,5 +166,5 @@ def test_a_network_without_a_threshold_saves_nothing_for_presence(tiny: Callable
     shown.load_supports(tmp_path / "cup")
     assert shown.names == ("object",)
     assert shown.predict(PHOTOGRAPHS[2]).shape == (48, 64)
-    with pytest.raises(InputError, match="saved without what presence takes: show them again"):
+    with pytest.raises(InputError, match="saved without presence features: give the examples again"):
         shown.presence(PHOTOGRAPHS[2])
