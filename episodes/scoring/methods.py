@@ -33,9 +33,9 @@ class BaseMethod(ABC):
         """As `Method`."""
 
     def prepare(self, photographs: Sequence[Photograph], /) -> Sequence[Any]:
-        """What is computed for each photograph alone, once for all its episodes, which find it in `PreparedPhotograph.prepared`.
+        """What is computed for each photograph alone, once for all its episodes.
 
-        The pixels are not there any more by then.
+        They find it in `PreparedPhotograph.prepared`; the pixels are not there any more by then.
         """
         raise NotImplementedError
 
