@@ -18,7 +18,7 @@ from torch import Tensor
 from srpnet import TRAINING_FREE, Segmenter, SRPNet, runtime
 from srpnet.apps.reading import read_photograph
 from srpnet.apps.segmenter import place_photograph
-from srpnet.nn.device import Precision
+from srpnet.nn.settings import Precision
 
 SIZES = ((500, 375), (4000, 3000))
 

@@ -14,7 +14,7 @@ from srpnet import SRPNet
 from srpnet.fewshot.method import membership
 from srpnet.fewshot.presence import Recogniser, examples
 from srpnet.fewshot.prototypes import joined, mean_prototypes, pool_supports
-from srpnet.fewshot.query_inference import QueryInference
+from srpnet.fewshot.settings import QueryInference
 from srpnet.nn.device import Runtime
 from srpnet.nn.grid import upsample
 

@@ -12,7 +12,7 @@ from plain import PlainMethod
 from episodes import PROTOCOLS, DataSettings, EpisodeList, Evaluation, Fold, Geometry, Loader, Pairs, Sampler, evaluate
 from episodes.scoring.photograph_cache import chunks
 from srpnet import SRPNet, SRPNetMethod, load_network, runtime
-from srpnet.nn.device import Precision
+from srpnet.nn.settings import Precision
 
 RULES = PROTOCOLS["hsnet"]
 METHODS: dict[str, type[SRPNetMethod] | type[PlainMethod]] = {"shared": SRPNetMethod, "plain": PlainMethod}

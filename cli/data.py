@@ -42,8 +42,9 @@ def report(ctx: click.Context, /, out: Path | None, **flags: Any) -> None:
       srpnet data report --data pascal:$PASCAL --pairs lists/pascal --fold 1
     """
     announce_data(ctx, flags["data"])
-    from episodes.fewshot.folds import DataSettings, Fold
+    from episodes.fewshot.folds import Fold
     from episodes.fewshot.leakage import leakage
+    from episodes.fewshot.settings import DataSettings
     from episodes.files import check_folder, write_json
 
     if out is not None:

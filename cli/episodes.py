@@ -6,7 +6,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from cli.options import announce_data, data_options, episode_options, names_in, pick, plan_options
+from cli.options import announce_data, episode_options, names_in, pick, plan_options
 from cli.progress import Bars
 from episodes.data import USAGE
 
@@ -21,7 +21,6 @@ def command() -> None:
 
 
 @command.command("export")
-@data_options
 @episode_options
 @plan_options
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The manifest, JSON Lines.")
@@ -37,7 +36,7 @@ def export(ctx: click.Context, /, out: Path, **flags: Any) -> None:
     """
     announce_data(ctx, flags["data"])
     from episodes.errors import InputError
-    from episodes.fewshot.folds import DataSettings
+    from episodes.fewshot.settings import DataSettings
     from episodes.scoring.plan import plans
     from episodes.scoring.plan_settings import PlanSettings
 

@@ -12,7 +12,6 @@ from cli.options import (
     announce_data,
     checkpoint_option,
     config_option,
-    data_options,
     episode_options,
     given_flags,
     names_in,
@@ -34,7 +33,6 @@ IN_MANIFEST = {
 
 @click.command("eval")
 @config_option
-@data_options
 @episode_options
 @checkpoint_option()
 @plan_options
@@ -130,7 +128,7 @@ def command(
     console = Console(stderr=True, quiet=rank() > 0)
     with waiting(console, "Loading PyTorch"):
         from episodes.distributed import joined
-        from episodes.fewshot.folds import DataSettings
+        from episodes.fewshot.settings import DataSettings
         from episodes.results.output import Output
         from episodes.score import score_predictions
         from srpnet.fewshot.evaluate import EvalSettings, run_evaluation

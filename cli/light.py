@@ -11,7 +11,7 @@ import click
 
 from episodes.data import data_set
 
-LIGHT: dict[str, Any] = {"size": 257, "flip": 0.0, "training_stride": "16"}
+LIGHT: dict[str, Any] = {"size": 257, "flip": 0.0, "training_stride": 16}
 """Flag -> value. The features of all photographs are computed in two minutes, and fit into the memory of a laptop."""
 
 WRITTEN = {"size": ("size",), "flip": ("augmentation", "flip"), "training_stride": ("network", "training_stride")}

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from cli.options import BadInput
+from cli.options import BadInput, flags_of, with_flags
 from episodes.names import for_terminal
 
 COMMANDS = {
@@ -57,7 +57,8 @@ class Commands(click.Group):
 
             if not isinstance(error, InputError):
                 raise
-            raise BadInput(str(error)) from None
+            called = self.get_command(ctx, ctx.invoked_subcommand or "")
+            raise BadInput(with_flags(str(error), flags_of(called) if called else {})) from None
         except OSError as error:
             if error.errno is None or error.errno == errno.EPIPE:  # whoever reads has had enough, which click knows
                 raise

@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import shlex
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
@@ -9,8 +10,10 @@ from typing import Any, ClassVar, Protocol, TypeVar
 
 import click
 
-from episodes.data import DATA_SETS, USAGE
+from episodes.fewshot.settings import DataSettings, EpisodeSettings
 from episodes.names import for_terminal
+from episodes.settings import Declared, declared
+from srpnet.nn.settings import RuntimeSettings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -48,6 +51,100 @@ def together(*options: Callable[[F], F]) -> Callable[[F], F]:
         return function
 
     return decorate
+
+
+def options(settings: type, *, shown: Mapping[str, str] | None = None, **more: Mapping[str, Any]) -> Callable[[F], F]:
+    """The flags of a dataclass of settings: names, types, defaults and help texts are those of its fields.
+
+    Args:
+        settings: See `episodes.settings`.
+        shown: Name -> what `--help` says of a default, if that is not what the field says.
+        more: Name -> what else click is told of a flag.
+    """
+    known = [each for each in declared(settings) if each.flag]
+    flags = {each.key: str(each.flag) for each in known}
+    made = []
+    for each in known:
+        help, told = with_flags(each.said.help, flags), (shown or {}).get(each.key, each.said.shown)
+        plain = told is None and (bool(each.said.off) if each.kind is bool else each.default not in (None, ()))
+        said = {
+            "default": _typed(each),
+            "show_default": plain,
+            "help": f"{help}  [default: {with_flags(told, flags)}]" if told else help,
+            **_reading(each),
+            **more.get(each.key, {}),
+        }
+        made.append(click.option(f"{each.flag}/{each.said.off}" if each.said.off else str(each.flag), each.key, **said))
+    return together(*made)
+
+
+def _reading(each: Declared) -> dict[str, Any]:
+    """How click reads a value."""
+    if each.kind is bool:
+        return {"is_flag": True}
+    if each.choices and isinstance(each.choices[0], each.kind):
+        values = {str(choice): choice for choice in each.choices}
+        return {"type": click.Choice(list(values)), "callback": lambda _, __, value: values.get(value)}
+    if each.choices:
+        metavar = "|".join(("NUMBER", *each.choices))
+        return {"type": click.UNPROCESSED, "callback": _number_or_word(each), "metavar": metavar}
+    if each.kind is tuple and each.item is int:
+        return {"type": click.UNPROCESSED, "callback": _numbers, "metavar": "NUMBERS"}
+    if each.kind is tuple:
+        return {"type": click.STRING, "callback": _names, "metavar": "FILE|NAMES"}
+    return {"type": each.kind}
+
+
+def _number_or_word(each: Declared) -> Callable[[click.Context, click.Parameter, Any], int | str]:
+    def read(_: click.Context, parameter: click.Parameter, value: Any) -> int | str:
+        if value in each.choices:
+            return str(value)
+        if not str(value).removeprefix("-").isdecimal() or len(str(value)) > 9:
+            words = " or ".join(f"`{word}`" for word in each.choices)
+            raise click.BadParameter(f"{value!r} is neither the number of a {parameter.name} nor {words}")
+        return int(value)
+
+    return read
+
+
+def _numbers(_: click.Context, parameter: click.Parameter, value: Any) -> tuple[int, ...]:
+    try:
+        return tuple(int(number) for number in str(value).split(","))
+    except ValueError:
+        raise BadInput(f"{parameter.opts[0]} {value!r} is not a list of numbers: write 2,3,4") from None
+
+
+def _names(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]:
+    """The names in a file, one a line, or in a list with commas between."""
+    if not Path(value).is_file():
+        return names_in(value)
+    lines = Path(value).read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    return tuple(dict.fromkeys(line.strip() for line in lines if line.strip()))
+
+
+def _typed(each: Declared) -> Any:
+    """A default as click wants it: of choices and lists, as one would type it."""
+    if isinstance(each.default, tuple):
+        return ",".join(map(str, each.default))
+    return str(each.default) if each.choices and each.default is not None else each.default
+
+
+def with_flags(text: str, flags: Mapping[str, str]) -> str:
+    """A text in which settings are named in backticks, with their flags instead.
+
+    >>> with_flags("try a lower `lr`; see `srpnet train`", {"lr": "--lr"})
+    'try a lower --lr; see `srpnet train`'
+    """
+    return re.sub(r"`([a-z0-9_.]+)`", lambda found: flags.get(found[1].replace(".", "_"), found[0]), text)
+
+
+def flags_of(command: click.Command) -> dict[str, str]:
+    """Names of the settings of a command, and of its subcommands -> their flags."""
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        subcommands = (command.get_command(context, name) for name in command.list_commands(context))
+        return {name: flag for each in subcommands if each for name, flag in flags_of(each).items()}
+    return {str(each.name): each.opts[0] for each in command.params if isinstance(each, click.Option)}
 
 
 def pick(settings: type[S], flags: Mapping[str, Any], **more: Any) -> S:
@@ -99,13 +196,6 @@ def _fits(value: Any, parameter: click.Parameter) -> bool:
     return type(value) in (int, float) or (isinstance(value, str) and "\0" not in value)
 
 
-def _fold(_: click.Context, __: click.Parameter, value: int | str) -> int | str:
-    """The number of a fold, or `all`, from a flag or a TOML file."""
-    if value != "all" and (not str(value).removeprefix("-").isdecimal() or len(str(value)) > 9):
-        raise click.BadParameter(f"{value!r} is neither the number of a fold nor `all`")
-    return "all" if value == "all" else int(value)
-
-
 config_option = click.option(
     "--config",
     type=click.Path(path_type=Path),
@@ -115,54 +205,16 @@ config_option = click.option(
     help="TOML file of settings, named like the flags; flags win.",
 )
 
-EVERY_PAIR = ", ".join(record.title for record in DATA_SETS.values() if record.every_pair)
-data_options = together(
-    click.option(
-        "--data",
-        # Not click's envvar, which would win over a --config file.
-        default=lambda: [os.environ.get("SRPNET_DATA") or "stickers"],
-        show_default="$SRPNET_DATA, or stickers",
-        multiple=True,
-        callback=lambda ctx, parameter, names: " + ".join(names),
-        help=f"{USAGE}. Several are used as one.",
-    ),
-    click.option("--pairs", help="Folder of {train,val}_fold{0..3}.txt lists of (image, class) pairs."),
-    click.option(
-        "--allow-missing", is_flag=True, help="Leave out, and count, listed pairs whose photograph is absent."
-    ),
-    click.option(
-        "--strict", is_flag=True, help="Refuse data of which any record has to be passed over, instead of a tenth."
-    ),
-    click.option(
-        "--min-pixels",
-        type=int,
-        help=f"Without --pairs: pixels of a class that make a pair.  [default: 2048; of {EVERY_PAIR}: 1]",
-    ),
-    click.option(
-        "--fold",
-        default=0,
-        type=click.UNPROCESSED,
-        callback=_fold,
-        metavar="NUMBER|all",
-        show_default=True,
-        help="Which classes are novel; all: every class is trained, or every class is tested.",
-    ),
-    click.option("--folds", default=4, show_default=True, help="Into how many folds the classes are split."),
-    click.option(
-        "--fold-order",
-        type=click.Choice(["contiguous", "interleaved"]),
-        default="contiguous",
-        show_default=True,
-        help="Blocks of classes, or every 4th (HSNet's COCO-20i).",
-    ),
-)
-
-episode_options = together(
-    click.option("--way", default=1, show_default=True, help="Classes in an episode (N)."),
-    click.option("--shot", default=1, show_default=True, help="Supports of each class (K)."),
-    click.option("--queries", "query_count", default=1, show_default=True, help="Queries in an episode."),
-    click.option("--seed", default=0, show_default=True, help="Seeds the episodes and everything else."),
-)
+DATA: dict[str, Any] = {
+    # Not click's envvar, which would win over a --config file.
+    "default": lambda: [os.environ.get("SRPNET_DATA") or "stickers"],
+    "show_default": "$SRPNET_DATA, or stickers",
+    "multiple": True,
+    "callback": lambda _, __, names: " + ".join(names),
+}
+data_options = options(DataSettings, data=DATA)
+episode_options = options(EpisodeSettings, data=DATA)
+runtime_options = options(RuntimeSettings)
 
 plan_options = together(
     click.option(
@@ -180,17 +232,6 @@ plan_options = together(
     click.option("--episodes", type=int, help="How many for each seed.  [default: the protocol's]"),
     click.option("--seeds", type=int, help="How many runs, each with the next seed.  [default: the protocol's]"),
     click.option("--classes", default="", help="Only these novel classes, names or numbers with commas between."),
-)
-
-runtime_options = together(
-    click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True),
-    click.option(
-        "--precision",
-        type=click.Choice(["auto", "fp32", "bf16"]),
-        default="auto",
-        show_default=True,
-        help="auto: bfloat16 where the hardware multiplies in it.",
-    ),
 )
 
 

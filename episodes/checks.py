@@ -25,12 +25,12 @@ def check_whole(settings: object, low: int, high: int, *names: str) -> None:
     >>> check_whole(SimpleNamespace(steps=0), 1, 100, "steps")
     Traceback (most recent call last):
     ...
-    episodes.errors.InputError: steps must be a whole number from 1 to 100, not 0
+    episodes.errors.InputError: `steps` must be a whole number from 1 to 100, not 0
     """
     for name in names:
         value = getattr(settings, name)
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value <= high:
-            raise InputError(f"{in_words(name)} must be a whole number from {low} to {high}, not {shown(value)}")
+            raise InputError(f"{named(settings, name)} must be a whole number from {low} to {high}, not {shown(value)}")
 
 
 def check_number(settings: object, low: float, high: float, *names: str, above: bool = False) -> None:
@@ -47,7 +47,7 @@ def check_number(settings: object, low: float, high: float, *names: str, above: 
         number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
         if not number or not low <= value <= high or (above and value == low):
             span = f"above {low:g} and at most {high:g}" if above else f"from {low:g} to {high:g}"
-            raise InputError(f"{in_words(name)} must be a number {span}, not {shown(value)}")
+            raise InputError(f"{named(settings, name)} must be a number {span}, not {shown(value)}")
 
 
 def check_type(settings: object, kind: type, *names: str) -> None:
@@ -55,7 +55,7 @@ def check_type(settings: object, kind: type, *names: str) -> None:
     for name in names:
         if not isinstance(value := getattr(settings, name), kind):
             wanted = {bool: "true or false", str: "text"}.get(kind, f"a {kind.__name__}")
-            raise InputError(f"{in_words(name)} must be {wanted}, not {shown(value)}")
+            raise InputError(f"{named(settings, name)} must be {wanted}, not {shown(value)}")
 
 
 def check_choice(settings: object, choices: Collection[object], *names: str) -> None:
@@ -63,12 +63,16 @@ def check_choice(settings: object, choices: Collection[object], *names: str) -> 
     for name in names:
         value = getattr(settings, name)
         if not any(type(value) is type(choice) and value == choice for choice in choices):
-            raise InputError(f"{in_words(name)} must be {' or '.join(map(str, choices))}, not {shown(value)}")
+            raise InputError(f"{named(settings, name)} must be {' or '.join(map(str, choices))}, not {shown(value)}")
 
 
-def in_words(name: str) -> str:
-    """The name of a field as a message has it."""
-    return name.replace("_", " ")
+def named(settings: object, name: str) -> str:
+    """A field as a message has it: in backticks, by which a command line finds its flag.
+
+    >>> named(object(), "lr")
+    '`lr`'
+    """
+    return f"`{getattr(settings, 'prefix', '')}{name}`"
 
 
 def shown(value: object) -> str:

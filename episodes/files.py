@@ -241,21 +241,21 @@ def _is_there(file: Path, descriptor: int) -> bool:
         return False
 
 
-def check_folder(path: Path, flag: str = "--out") -> None:
+def check_folder(path: Path, name: str = "out") -> None:
     """See whether results can go into a folder, before the work that makes them.
 
     Args:
         path: The folder, there or not.
-        flag: Which names it.
+        name: Of the setting that names it.
 
     Raises:
         InputError: if it, or a folder on the way, is a file or may not be written to.
     """
     nearest = next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
     if not nearest.is_dir():
-        raise InputError(f"{nearest} is a file, not a folder: name another {flag}")
+        raise InputError(f"{nearest} is a file, not a folder: name another `{name}`")
     if not os.access(nearest, os.W_OK):
-        raise InputError(f"{nearest} cannot be written to: name another {flag}")
+        raise InputError(f"{nearest} cannot be written to: name another `{name}`")
 
 
 def write_text(path: Path | str, text: str) -> None:

@@ -156,9 +156,9 @@ def score_predictions(
     """
     with world.together():
         if settings.wrong_support:
-            raise InputError("label maps of a manifest are not of wrong supports: leave out --wrong-support")
+            raise InputError("label maps of a manifest are not of wrong supports: leave out `wrong_support`")
         if settings.distractors:
-            raise InputError("label maps of a manifest are of photographs as they are: leave out --distractors")
+            raise InputError("label maps of a manifest are of photographs as they are: leave out `distractors`")
         if output.folder is not None:
             check_folder(output.folder)
         method = Predictions(folder)

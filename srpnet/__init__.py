@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from srpnet.fewshot.method import SRPNetMethod
     from srpnet.fewshot.network import SRPNet, build
     from srpnet.fewshot.prototypes import masked_average_pooling, support_prototypes
-    from srpnet.fewshot.query_inference import QueryInference, infer
-    from srpnet.fewshot.settings import TRAINING_FREE, FewShotLoopSettings, NetworkSettings
+    from srpnet.fewshot.query_inference import infer
+    from srpnet.fewshot.settings import TRAINING_FREE, NetworkSettings, QueryInference
     from srpnet.fewshot.support_set import SupportSet
-    from srpnet.fewshot.train import FewShotTrainSettings, run_training
+    from srpnet.fewshot.train import run_training
+    from srpnet.fewshot.train_settings import FewShotLoopSettings, FewShotTrainSettings
     from srpnet.fewshot.trainable import TrainableSRPNet
     from srpnet.nn.backbone import Backbone
     from srpnet.nn.device import runtime

@@ -43,4 +43,4 @@ class Names:
         raise self._absent()
 
     def _absent(self) -> InputError:
-        return InputError(f"{self.name} without a folder is for manifests of --pairs lists: use {self.name}:PATH")
+        return InputError(f"{self.name} without a folder is for manifests of `pairs` lists: use {self.name}:PATH")

@@ -5,54 +5,18 @@ class, the class stands in another photograph than the one it comes from, or is 
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import NamedTuple
 
-from episodes.checks import check_number
 from episodes.data.source import Source
 from episodes.draws import Draws
 from episodes.errors import InputError
 from episodes.fewshot.episode import EpisodeSpec
 from episodes.fewshot.pairs import Pair, Pairs
 from episodes.fewshot.sampler import Sampler
+from episodes.fewshot.settings import Composition
 
 TRIES = 50
 """So many photographs of other classes are drawn to find one that does not show the episode's classes too."""
-
-
-@dataclass(frozen=True)
-class Composition:
-    """How often photographs of training episodes are composed: shares in [0, 1], drawn for each photograph.
-
-    Attributes:
-        distractors: Queries into which an object of another class is pasted, whatever else they are.
-        support_distractors: Supports likewise.
-        absent: Queries in whose place comes a photograph that does not show the classes, so that all is background.
-        transplant: Queries whose object is cut out and pasted into a photograph that does not show the classes.
-        rivals: Of the objects that are pasted, the share that is of another class of the episode, if it has several:
-            then the same photograph is a query of both, and the support alone says which object is meant.
-
-    Raises:
-        InputError: if one is out of its range, or `absent` and `transplant` are more than 1 together.
-    """
-
-    distractors: float = 0.0
-    support_distractors: float = 0.0
-    absent: float = 0.0
-    transplant: float = 0.0
-    rivals: float = 0.0
-
-    def __post_init__(self) -> None:
-        check_number(self, 0, 1, "distractors", "support_distractors", "rivals", "absent", "transplant")
-        if self.absent + self.transplant > 1:
-            raise InputError(
-                f"a query is absent or transplanted, not both: {self.absent:g} and {self.transplant:g} are "
-                "more than 1 together"
-            )
-
-    def __bool__(self) -> bool:
-        """Whether anything is composed at all."""
-        return any((self.distractors, self.support_distractors, self.absent, self.transplant))
 
 
 class Scene(NamedTuple):

@@ -1,73 +1,22 @@
 """A fold of a source: which pairs are for base training, for validation, and for the novel classes."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple, get_args
+from dataclasses import replace
+from typing import Any, Literal, NamedTuple
 
-from episodes.checks import check_choice, check_type, check_whole, shown
-from episodes.data import data_set, open_source
+from episodes.data import open_source
 from episodes.data.images import Missing
 from episodes.data.joined import Joined
 from episodes.data.remarks import Remark, Remarked, check_remarks
-from episodes.data.source import Crowded, Crowds, Divided, FoldNumber, OnProgress, Source, Split, same_name, silent
+from episodes.data.source import Crowded, Crowds, Divided, OnProgress, Source, Split, same_name, silent
 from episodes.draws import Draws
 from episodes.errors import InputError
-from episodes.fewshot.fold_classes import Order, folds, novel_and_base
+from episodes.fewshot.fold_classes import folds, novel_and_base
 from episodes.fewshot.pairs import Absent, Pairs, pairs_from_areas, pairs_from_lists
 from episodes.fewshot.sampler import Drawing, Sampler, dealt_queries, shortage
+from episodes.fewshot.settings import DataSettings, NovelPixels
 from episodes.files import expanded
 from episodes.names import for_display
-
-NovelPixels = Literal["background", "ignore", "drop"]
-
-
-@dataclass(frozen=True)
-class DataSettings:
-    """What data, and how a fold is made of it.
-
-    Attributes:
-        data: Which data set, as `open_source` takes it.
-        pairs: Folder of `{train,val}_fold{0..3}.txt`, or None for the `min_pixels` rule.
-        allow_missing: Leave out, and count, listed pairs whose photograph is not there.
-        min_pixels: Without pair lists, a pair needs this many pixels of its class; None is 2048 (PFENet's 2 * 32 * 32),
-            and 1 of FSS-1000, where every photograph counts. Up to a billion.
-        fold: Which classes are novel; `all` is for training every class, or for testing every class.
-        folds: Number of folds, up to 1000.
-        fold_order: `contiguous` blocks of classes, or `interleaved`.
-        strict: Refuse data of which anything has to be skipped, see `Remark`.
-
-    Raises:
-        InputError: if one is of another type or out of its range.
-    """
-
-    data: str = "stickers"
-    pairs: str | None = None
-    allow_missing: bool = False
-    min_pixels: int | None = None
-    fold: FoldNumber = 0
-    folds: int = 4
-    fold_order: Order = "contiguous"
-    strict: bool = False
-
-    def __post_init__(self) -> None:
-        check_type(self, str, "data")
-        check_type(self, bool, "allow_missing", "strict")
-        if self.min_pixels is not None:
-            check_whole(self, 1, 1_000_000_000, "min_pixels")
-        if self.fold != "all" and (type(self.fold) is not int or abs(self.fold) > 1_000):
-            raise InputError(f"fold {shown(self.fold)} does not exist: it is a number from 0 on, or all")
-        check_whole(self, 1, 1_000, "folds")
-        check_choice(self, get_args(Order), "fold_order")
-
-    @property
-    def least_pixels(self) -> int:
-        """`min_pixels`, or what it is by default."""
-        return 1 if self.every_pair else 2048 if self.min_pixels is None else self.min_pixels
-
-    @property
-    def every_pair(self) -> bool:
-        """Whether every photograph of a class makes a pair with it, as FSS-1000 has it."""
-        return data_set(self.data).every_pair and self.min_pixels is None
 
 
 class Pools(NamedTuple):
@@ -114,7 +63,7 @@ class Fold:
         self.settings = settings
         self.source = source or open_source(settings.data, on_progress)
         if settings.pairs is not None and settings.folds != 4:
-            raise InputError(f"pair lists are for 4 folds: leave out --pairs, or --folds {settings.folds}")
+            raise InputError(f"pair lists are for 4 folds: leave out `pairs`, or `folds` {settings.folds}")
         novel, base = _novel_and_base(self.source, settings)
         self.excluded = _labels_of(self.source, excluded)
         self.novel, self.base = (tuple(sorted({*labels} - {*self.excluded})) for labels in (novel, base))
@@ -222,7 +171,7 @@ class Fold:
         if short := self._short(pools, classes, **size):
             named = self.names(classes).items()
             enough = [name if _can_be_listed(name) else str(label) for label, name in named if name not in short]
-            fix = f" (with enough: --classes {','.join(enough)})" if enough else ""
+            fix = f" (with enough: `classes` {','.join(enough)})" if enough else ""
             raise InputError(next(iter(short.values())) + fix)
         return Sampler(*pools, self.source.classes, role, **episodes)
 
@@ -280,7 +229,7 @@ class Fold:
         if not 0 < int(choice) < len(able):
             raise InputError(
                 f"cannot hold back {choice} of the {len(able)} base classes with enough images in the val split: "
-                "use --hold-back none, a smaller number, or names"
+                "use `hold_back` none, a smaller number, or names"
             )
         return tuple(sorted(Draws("hold back", self.settings.fold, seed).sample(able, int(choice))))
 
@@ -310,16 +259,16 @@ def _novel_and_base(source: Source, settings: DataSettings) -> tuple[tuple[int, 
     if isinstance(source, Joined):
         first = source.sources[0]
         if settings.pairs is not None and source.classes != first.classes:
-            raise InputError(f"pair lists cover the classes of {first.name} only: leave out --pairs")
+            raise InputError(f"pair lists cover the classes of {first.name} only: leave out `pairs`")
         novel, base = (source.labels_of(0, labels) for labels in _novel_and_base(first, settings))
         added = (label for label, name in enumerate(source.classes, start=1) if name and label not in {*novel, *base})
         return novel, (*base, *added)
     if not isinstance(source, Divided):
         return novel_and_base(len(source.classes), settings.fold, settings.folds, settings.fold_order)
     if settings.pairs is not None:
-        raise InputError(f"{source.name} has its own lists: leave out --pairs")
+        raise InputError(f"{source.name} has its own lists: leave out `pairs`")
     if settings.folds != 4 or settings.fold_order != "contiguous":
-        raise InputError(f"{source.name} assigns classes to folds by lists: leave out --folds and --fold-order")
+        raise InputError(f"{source.name} assigns classes to folds by lists: leave out `folds` and `fold_order`")
     return source.novel_and_base(settings.fold)
 
 

@@ -7,7 +7,8 @@ from typing import get_args
 from episodes.data.near_duplicates import Duplicate, duplicates
 from episodes.data.source import FoldNumber, OnProgress, silent
 from episodes.errors import InputError
-from episodes.fewshot.folds import Fold, NovelPixels
+from episodes.fewshot.folds import Fold
+from episodes.fewshot.settings import NovelPixels
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def leakage(fold: Fold, on_progress: OnProgress = silent) -> Leakage:
         InputError: if the fold has no novel classes, or a photograph cannot be read.
     """
     if not fold.novel:
-        raise InputError("fold all has no novel classes: name one with --fold")
+        raise InputError("fold all has no novel classes: name one with `fold`")
     source, novel = fold.source, fold.names(fold.novel)
     sampler, _ = fold.training_sampler((), "background")
     trained = sorted(sampler.supports.ids | sampler.queries.ids)

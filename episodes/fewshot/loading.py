@@ -8,74 +8,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torchvision import tv_tensors
-from torchvision.transforms.v2 import functional as V
 
-from episodes.checks import check_number
 from episodes.data.source import IGNORE, Array, Source
 from episodes.draws import Draws
-from episodes.errors import InputError
+from episodes.fewshot.augmentation import Augmentation
 from episodes.fewshot.compose import Cutout, cut_out, paste
 from episodes.fewshot.composition import Composer, Scene
 from episodes.fewshot.episode import Episode, EpisodeSpec, Photograph, ScoreAt, SupportIgnore
 from episodes.fewshot.geometry import Geometry
 from episodes.fewshot.sampler import Sampler
 from episodes.fewshot.weak_supports import Annotation
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """Random changes of a training photograph, drawn again for every place that it takes in an episode.
-
-    Attributes:
-        flip: Probability of a horizontal flip.
-        scale: Smallest share of each side that a random crop keeps, in (0, 1]; 1 is no crop. A photograph stays whole
-            if the crop would leave a class less than a quarter of its pixels.
-        colour: Strength of brightness, contrast and saturation changes, in [0, 1); 0 is none.
-
-    Raises:
-        InputError: if one is out of its range.
-    """
-
-    flip: float = 0.5
-    scale: float = 1.0
-    colour: float = 0.0
-
-    def __post_init__(self) -> None:
-        check_number(self, 0, 1, "flip")
-        check_number(self, 0, 1, "scale", above=True)
-        check_number(self, 0, 1, "colour")
-        if self.colour == 1:
-            raise InputError("colour strength must be below 1: at 1 a photograph may turn black")
-
-    def mirrors(self, draws: Draws) -> bool:
-        """Whether a photograph is flipped: the first of the draws."""
-        return draws.chance(self.flip)
-
-    def __call__(self, image: Tensor, labels: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
-        """Change a photograph (3, H, W) uint8 and its label map (H, W) jointly; sizes may change by the crop."""
-        photograph, mask = tv_tensors.Image(image), tv_tensors.Mask(labels)
-        if self.mirrors(draws):
-            photograph, mask = V.horizontal_flip(photograph), V.horizontal_flip(mask)
-        if self.scale < 1:
-            height, width = image.shape[-2:]
-            crop = [max(1, round(side * draws.uniform(self.scale, 1))) for side in (height, width)]
-            corner = [draws.below(side - kept + 1) for side, kept in zip((height, width), crop, strict=True)]
-            window = mask[corner[0] : corner[0] + crop[0], corner[1] : corner[1] + crop[1]]
-            if _keeps_classes(window, mask):
-                photograph, mask = V.crop(photograph, *corner, *crop), V.crop(mask, *corner, *crop)
-        if self.colour > 0:
-            for adjust in (V.adjust_brightness, V.adjust_contrast, V.adjust_saturation):
-                photograph = adjust(photograph, draws.uniform(1 - self.colour, 1 + self.colour))
-        return photograph.as_subclass(Tensor), mask.as_subclass(Tensor)
-
-
-def _keeps_classes(window: Tensor, mask: Tensor) -> bool:
-    """Whether a crop leaves every class a quarter of its pixels: of a few, none may survive the resizing."""
-    count = max(IGNORE, int(mask.max())) + 1
-    kept, whole = (torch.bincount(labels.flatten().int(), minlength=count) for labels in (window, mask))
-    whole[[0, IGNORE]] = 0
-    return bool((4 * kept >= whole).all())
 
 
 @dataclass(frozen=True)

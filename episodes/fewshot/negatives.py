@@ -39,7 +39,7 @@ class Negatives:
         able = self._able(spec.classes)
         if len(able) < len(spec.queries):
             names = ", ".join(self._source.classes[label - 1] for label in spec.classes)
-            raise InputError(f"too few {self._split} photographs do not show {names}: leave out --negatives")
+            raise InputError(f"too few {self._split} photographs do not show {names}: leave out `negatives`")
         queries = Draws("negative", seed, spec.index, spec.line()).sample(able, len(spec.queries))
         return replace(spec, index=index, queries=tuple(queries))
 

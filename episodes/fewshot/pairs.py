@@ -137,7 +137,7 @@ def pairs_from_lists(
     missing = tuple(pair for pair in listed if not there[pair[0]])
     if missing and (absent == "error" or not items):
         first = next(id for id in there if not there[id])
-        fix = "check the folder" if absent != "error" else "complete it, or leave them out with --allow-missing"
+        fix = "check the folder" if absent != "error" else "complete it, or leave them out with `allow_missing`"
         raise InputError(
             f"{source.name} lacks the photograph or mask of {len(missing)} of {len(listed)} listed pairs, "
             f"for example {first}: {fix}"

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, ClassVar, get_args
 
 from episodes.checks import LARGEST_SEED, check_choice, check_type, check_whole, shown
 from episodes.data import data_set
@@ -13,8 +13,9 @@ from episodes.data.source import Crowded, Crowds, FoldNumber, Split
 from episodes.errors import InputError
 from episodes.fewshot.episode import EpisodeSpec
 from episodes.fewshot.fold_classes import Order
-from episodes.fewshot.folds import DataSettings, Fold, Pools
+from episodes.fewshot.folds import Fold, Pools
 from episodes.fewshot.sampler import Drawing, Sampler
+from episodes.fewshot.settings import DataSettings
 from episodes.files import write_text
 from episodes.inputs import parse_json, read_text
 from episodes.scoring.protocols import Protocol
@@ -45,6 +46,8 @@ class Header:
         crowds: What COCO's crowds were; only written where they were not ignored.
     """
 
+    prefix: ClassVar[str] = "header."  # whose values are not those that a command is given
+
     manifest: int
     source: str
     fold: FoldNumber
@@ -74,12 +77,12 @@ class Header:
         check_choice(self, get_args(Crowds), "crowds")
         for name, value in self.pairs.items():
             if type(value) is not int and not (isinstance(value, str) and len(value) <= LONGEST_RULE):
-                raise InputError(f"pairs must be described by whole numbers and text, not {name}: {shown(value)}")
+                raise InputError(f"`header.pairs` must be whole numbers and text, not {name}: {shown(value)}")
         if self.fold != "all":
             check_whole(self, 0, 1000, "fold")
         for label, name in self.classes.items():
             if not (label.isascii() and label.isdecimal() and label == f"{int(label)}" and isinstance(name, str)):
-                raise InputError(f"classes must be numbers with names, not {shown(label)}: {shown(name)}")
+                raise InputError(f"`header.classes` must be numbers with names, not {shown(label)}: {shown(name)}")
 
     @cached_property
     def labels(self) -> frozenset[int]:

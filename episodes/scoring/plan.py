@@ -17,7 +17,7 @@ from episodes.data.source import Crowded, OnProgress, Source, silent
 from episodes.data.voc import PASCAL
 from episodes.distributed import ALONE, World
 from episodes.errors import InputError
-from episodes.fewshot.composition import Composer, Composition
+from episodes.fewshot.composition import Composer
 from episodes.fewshot.episode import Episode, EpisodeSpec
 from episodes.fewshot.folds import Fold
 from episodes.fewshot.hsnet_episodes import PUBLISHED
@@ -25,6 +25,7 @@ from episodes.fewshot.loading import Loader
 from episodes.fewshot.negatives import Negatives
 from episodes.fewshot.pairs import ANY_SIZE
 from episodes.fewshot.sampler import Sampler
+from episodes.fewshot.settings import Composition
 from episodes.fewshot.wrong_supports import WrongSupports
 from episodes.scoring.evaluate import Evaluation, cache_for, evaluate
 from episodes.scoring.manifest import Header, Manifest
@@ -353,6 +354,6 @@ def _check_wrong_supports(plan: Plan) -> None:
 def _check_hsnet(settings: PlanSettings, rules: Protocol) -> None:
     """`InputError` unless HSNet's own episodes can be drawn."""
     if settings.data.pairs is None or data_set(settings.data.data) is not PASCAL:
-        raise InputError("hsnet-seed0 draws from HSNet's pair lists of PASCAL-5i: give --data pascal and their --pairs")
+        raise InputError("hsnet-seed0 draws from HSNet's pair lists of PASCAL-5i: give `data` pascal and their `pairs`")
     if rules.seeds != 1:
-        raise InputError(f"hsnet-seed0 is one run, not {rules.seeds}: use --protocol hsnet, or --seeds 1")
+        raise InputError(f"hsnet-seed0 is one run, not {rules.seeds}: use `protocol` hsnet, or `seeds` 1")

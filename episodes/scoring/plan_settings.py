@@ -5,9 +5,9 @@ from typing import Self
 
 from episodes.checks import LARGEST_SEED, check_number, check_type, check_whole
 from episodes.errors import InputError
-from episodes.fewshot.folds import DataSettings
 from episodes.fewshot.geometry import Geometry
 from episodes.fewshot.sampler import Drawing
+from episodes.fewshot.settings import DataSettings
 from episodes.fewshot.weak_supports import Annotation, check
 from episodes.scoring.manifest import Header
 from episodes.scoring.protocols import Protocol, pair_rule

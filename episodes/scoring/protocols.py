@@ -95,7 +95,7 @@ class Protocol:
             InputError: if photographs keep their own size in it, or the size is too small.
         """
         if self.geometry.resize == "native":
-            raise InputError(f"protocol {self.name} keeps every photograph at its original size: leave out --size")
+            raise InputError(f"protocol {self.name} keeps every photograph at its original size: leave out `size`")
         return replace(self, geometry=replace(self.geometry, size=size))
 
     def score(self, names: Mapping[int, str]) -> Score:

@@ -116,7 +116,7 @@ class FoundTable:
     def _read(self) -> list[Row]:
         if not self.path.exists():
             return []
-        fix = "move it away, or name another --out"
+        fix = "move it away, or name another `out`"
         if not self.path.is_file():
             raise InputError(f"{self.path} is not a file: {fix}")
         try:

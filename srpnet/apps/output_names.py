@@ -89,7 +89,7 @@ def check_outputs(folder: Path, name: str) -> None:
                 f"the names of its mask and overlay would be longer than {longest} bytes: shorten the photograph's name"
             )
         if len(os.fsencode(path.absolute())) >= whole:
-            raise InputError("the paths of its mask and overlay would be too long: name an --out with a shorter path")
+            raise InputError("the paths of its mask and overlay would be too long: name an `out` with a shorter path")
         if not nearest.is_dir():
             raise InputError(f"{nearest} is a file, where {path.name} needs a folder: move it away")
         if path.is_dir():

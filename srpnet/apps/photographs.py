@@ -109,7 +109,7 @@ def name_outputs(listing: Listing, out: Path, supports: Iterable[Path]) -> None:
         InputError: if outputs would go to a folder that holds photographs or masks, or something stands in their way.
     """
     if out.is_symlink() and not out.exists():
-        raise InputError(f"{out} is a broken link: name another --out")
+        raise InputError(f"{out} is a broken link: name another `out`")
     check_folder(out)
     names = output_names(
         [(photograph.folder, photograph.path.relative_to(photograph.folder)) for photograph in listing.photographs]
@@ -120,7 +120,7 @@ def name_outputs(listing: Listing, out: Path, supports: Iterable[Path]) -> None:
         folder = mask_path(out, name).parent
         if folder.resolve() in inputs:
             raise InputError(
-                f"{folder} holds your own photographs or masks, which could be overwritten: name another --out"
+                f"{folder} holds your own photographs or masks, which could be overwritten: name another `out`"
             )
         try:
             if {alike(str(path)) for path in output_paths(Path(), name)} & folders:

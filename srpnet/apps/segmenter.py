@@ -28,8 +28,9 @@ from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.predictor import Found, Predictor
 from srpnet.fewshot.presence import examples
 from srpnet.fewshot.support_set import SupportSet
-from srpnet.nn.device import DeviceName, Precision, runtime
+from srpnet.nn.device import runtime
 from srpnet.nn.grid import label_maps, upsample
+from srpnet.nn.settings import DeviceName, Precision
 
 
 class PlacedPhotograph(NamedTuple):

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from episodes.checks import GIGABYTES, check_number, check_whole
+from episodes.checks import GIGABYTES, check_whole
 from episodes.data.source import OnProgress, same_name, silent
 from episodes.distributed import ALONE, World
 from episodes.errors import InputError
@@ -14,26 +14,24 @@ from episodes.score import score
 from episodes.scoring.plan import Plan, plans
 from episodes.scoring.plan_settings import PlanSettings
 from episodes.scoring.workload import OnEpisode
+from episodes.settings import check, flat, may_change, setting
 from srpnet.fewshot.checkpoint import load_network
 from srpnet.fewshot.method import SRPNetMethod
 from srpnet.fewshot.network import SRPNet
-from srpnet.fewshot.query_inference import MOST_ROUNDS
-from srpnet.nn.device import DeviceName, Precision, runtime
+from srpnet.fewshot.settings import MOST_ROUNDS
+from srpnet.nn.device import runtime
+from srpnet.nn.settings import RuntimeSettings
 from srpnet.nn.weights import content_hash
-from srpnet.training.state import LOCAL, flat
 
 
 @dataclass(frozen=True)
-class EvalSettings(PlanSettings):
+class EvalSettings(RuntimeSettings, PlanSettings):
     """Everything that `srpnet eval` is told: which episodes (see `PlanSettings`), and what segments them.
 
     Attributes:
         checkpoint: Folder, released model or Hugging Face name; None is the training-free network.
         iqi_rounds: Instead of the checkpoint's, up to 100.
         resample_supports: Intervals count the choice of supports too, see `Resampling`.
-        cache_limit: Gigabytes (2^30 bytes) of encoded photographs that are kept in memory. It moves the time, not the
-            score. Up to a million.
-        device, precision: See `runtime`.
 
     Raises:
         InputError: if a number is out of range.
@@ -42,13 +40,13 @@ class EvalSettings(PlanSettings):
     checkpoint: str | None = None
     iqi_rounds: int | None = None
     resample_supports: bool = False
-    cache_limit: float = 2.0
-    device: DeviceName = "auto"
-    precision: Precision = "auto"
+    cache_limit: float = setting(
+        2.0, "Gigabytes of encoded photographs kept in memory.", low=0, high=GIGABYTES, may_change="among processes"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_number(self, 0, GIGABYTES, "cache_limit")
+        check(self)
         if self.iqi_rounds is not None:
             check_whole(self, 0, MOST_ROUNDS, "iqi_rounds")
 
@@ -93,7 +91,8 @@ def run_evaluation(
         machine = runtime(settings.device, settings.precision, world)
     digest = content_hash(network.state_dict())
     if world.size > 1:
-        asked = {name: value for name, value in flat(asdict(settings)).items() if name not in {*LOCAL, "checkpoint"}}
+        local = {*may_change(settings, "among processes"), "checkpoint"}
+        asked = {name: value for name, value in flat(settings).items() if name not in local}
         drawn = {name: asdict(plan.header) for name, plan in chosen.items()}
         world.check_same(asked | flat(drawn) | {"weights": digest})
     about = {
@@ -124,5 +123,5 @@ def _check_unseen(network: SRPNet, plan: Plan, checkpoint: str | None) -> None:
     if seen := sorted(name for name in tested if same_name(name) in known):
         raise InputError(
             f"{checkpoint} was trained on {', '.join(seen)}: it cannot be tested on them as novel "
-            "classes; name the checkpoint of this fold, or other --classes"
+            "classes; name the checkpoint of this fold, or other `classes`"
         )

@@ -15,7 +15,7 @@ from episodes.scoring.methods import Answer, BaseMethod
 from episodes.scoring.photograph_cache import TOGETHER, chunks
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.predictor import Encoded, Predictor
-from srpnet.fewshot.query_inference import QueryInference
+from srpnet.fewshot.settings import QueryInference
 from srpnet.fewshot.support_set import Shots, SupportSet
 from srpnet.nn.device import Runtime
 from srpnet.nn.grid import label_maps

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from srpnet.fewshot.prototypes import support_prototypes
-from srpnet.fewshot.query_inference import QueryInference, infer
+from srpnet.fewshot.query_inference import infer
 from srpnet.fewshot.saving import SavedNetwork
-from srpnet.fewshot.settings import NetworkSettings
+from srpnet.fewshot.settings import NetworkSettings, QueryInference
 from srpnet.nn import weights
 from srpnet.nn.backbone import IMAGENET_MEAN, IMAGENET_STD, Backbone
 from srpnet.nn.grid import average, upsample

@@ -14,7 +14,7 @@ from torch import Tensor
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.presence import Recogniser
 from srpnet.fewshot.prototypes import pool_supports
-from srpnet.fewshot.query_inference import QueryInference
+from srpnet.fewshot.settings import QueryInference
 from srpnet.fewshot.support_set import Shots, SupportSet
 from srpnet.nn.device import Runtime
 from srpnet.nn.weights import content_hash

@@ -5,15 +5,15 @@ H W mask size.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from episodes.errors import InputError
+from srpnet.fewshot.settings import Pooling
 from srpnet.nn.grid import average, spread
 
-Pooling = Literal["feature", "mask"]
 EPSILON = 1e-6
 
 

@@ -3,52 +3,12 @@
 Letters: B queries, P = N + 1 classes (background first), C channels, h w feature size.
 """
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
-from episodes.checks import check_number, check_type, check_whole
-from episodes.errors import InputError
-from srpnet.nn.similarity import SIMILARITIES, Similarity
-
-MOST_ROUNDS = 100
-
-
-@dataclass(frozen=True)
-class QueryInference:
-    """The recipe, which the paper leaves open (method, 6).
-
-    Attributes:
-        rounds: How often query prototypes are added, up to 100; 0 uses the support prototypes alone.
-        foreground: A pixel whose probability of a class is above this, between 0 and 1, is pooled for it.
-        background: The same for the background.
-        weight: Weight of a query prototype in the score, above 0 and up to 1000; a support prototype weighs 1.
-        soft: Pool pixels by their probability; False counts every confident pixel alike.
-        own_background: Where no support shows any background, as in close-ups, take the query's: see `own_background`.
-
-    Raises:
-        InputError: if one is out of its range.
-    """
-
-    rounds: int = 3
-    foreground: float = 0.7
-    background: float = 0.6
-    weight: float = 1.0
-    soft: bool = True
-    own_background: bool = True
-
-    def __post_init__(self) -> None:
-        check_whole(self, 0, MOST_ROUNDS, "rounds")
-        check_number(self, 0, 1, "foreground", "background")
-        if not (0 < self.foreground < 1 and 0 < self.background < 1):
-            raise InputError("IQI thresholds are probabilities between 0 and 1")
-        check_number(self, 0, 1000, "weight", above=True)
-        check_type(self, bool, "soft", "own_background")
-
-
-NO_INFERENCE = QueryInference(rounds=0, own_background=False)
-"""The support prototypes as they are."""
+from srpnet.fewshot.settings import NO_INFERENCE, QueryInference
+from srpnet.nn.settings import Similarity
+from srpnet.nn.similarity import SIMILARITIES
 
 
 def infer(

@@ -14,22 +14,20 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from episodes.errors import InputError
-from episodes.fewshot.composition import Composition
 from episodes.fewshot.episode import Episode, EpisodeSpec, Photograph, PreparedPhotograph
-from episodes.fewshot.loading import Augmentation, EpisodeList
+from episodes.fewshot.loading import EpisodeList
 from episodes.threads import map_in_threads
 from srpnet.fewshot.levels import level_shapes, levels
 from srpnet.fewshot.network import SRPNet
-from srpnet.fewshot.settings import NetworkSettings
+from srpnet.fewshot.train_settings import Reuse
 from srpnet.nn.device import Runtime
 
-Reuse = Literal["auto", "none", "memory", "disk"]
 FEATURES = ".features-"
 """How the folder with the file of features begins, as long as it has a name."""
 CONTAINER_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
@@ -48,7 +46,8 @@ class Version(NamedTuple):
 class ReusedEpisodes:
     """Episodes whose photographs come with the levels of the frozen backbone, in the place of their pixels.
 
-    A photograph may come mirrored, as its features can be computed for both versions; see `check_reuse`.
+    A photograph may come mirrored, as its features can be computed for both versions; what cannot be, see
+    `FewShotTrainSettings.reuse_obstacle`.
 
     Args:
         episodes: With what augmentation; of one geometry that stretches.
@@ -101,15 +100,15 @@ class ReusedEpisodes:
         size = self.nbytes / 2**30
         if size > limit:
             raise InputError(
-                f"the features of {self.shape[0]} photographs take {size:.1f} GB, and --cache-limit is {limit:g}: "
-                "raise it, or leave out --reuse-features"
+                f"the features of {self.shape[0]} photographs take {size:.1f} GB, and `cache_limit` is {limit:g}: "
+                "raise it, or leave out `reuse_features`"
             )
         there = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.is_dir())
         free = shutil.disk_usage(there).free / 2**30
         if where == "disk" and size > free:
             raise InputError(
                 f"{folder} has room for {free:.1f} GB, and the features take {size:.1f}: free disk space, or leave out "
-                "--reuse-features"
+                "`reuse_features`"
             )
 
     @torch.no_grad()
@@ -183,23 +182,6 @@ def clear_features(folder: Path) -> None:
     """Remove what a process left in a folder that was killed before the name of its file was gone."""
     for old in folder.glob(f"{FEATURES}*"):
         shutil.rmtree(old, ignore_errors=True)
-
-
-def obstacle(network: NetworkSettings, augmentation: Augmentation, composition: Composition) -> str | None:
-    """What stands against reusing features at all, and the fix; None if nothing does."""
-    if network.trained != "head":
-        return "the features of a trained backbone change at each step: reuse them with --train head"
-    if augmentation.scale < 1 or augmentation.colour > 0:
-        return (
-            "features can be reused with mirroring (--flip), not with random crops and colours: leave out "
-            "--crop-scale and --colour, or --reuse-features"
-        )
-    if composition:
-        return (
-            "features cannot be reused for composed photographs, which never come twice: leave out --distractors, "
-            "--support-distractors, --absent and --transplant, or --reuse-features"
-        )
-    return None
 
 
 def machine_memory(limits: Sequence[Path] = CONTAINER_LIMITS) -> int:

@@ -4,29 +4,25 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import get_args
 
-from episodes.checks import GIGABYTES, check_choice, check_number, check_type, check_whole
 from episodes.data import data_set
 from episodes.data.source import OnProgress, silent
 from episodes.distributed import ALONE, World
 from episodes.errors import InputError
-from episodes.fewshot.composition import Composer, Composition
+from episodes.fewshot.composition import Composer
 from episodes.fewshot.episode import Episode
-from episodes.fewshot.folds import DataSettings, Fold, NovelPixels, Pools
+from episodes.fewshot.folds import Fold, Pools
 from episodes.fewshot.geometry import Geometry
-from episodes.fewshot.loading import Augmentation, EpisodeList, Loader
-from episodes.fewshot.sampler import Drawing
+from episodes.fewshot.loading import EpisodeList, Loader
 from episodes.files import check_folder, clear_parts, write_json
 from episodes.scoring.evaluate import evaluate
-from episodes.scoring.plan_settings import MOST_DRAWN, check_episodes
 from episodes.scoring.protocols import PROTOCOLS
 from srpnet.fewshot.method import SRPNetMethod
 from srpnet.fewshot.network import SRPNet, build
-from srpnet.fewshot.reuse import Reuse, ReusedEpisodes, clear_features, obstacle
-from srpnet.fewshot.settings import FewShotLoopSettings, NetworkSettings
+from srpnet.fewshot.reuse import ReusedEpisodes, clear_features
+from srpnet.fewshot.train_settings import FewShotTrainSettings, Reuse
 from srpnet.fewshot.trainable import TrainableSRPNet
-from srpnet.nn.device import DeviceName, Precision, Runtime, runtime
+from srpnet.nn.device import Runtime, runtime
 from srpnet.training import state
 from srpnet.training.log import Progress
 from srpnet.training.run import TrainingRun, best_step
@@ -35,77 +31,6 @@ from srpnet.training.workers import Indexed, shares
 Say = Callable[[str], None]
 OnLog = Callable[[str, int, Progress], None]
 """Called with the phase (`select` or `train`), its number of steps, and the progress."""
-
-
-@dataclass(frozen=True)
-class FewShotTrainSettings:
-    """Everything that `srpnet train` is told.
-
-    Attributes:
-        data, network, training: What on, what, and how.
-        way, shot, query_count, seed: Of the episodes, see `PlanSettings`; the seed also seeds the head and the
-            augmentation.
-        drawing: How training episodes are drawn, `random`, `even` or `pairs`; see `Sampler`.
-        temper: How much more often `random` and `even` draw a class that has more images, see `Sampler`.
-        size: Photographs are stretched to this square, in pixels.
-        augmentation: Of supports and queries, independently.
-        composition: Which of them are composed of several photographs.
-        novel_pixels: What becomes of training photographs that also show novel classes, see `Fold.training_sampler`.
-        exclude_classes: Names of classes that are not trained on, and are otherwise treated like novel ones.
-        hold_back: Base classes to validate on: `none`, names with commas between, or how many.
-        validation_episodes: How many episodes of the classes held back, up to a million.
-        reuse_features: With a frozen backbone: compute the features of each photograph once, into `memory` or onto
-            `disk`, see `ReusedEpisodes`. `none` computes them at every step. `auto` is `memory` on a processor where
-            photographs come several times and their features fit, else `none`: the network becomes the same.
-        cache_limit: The most gigabytes (2^30 bytes) that they may take, in each process, up to a million.
-        device, precision: See `runtime`.
-
-    Raises:
-        InputError: if one does not exist or is out of its range.
-    """
-
-    data: DataSettings = DataSettings()
-    network: NetworkSettings = NetworkSettings()
-    training: FewShotLoopSettings = FewShotLoopSettings()
-    way: int = 1
-    shot: int = 1
-    query_count: int = 1
-    seed: int = 0
-    drawing: Drawing = "random"
-    temper: float = 0.0
-    size: int = 321
-    augmentation: Augmentation = Augmentation()
-    composition: Composition = Composition()
-    novel_pixels: NovelPixels = "background"
-    exclude_classes: tuple[str, ...] = ()
-    hold_back: str = "none"
-    validation_episodes: int = 200
-    reuse_features: Reuse = "auto"
-    cache_limit: float = 8.0
-    device: DeviceName = "auto"
-    precision: Precision = "auto"
-
-    def __post_init__(self) -> None:
-        if self.reuse_features not in get_args(Reuse):
-            raise InputError(f"features are reused by {', '.join(get_args(Reuse))}, not {self.reuse_features!r}")
-        check_choice(self, ("random", "even", "pairs"), "drawing")
-        check_number(self, 0, 1, "temper")
-        if self.temper and self.drawing == "pairs":
-            raise InputError("classes are tempered where drawing is random or even, not pairs: leave out one of them")
-        check_episodes(self)
-        Geometry(self.size)
-        check_choice(self, get_args(NovelPixels), "novel_pixels")
-        check_type(self, tuple, "exclude_classes")
-        check_type(self, str, "hold_back")
-        check_whole(self, 1, MOST_DRAWN, "validation_episodes")
-        check_number(self, 0, GIGABYTES, "cache_limit")
-        reason = obstacle(self.network, self.augmentation, self.composition)
-        if reason and self.reuse_features in ("memory", "disk"):
-            raise InputError(reason)
-
-    def episodes(self) -> dict[str, int]:
-        """The fields that `Sampler` takes."""
-        return {"way": self.way, "shot": self.shot, "query_count": self.query_count, "seed": self.seed}
 
 
 def run_training(
@@ -161,9 +86,9 @@ def _train(
     # As the first process sees it, who is about to change it.
     begun = {folder: world.any(world.first and state.exists(folder)) for folder in (out, out / "select")}
     if any(begun.values()) and not resume:
-        raise InputError(f"{out} already holds a run: go on with --resume, or name another --out")
+        raise InputError(f"{out} already holds a run: go on with `resume`, or name another `out`")
     if any(begun.values()) and bool(held_back) != begun[out / "select"]:
-        raise InputError(f"{out} was begun with another --hold-back: resume with the same settings")
+        raise InputError(f"{out} was begun with another `hold_back`: resume with the same settings")
     if resume and not any(begun.values()):
         say(f"{out} holds no run yet: a new one begins")
     say(f"fold {settings.data.fold} of {settings.data.data}: novel {_named(fold, fold.novel) or 'none'}")
@@ -268,7 +193,7 @@ class _Runs:
             with world.together():
                 once(0).check(where, folder, settings.cache_limit)  # before anything is written
         trainable = TrainableSRPNet(network, training, machine)
-        run = TrainingRun(trainable, folder, settings.training.steps, resume, asdict(settings), world)
+        run = TrainingRun(trainable, folder, settings.training.steps, resume, settings, world)
         with world.together():
             if world.first:
                 write_json(folder / "settings.json", asdict(settings))
@@ -284,15 +209,14 @@ class _Runs:
     def _reuse(self, reused: ReusedEpisodes) -> Reuse:
         """What `auto` means for these episodes, in all processes alike."""
         settings = self.settings
-        reason = obstacle(settings.network, settings.augmentation, settings.composition)
-        if reason or self.machine.device.type != "cpu":
+        if settings.reuse_obstacle or self.machine.device.type != "cpu":
             return "none"  # a GPU computes features sooner than they come from memory
         if self.world.any(not reused.pays):
             return "none"
         if self.world.any(not reused.fits(settings.cache_limit)):
             self.say(
                 f"Features are computed at every step: kept, those of {reused.shape[0]} photographs would take "
-                f"{reused.nbytes / 2**30:.1f} GB (--reuse-features memory or disk keeps them)"
+                f"{reused.nbytes / 2**30:.1f} GB (`reuse_features` memory or disk keeps them)"
             )
             return "none"
         return "memory"

@@ -1,7 +1,7 @@
 """SRPNet as the training loop takes it: what of it learns how fast, and the losses of episodes."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from srpnet.fewshot.levels import reduced_levels
 from srpnet.fewshot.losses import segmentation_loss
 from srpnet.fewshot.network import Logits, SRPNet
 from srpnet.fewshot.prototypes import support_prototypes
-from srpnet.fewshot.settings import FewShotLoopSettings
+from srpnet.fewshot.train_settings import FewShotLoopSettings
 from srpnet.nn.device import Runtime
 from srpnet.nn.grid import upsample
 from srpnet.training.log import iou_rows
@@ -41,7 +41,7 @@ class TrainableSRPNet(Trainable):
 
     def identity(self) -> Mapping[str, Any]:
         """The settings of network and training."""
-        return {"network": asdict(self.module.config), "training": asdict(self.settings)}
+        return {"network": self.module.config, "training": self.settings}
 
     def groups(self) -> list[dict[str, Any]]:
         """Head and backbone, with a learning rate each."""
@@ -55,7 +55,7 @@ class TrainableSRPNet(Trainable):
         ]
         groups = [group for group in groups if group["params"]]
         if not groups:
-            raise InputError("this network has nothing to train: give it a head (--width) or use --train all")
+            raise InputError("this network has nothing to train: give it a head (`width`) or use `trained` all")
         return groups
 
     def write(self, folder: Path) -> None:

@@ -8,9 +8,7 @@ import torch
 
 from episodes.distributed import ALONE, World
 from episodes.errors import InputError
-
-DeviceName = Literal["auto", "cpu", "cuda", "mps"]
-Precision = Literal["auto", "fp32", "bf16"]
+from srpnet.nn.settings import DeviceName, Precision
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ def runtime(device: DeviceName = "auto", precision: Precision = "auto", world: W
     if device == "auto":
         device = "cuda" if present["cuda"] else "mps" if present["mps"] else "cpu"
     elif not present[device]:
-        raise InputError(f"device {device} is not available here: use --device auto")
+        raise InputError(f"device {device} is not available here: use `device` auto")
     if precision == "auto":
         precision = "bf16" if _multiplies_bfloat16(device) else "fp32"
     if device == "cuda" and world.size > 1:

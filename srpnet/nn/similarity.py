@@ -1,13 +1,12 @@
 """How alike a feature and a prototype are. Letters: B images, P prototypes, C channels, h w feature size."""
 
 from collections.abc import Callable
-from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-Similarity = Literal["fidelity", "cosine"]
+from srpnet.nn.settings import Similarity
 
 TINY = 1e-12
 """A vector shorter than this has no direction."""

@@ -51,7 +51,7 @@ class Trainable(ABC):
 
     @abstractmethod
     def identity(self) -> Mapping[str, Any]:
-        """What must be the same to resume a run, nested: `training`, the settings, and all that fixes the module."""
+        """What must be the same to resume a run: dataclasses of settings by name, `training` among them."""
 
     @abstractmethod
     def groups(self) -> list[dict[str, Any]]:
@@ -93,7 +93,8 @@ class TrainingRun(Generic[T]):
         folder: Where.
         schedule_steps: Length of the learning-rate schedule; `settings.steps` if None. A run may stop before its end.
         resume: Go on from `training.pt`, if it is there.
-        identity: What else, beside the trainable's own, must be the same to resume.
+        identity: What else, beside the trainable's own, must be the same to resume: settings, as a dataclass or a
+            mapping.
         world: The processes that train; a run may be resumed with another number of them.
 
     Raises:
@@ -107,15 +108,16 @@ class TrainingRun(Generic[T]):
         folder: Path,
         schedule_steps: int | None = None,
         resume: bool = False,
-        identity: Mapping[str, Any] | None = None,
+        identity: Any = None,
         world: World = ALONE,
     ) -> None:
         settings = trainable.settings
         settings.share(world.size)
         self.trainable, self.settings, self.folder, self.world = trainable, settings, folder, world
         self.schedule_steps = schedule_steps or settings.steps
-        self.identity = state.flat({**(identity or {}), **trainable.identity(), "schedule_steps": self.schedule_steps})
-        world.check_same({name: value for name, value in self.identity.items() if name not in state.LOCAL})
+        self.identity = state.Identity.of(identity or {}, trainable.identity(), {"schedule_steps": self.schedule_steps})
+        shared = self.identity.values.keys() - self.identity.local
+        world.check_same({name: value for name, value in self.identity.values.items() if name in shared})
         self.step = 0
         self.validations: dict[int, float] = {}
         self.optimizer = make_optimizer(trainable.groups(), settings)
@@ -233,7 +235,7 @@ class TrainingRun(Generic[T]):
             yield batch[start : start + size], nullcontext() if exchanged else self._losses.no_sync()
 
     def _diverged(self, what: str) -> InputError:
-        return InputError(f"the {what} of step {self.step + 1} is NaN or infinite: try a lower --lr")
+        return InputError(f"the {what} of step {self.step + 1} is NaN or infinite: try a lower `lr`")
 
 
 class _Losses(nn.Module):

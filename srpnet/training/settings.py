@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from episodes.checks import check_choice, check_number, check_whole
 from episodes.errors import InputError
+from episodes.settings import check, setting
 
 MOST_STEPS = 10_000_000
 MOST_BATCH = 10_000
@@ -15,48 +15,43 @@ MOST_WORKERS = 256
 class LoopSettings:
     """How to train, whatever the method.
 
-    Attributes:
-        steps: Optimizer steps, up to 10 million.
-        batch: Items a step, up to 10,000, over all processes together; the loss is the mean over items.
-        accumulate: Backward passes of each process in a step; divides its share of `batch`. More need less memory and
-            give the same loss.
-        optimizer: `adamw` or `sgd` (momentum 0.9).
-        lr: Largest learning rate, above 0 and up to 1000.
-        weight_decay: As the optimizer defines it, up to 1000.
-        schedule: After the warm-up, `cosine` to zero, or `poly` with power 0.9.
-        warmup: Steps of linear warm-up, up to 10 million.
-        clip: Largest norm of the gradient, up to a million; 0 does not clip.
-        workers: Processes that load photographs, up to 256, for each process that trains; 0 loads in that one.
-        log_every, save_every, validate_every: In steps, up to 10 million.
-
     Raises:
         InputError: if one is out of its range.
     """
 
-    steps: int = 500
-    batch: int = 4
-    accumulate: int = 1
-    optimizer: Literal["adamw", "sgd"] = "adamw"
-    lr: float = 1e-3
-    weight_decay: float = 1e-4
-    schedule: Literal["cosine", "poly"] = "cosine"
-    warmup: int = 20
-    clip: float = 1.0
-    workers: int = 1
-    log_every: int = 10
-    save_every: int = 50
-    validate_every: int = 100
+    steps: int = setting(500, "Optimizer steps.", low=1, high=MOST_STEPS)
+    # The loss is the mean over them.
+    batch: int = setting(4, "Items a step, of all processes together.", low=1, high=MOST_BATCH)
+    # More need less memory and give the same loss.
+    accumulate: int = setting(
+        1,
+        "Backward passes of a process in a step; must divide its share of `batch`.",
+        low=1,
+        high=MOST_BATCH,
+        may_change="on resuming",
+    )
+    optimizer: Literal["adamw", "sgd"] = setting("adamw", "How weights follow gradients.")
+    lr: float = setting(1e-3, "Largest learning rate.", low=0, high=1000, above=True)
+    weight_decay: float = setting(1e-4, "Pull of the weights towards zero.", low=0, high=1000)
+    schedule: Literal["cosine", "poly"] = setting("cosine", "How the learning rate falls to zero.")
+    warmup: int = setting(20, "Steps of linear warm-up.", low=0, high=MOST_STEPS)
+    clip: float = setting(1.0, "Largest gradient norm; 0 does not clip.", low=0, high=1e6)
+    # For each process that trains; with 0 that one loads by itself.
+    workers: int = setting(
+        1,
+        "Processes that load photographs (not reused ones).",
+        low=0,
+        high=MOST_WORKERS,
+        may_change="among processes",
+    )
+    log_every: int = setting(
+        10, "Steps between two lines of the log.", low=1, high=MOST_STEPS, may_change="on resuming"
+    )
+    save_every: int = setting(50, "Steps between two saves.", low=1, high=MOST_STEPS, may_change="on resuming")
+    validate_every: int = setting(100, "Steps between two validations.", low=1, high=MOST_STEPS)
 
     def __post_init__(self) -> None:
-        check_whole(self, 1, MOST_STEPS, "steps", "log_every", "save_every", "validate_every")
-        check_whole(self, 0, MOST_STEPS, "warmup")
-        check_whole(self, 1, MOST_BATCH, "batch", "accumulate")
-        check_whole(self, 0, MOST_WORKERS, "workers")
-        check_number(self, 0, 1000, "weight_decay")
-        check_number(self, 0, 1000, "lr", above=True)
-        check_number(self, 0, 1e6, "clip")
-        check_choice(self, ("adamw", "sgd"), "optimizer")
-        check_choice(self, ("cosine", "poly"), "schedule")
+        check(self)
         if self.batch % self.accumulate:
             raise InputError(f"{self.accumulate} backward passes do not divide a batch of {self.batch}")
 
@@ -70,5 +65,5 @@ class LoopSettings:
         if self.batch % parts:
             passes = f" with {self.accumulate} backward passes each" if self.accumulate > 1 else ""
             enough = -(-self.batch // parts) * parts
-            raise InputError(f"{size} processes{passes} do not divide a batch of {self.batch}: use --batch {enough}")
+            raise InputError(f"{size} processes{passes} do not divide a batch of {self.batch}: use `batch` {enough}")
         return self.batch // size

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -11,16 +11,46 @@ from torch.optim import Optimizer
 from episodes.errors import InputError
 from episodes.files import atomic_write
 from episodes.inputs import check_regular
+from episodes.settings import flat, may_change
 from srpnet.training.log import keep_lines
 
 FILE = "training.pt"
-LOCAL = {"device", "cache_limit", "training.workers", "data.data", "data.pairs"}
-"""Settings that may differ among the processes of a run. Of paths the content counts: pairs are compared by hash."""
-FREE = LOCAL | {
-    *("reuse_features", "network.checkpointing", "data.strict"),
-    *("training.accumulate", "training.log_every", "training.save_every"),
-}
-"""Settings that may differ when a run is resumed, since they move its weights by no more than rounding."""
+
+
+class Identity(NamedTuple):
+    """The settings of a run by dotted name, and which of them may be others.
+
+    Attributes:
+        values: In plain types that survive saving.
+        free: What may change when the run goes on, since it moves its weights by no more than rounding.
+        local: What may even differ among the processes of the run.
+    """
+
+    values: dict[str, Any]
+    free: set[str]
+    local: set[str]
+
+    @classmethod
+    def of(cls, *settings: Any) -> "Identity":
+        """Of dataclasses of settings, or mappings of them; of two values of one name the later counts."""
+        values: dict[str, Any] = {}
+        free: set[str] = set()
+        local: set[str] = set()
+        for some in settings:
+            values |= flat(some)
+            free |= may_change(some, "on resuming")
+            local |= may_change(some, "among processes")
+        return cls(values, free, local)
+
+    def difference(self, begun: Mapping[str, Any]) -> str | None:
+        """The first setting that moves weights and is not the same in a run that was begun.
+
+        What is off here and unknown there came with a later version, and was off there too.
+
+        >>> Identity.of({"size": 321, "composition.absent": 0.0}).difference({"size": 321})
+        """
+        known = (name for name, value in self.values.items() if name in begun or value)
+        return next((name for name in known if name not in self.free and begun.get(name) != self.values[name]), None)
 
 
 def exists(folder: Path) -> bool:
@@ -32,7 +62,7 @@ def save(
     folder: Path,
     module: nn.Module,
     optimizer: Optimizer,
-    identity: Mapping[str, Any],
+    identity: Identity,
     step: int,
     validations: Mapping[int, float],
 ) -> None:
@@ -46,21 +76,21 @@ def save(
         "network": trained_parameters(module),
         "optimizer": optimizer.state_dict(),
         "validations": validations,
-        "identity": identity,
+        "identity": identity.values,
     }
     with atomic_write(folder / FILE) as temporary:
         torch.save(state, temporary)
 
 
 def load(
-    folder: Path, module: nn.Module, optimizer: Optimizer, identity: Mapping[str, Any], rewrite_log: bool
+    folder: Path, module: nn.Module, optimizer: Optimizer, identity: Identity, rewrite_log: bool
 ) -> tuple[int, dict[int, float]]:
     """Take over the state of a run into module and optimizer; its step and its validation scores are returned.
 
     Args:
         folder: Of the run.
         module, optimizer: As they were when the run was begun.
-        identity: Settings by dotted name; those that move weights must be those that the run was begun with.
+        identity: Settings; those that move weights must be those that the run was begun with.
         rewrite_log: Drop the lines of the log that lie past the step.
 
     Raises:
@@ -73,9 +103,9 @@ def load(
         begun = dict(state["identity"])
     except Exception as error:  # torch raises many kinds for a damaged file
         raise _damaged(file, error) from None
-    if name := difference(identity, begun):
+    if name := identity.difference(begun):
         raise InputError(
-            f"{folder} was begun with {name} = {begun.get(name)}, not {identity[name]}: "
+            f"{folder} was begun with {name} = {begun.get(name)}, not {identity.values[name]}: "
             "resume with the same settings, or train in another folder"
         )
     try:
@@ -101,29 +131,3 @@ def _damaged(file: Path, error: Exception) -> InputError:
 def trained_parameters(module: nn.Module) -> dict[str, Tensor]:
     """Name -> value of the parameters that training changes (BatchNorm is frozen)."""
     return {name: value.detach() for name, value in module.named_parameters() if value.requires_grad}
-
-
-def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings as one level of dotted names, in plain types that survive saving.
-
-    >>> flat({"lr": 0.1, "network": {"stages": (2, 3)}})
-    {'lr': 0.1, 'network.stages': '2, 3'}
-    """
-    plain: dict[str, Any] = {}
-    for name, value in settings.items():
-        if isinstance(value, Mapping):
-            plain |= flat(value, f"{prefix}{name}.")
-        else:
-            plain[prefix + name] = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
-    return plain
-
-
-def difference(own: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
-    """The first setting of a run that moves its weights and is not the same in another.
-
-    What is off here and unknown there came with a later version, and was off there too.
-
-    >>> difference({"size": 321, "composition.absent": 0.0}, {"size": 321})
-    """
-    known = (name for name, value in own.items() if name in other or value)
-    return next((name for name in known if name not in FREE and other.get(name) != own[name]), None)

@@ -3,8 +3,6 @@
 import json
 import os
 import warnings
-from dataclasses import is_dataclass
-from enum import Enum
 from pathlib import Path
 
 import click
@@ -12,9 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cli.main import COMMANDS, main
+from cli.main import COMMANDS
 from episodes import InputError
-from srpnet import EvalSettings, FewShotTrainSettings, QueryInference
 from tests.cli.commands import TINY, refused, srpnet
 from tests.episodes.fakes import masks_folder
 
@@ -132,29 +129,6 @@ def test_settings_of_a_file_are_named_like_the_flags() -> None:
     assert "'vgg'" in refused(srpnet("train", "--config", "settings.toml"))
 
 
-def defaults_of(settings: type) -> dict[str, object]:
-    """Name -> default of a settings dataclass, nested ones opened."""
-    found: dict[str, object] = {}
-    for name, value in vars(settings()).items():
-        found |= vars(value) if is_dataclass(value) else {name: value}
-    return found
-
-
-@pytest.mark.parametrize(("name", "settings"), [("train", FewShotTrainSettings), ("eval", EvalSettings)])
-def test_flags_and_settings_have_the_same_defaults(name: str, settings: type) -> None:
-    """Two places say them, for the help must not import torch."""
-    different_on_purpose = {"data", "classes", "stages", "output_stride", "seen"}
-    defaults = defaults_of(settings) | vars(QueryInference())
-    command = main.get_command(click.Context(main), name)
-    assert command is not None
-    flags = {
-        parameter.name: parameter.default for parameter in command.params if not isinstance(parameter.default, Enum)
-    }
-    shared = (set(flags) & set(defaults)) - different_on_purpose
-    assert len(shared) > 10
-    assert {flag: flags[flag] for flag in shared} == {flag: defaults[flag] for flag in shared}
-
-
 def test_counting_a_folder_shows_how_far_it_is() -> None:
     """Once: the second command finds the counts in the cache."""
     folders = [Path("voc", name) for name in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation")]
@@ -231,7 +205,7 @@ def test_a_network_is_not_tested_on_classes_it_has_seen() -> None:
         (("train", "--stages", "5"), "5"),
         (("train", "--steps", "0"), "steps"),
         (("train", "--flip", "2"), "flip"),
-        (("train", "--size", "8"), "size 8"),
+        (("train", "--size", "8"), "--size must be a whole number from 32"),
         (("train", "--hold-back", "unicorn"), "'unicorn'"),
         (("train", "--hold-back", "15"), "15"),
         (("train", "--weights", "vgg"), "'vgg'"),

@@ -102,7 +102,7 @@ def test_protocols_are_printed() -> None:
         (("eval", "--manifest", "m.jsonl", "--fold", "1"), "--fold is fixed by the manifest: leave one of the two out"),
         (("eval", "--manifest", "gone.jsonl"), "gone.jsonl cannot be read"),
         (("eval", "--seeds", "0"), "cannot score 0 seeds: at least 1"),
-        (("eval", "--negatives", "2"), "negatives must be a number from 0 to 1, not 2"),
+        (("eval", "--negatives", "2"), "--negatives must be a number from 0 to 1, not 2"),
         (
             ("eval", "--manifest", "m", "--predictions", "p", "--negatives", "1"),
             "--negatives makes episodes of which there are no predictions",

@@ -9,8 +9,8 @@ import pytest
 
 from episodes.checks import check_choice, check_number, check_type, check_whole
 from episodes.errors import InputError
-from episodes.fewshot.folds import DataSettings
 from episodes.fewshot.geometry import Geometry
+from episodes.fewshot.settings import DataSettings
 from episodes.results.bootstrap import Resampling
 from episodes.scoring.plan_settings import PlanSettings
 
@@ -19,14 +19,14 @@ NONE_OF_THEM = [math.nan, math.inf, -math.inf, "3", None, [3], {"a": 1}, True, 1
 
 @pytest.mark.parametrize("value", [*NONE_OF_THEM, 3.0, 101, "9" * 5000])
 def test_no_whole_number(value: Any) -> None:
-    with pytest.raises(InputError, match=r"^my field must be a whole number from 0 to 100, not ") as caught:
+    with pytest.raises(InputError, match=r"^`my_field` must be a whole number from 0 to 100, not ") as caught:
         check_whole(SimpleNamespace(my_field=value), 0, 100, "my_field")
     assert len(str(caught.value)) < 120
 
 
 @pytest.mark.parametrize("value", [*NONE_OF_THEM, 0, 100.5])
 def test_no_number(value: Any) -> None:
-    with pytest.raises(InputError, match=r"^x must be a number above 0 and at most 100, not "):
+    with pytest.raises(InputError, match=r"^`x` must be a number above 0 and at most 100, not "):
         check_number(SimpleNamespace(x=value), 0, 100, "x", above=True)
 
 
@@ -36,9 +36,9 @@ def test_numbers_in_range() -> None:
     check_number(settings, 0, 100, "a", "b", "c", "d", "e")
     check_type(settings, bool, "f")
     check_choice(settings, ("head", "all"), "g")
-    with pytest.raises(InputError, match="a must be true or false, not 0"):
+    with pytest.raises(InputError, match="`a` must be true or false, not 0"):
         check_type(settings, bool, "a")
-    with pytest.raises(InputError, match="f must be 1 or 2, not True"):
+    with pytest.raises(InputError, match="`f` must be 1 or 2, not True"):
         check_choice(settings, (1, 2), "f")
 
 

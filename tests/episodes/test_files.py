@@ -111,7 +111,7 @@ def test_a_folder_for_results_is_looked_at_before_the_work(tmp_path: Path) -> No
     check_folder(tmp_path / "new" / "deeper")
     assert not (tmp_path / "new").exists()
     for path in (tmp_path / "file", tmp_path / "file" / "new" / "deeper"):
-        with pytest.raises(InputError, match=r"file is a file, not a folder: name another --out"):
+        with pytest.raises(InputError, match=r"file is a file, not a folder: name another `out`"):
             check_folder(path)
 
 

@@ -4,7 +4,8 @@ from io import StringIO
 
 from rich.console import Console
 
-from episodes.fewshot.folds import DataSettings, Fold
+from episodes.fewshot.folds import Fold
+from episodes.fewshot.settings import DataSettings
 from episodes.score import score
 from episodes.scoring.plan import plans
 from episodes.scoring.plan_settings import PlanSettings

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from episodes.fewshot.episode import EpisodeSpec, Photograph
-from episodes.fewshot.folds import DataSettings, Fold
+from episodes.fewshot.folds import Fold
 from episodes.fewshot.geometry import Geometry
+from episodes.fewshot.settings import DataSettings
 from episodes.results.output import Output, Scored
 from episodes.score import WRITERS, score
 from episodes.scoring.plan import plans

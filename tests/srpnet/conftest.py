@@ -12,13 +12,15 @@ from PIL import Image
 from torch import Tensor
 
 from episodes.data.source import Array
+from episodes.fewshot.augmentation import Augmentation
 from episodes.fewshot.episode import Episode, EpisodeSpec
-from episodes.fewshot.folds import DataSettings
 from episodes.fewshot.geometry import Geometry
-from episodes.fewshot.loading import Augmentation, Loader
+from episodes.fewshot.loading import Loader
+from episodes.fewshot.settings import DataSettings
 from srpnet.fewshot.network import SRPNet
-from srpnet.fewshot.settings import FewShotLoopSettings, NetworkSettings
-from srpnet.fewshot.train import FewShotTrainSettings, run_training
+from srpnet.fewshot.settings import NetworkSettings
+from srpnet.fewshot.train import run_training
+from srpnet.fewshot.train_settings import FewShotLoopSettings, FewShotTrainSettings
 from srpnet.fewshot.trainable import TrainableSRPNet
 from srpnet.nn import weights as weights_module
 from srpnet.training.run import TrainingRun
@@ -173,7 +175,14 @@ def data(tmp_path: Path) -> DataSettings:
 def training(data: DataSettings, tiny: Callable[..., NetworkSettings], cache: Any) -> FewShotTrainSettings:
     quick = FewShotLoopSettings(steps=4, batch=1, warmup=1, workers=0, log_every=1, save_every=2, validate_every=2)
     return FewShotTrainSettings(
-        data, tiny(), quick, size=64, hold_back="cat", validation_episodes=2, device="cpu", precision="fp32"
+        data,
+        network=tiny(),
+        training=quick,
+        size=64,
+        hold_back="cat",
+        validation_episodes=2,
+        device="cpu",
+        precision="fp32",
     )
 
 

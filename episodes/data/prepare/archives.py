@@ -54,12 +54,12 @@ class Workshop:
 
     def __init__(self, root: Path, on_progress: OnProgress) -> None:
         self.root, self.on_progress = expanded(root), on_progress
-        check_folder(self.root, "--root")
+        check_folder(self.root, "root")
         self.folder = self.root / WORKSHOP
         held = (file for file in self.root.iterdir() if file.name != LOCK) if self.root.exists() else ()
         if not self.folder.exists() and any(held):
             what = "is complete already" if (self.root / FINISHED).exists() else "holds other files"
-            raise InputError(f"{self.root} {what}: name an empty folder as --root")
+            raise InputError(f"{self.root} {what}: name an empty folder as `root`")
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def unpacked(self, wanted: Sequence[Archive], given: Sequence[Path]) -> dict[Archive, Path]:
@@ -96,7 +96,7 @@ class Workshop:
         except (OSError, HTTPException, RuntimeError) as error:
             reason = getattr(error, "reason", error)
             raise InputError(
-                f"{archive.url} cannot be downloaded ({reason}): download it another way and use --archive FILE"
+                f"{archive.url} cannot be downloaded ({reason}): download it another way and use `archives`"
             ) from None
         file = folder / archive.name
         if archive.sha256 not in (None, _checksums(file, self.on_progress)[1]):
@@ -171,6 +171,6 @@ def _checksums(file: Path, on_progress: OnProgress) -> tuple[str, str]:
                     digest.update(block)
                 on_progress(f"Checking {file.name}", done := done + len(block), total)
     except OSError as error:
-        raise InputError(f"{file} cannot be read ({error.strerror}): name an archive with --archive") from None
+        raise InputError(f"{file} cannot be read ({error.strerror}): name an archive with `archives`") from None
     md5, sha256 = (digest.hexdigest() for digest in digests)
     return md5, sha256

@@ -14,7 +14,7 @@ from PIL import Image
 from episodes.data.coco import Coco
 from episodes.data.source import COCO_NAMES, PASCAL_CLASSES, Crowds, Source, same_name
 from episodes.errors import InputError
-from episodes.fewshot.folds import DataSettings
+from episodes.fewshot.settings import DataSettings
 from episodes.scoring.plan import plans
 from episodes.scoring.plan_settings import PlanSettings
 from episodes.scoring.protocols import departures

@@ -8,7 +8,7 @@ from episodes.data import DATA_SETS, data_set, open_source
 from episodes.data.data_set import DataSet
 from episodes.errors import InputError
 from episodes.fewshot.check_data import check
-from episodes.fewshot.folds import DataSettings
+from episodes.fewshot.settings import DataSettings
 from episodes.scoring.protocols import PROTOCOLS
 from tests.episodes.fakes import Fake
 

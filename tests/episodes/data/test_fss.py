@@ -11,10 +11,12 @@ from PIL import Image
 from episodes.data import open_source
 from episodes.data.fss import Fss
 from episodes.errors import InputError
+from episodes.fewshot.augmentation import Augmentation
 from episodes.fewshot.episode import episode_labels
-from episodes.fewshot.folds import DataSettings, Fold
+from episodes.fewshot.folds import Fold
 from episodes.fewshot.geometry import Geometry
-from episodes.fewshot.loading import Augmentation, Loader
+from episodes.fewshot.loading import Loader
+from episodes.fewshot.settings import DataSettings
 from episodes.score import score
 from episodes.scoring.plan import plans
 from episodes.scoring.plan_settings import PlanSettings
@@ -147,9 +149,9 @@ def test_a_task_needs_no_list_and_no_least_number_of_pixels(tmp_path: Path) -> N
     assert set(episode.labels(episode.queries()[0]).unique().tolist()) == {0, 1}
     trained, short = fold.training_sampler((), "drop")
     assert (trained.classes, short) == ((1, 2, 3), {})
-    with pytest.raises(InputError, match="has its own lists: leave out --pairs"):
+    with pytest.raises(InputError, match="has its own lists: leave out `pairs`"):
         Fold(DataSettings(settings.data, pairs="lists"))
-    with pytest.raises(InputError, match="leave out --folds and --fold-order"):
+    with pytest.raises(InputError, match="leave out `folds` and `fold_order`"):
         Fold(DataSettings(settings.data, folds=5))
 
 

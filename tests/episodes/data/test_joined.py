@@ -10,7 +10,8 @@ from episodes.data import data_set, open_source
 from episodes.data.joined import Joined
 from episodes.data.source import IGNORE, Array, Crowds, Source, Split
 from episodes.errors import InputError
-from episodes.fewshot.folds import DataSettings, Fold
+from episodes.fewshot.folds import Fold
+from episodes.fewshot.settings import DataSettings
 from tests.episodes.fakes import ANIMALS, Fake, label_map, masks_folder
 
 

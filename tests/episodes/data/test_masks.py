@@ -9,7 +9,8 @@ from episodes.data import open_source
 from episodes.data.masks import Masks
 from episodes.errors import InputError
 from episodes.fewshot.check_data import check
-from episodes.fewshot.folds import DataSettings, Fold
+from episodes.fewshot.folds import Fold
+from episodes.fewshot.settings import DataSettings
 from tests.episodes.fakes import masks_folder
 
 

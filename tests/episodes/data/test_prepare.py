@@ -128,7 +128,7 @@ def test_pascal_the_whole_way(tmp_path: Path, voc_and_sbd: tuple[Path, Path]) ->
     assert {name: each["md5"] for name, each in made_of.items()} == {
         archive.name: archive.md5 for archive in (pascal.VOC, pascal.SBD)
     }
-    with pytest.raises(InputError, match="is complete already: name an empty folder as --root"):
+    with pytest.raises(InputError, match="is complete already: name an empty folder as `root`"):
         build("pascal", root, voc_and_sbd)
 
 
@@ -202,7 +202,7 @@ def test_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(archives, "download_url", download)
     for kind in ("pascal", "coco"):
-        with pytest.raises(InputError, match=r"cannot be downloaded \(no route to host\): .* --archive FILE"):
+        with pytest.raises(InputError, match=r"cannot be downloaded \(no route to host\): .* `archives`"):
             build(kind, tmp_path / "new")
         shutil.rmtree(tmp_path / "new")
 
@@ -214,7 +214,7 @@ def test_an_archive_that_is_another_file(tmp_path: Path, voc_and_sbd: tuple[Path
 
 
 def test_a_folder_with_other_files(tmp_path: Path, voc_and_sbd: tuple[Path, Path]) -> None:
-    with pytest.raises(InputError, match="holds other files: name an empty folder as --root"):
+    with pytest.raises(InputError, match="holds other files: name an empty folder as `root`"):
         build("pascal", tmp_path, voc_and_sbd)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(file.name for file in voc_and_sbd)
 

@@ -7,8 +7,9 @@ import pytest
 
 from episodes.data.joined import Joined
 from episodes.errors import InputError
-from episodes.fewshot.folds import DataSettings, Fold
+from episodes.fewshot.folds import Fold
 from episodes.fewshot.pairs import pairs_from_areas
+from episodes.fewshot.settings import DataSettings
 from tests.episodes.fakes import Fake, label_map
 
 # Eight classes in four folds: fold 0 has ant and bee (1, 2), fold 3 has gnu and hen (7, 8).
@@ -110,7 +111,7 @@ def test_some_classes_of_a_list(tmp_path: Path) -> None:
 
 def test_listed_photographs_that_are_missing(tmp_path: Path) -> None:
     folder, source = listed(tmp_path), without("v13")
-    with pytest.raises(InputError, match="--allow-missing"):
+    with pytest.raises(InputError, match="`allow_missing`"):
         fold(source, pairs=str(folder)).novel_sampler((1, 2))
     pools = fold(source, pairs=str(folder), allow_missing=True).pools("val", (1, 2))
     assert pools.record()["missing"] == 1
@@ -118,7 +119,7 @@ def test_listed_photographs_that_are_missing(tmp_path: Path) -> None:
 
 
 def test_lists_are_for_four_folds(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="pair lists are for 4 folds: leave out --pairs, or --folds 2"):
+    with pytest.raises(InputError, match="pair lists are for 4 folds: leave out `pairs`, or `folds` 2"):
         fold(pairs=str(listed(tmp_path)), folds=2)
 
 
@@ -266,7 +267,7 @@ def test_hold_back_a_number_of_those_with_images_enough() -> None:
 
 @pytest.mark.parametrize("choice", ["0", "6", "99"])
 def test_hold_back_too_many_or_nothing(choice: str) -> None:
-    with pytest.raises(InputError, match=f"cannot hold back {choice} of the 6 base classes .* --hold-back none"):
+    with pytest.raises(InputError, match=f"cannot hold back {choice} of the 6 base classes .* `hold_back` none"):
         fold().hold_back(choice, 1, 0)
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from episodes.errors import InputError
 from episodes.fewshot.episode import EpisodeSpec
-from episodes.fewshot.folds import DataSettings
 from episodes.fewshot.hsnet_episodes import PUBLISHED
+from episodes.fewshot.settings import DataSettings
 from episodes.scoring.manifest import Manifest
 from episodes.scoring.plan import Plan, plans
 from episodes.scoring.plan_settings import PlanSettings
@@ -88,7 +88,7 @@ def test_another_list_is_named(data: DataSettings) -> None:
     [
         ({"way": 2}, "hsnet-seed0 has 1 way, 1 query and seed 0, not 2, 1 and 0"),
         ({"seed": 4}, "hsnet-seed0 has 1 way, 1 query and seed 0, not 1, 1 and 4"),
-        ({"seeds": 2}, "hsnet-seed0 is one run, not 2: use --protocol hsnet, or --seeds 1"),
+        ({"seeds": 2}, "hsnet-seed0 is one run, not 2: use `protocol` hsnet, or `seeds` 1"),
         ({"protocol": "ssp"}, "hsnet-seed0 is one run, not 5"),
         ({"data": DataSettings("stickers")}, "draws from HSNet's pair lists of PASCAL-5i"),
     ],

@@ -15,8 +15,9 @@ from episodes.data.data_set import DataSet
 from episodes.data.near_duplicates import duplicates
 from episodes.data.source import Array, Split
 from episodes.errors import InputError
-from episodes.fewshot.folds import DataSettings, Fold
+from episodes.fewshot.folds import Fold
 from episodes.fewshot.leakage import leakage
+from episodes.fewshot.settings import DataSettings
 from tests.episodes.fakes import Fake, label_map
 
 # Fold 0 has ant and bee; the base classes are cat to hen, 3..8. A pair needs 10 pixels.

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from episodes.draws import Draws
 from episodes.errors import InputError
+from episodes.fewshot.augmentation import Augmentation
 from episodes.fewshot.episode import EpisodeSpec, Photograph
 from episodes.fewshot.geometry import Geometry
-from episodes.fewshot.loading import Augmentation, EpisodeList, Loader
+from episodes.fewshot.loading import EpisodeList, Loader
 from episodes.fewshot.pairs import Pairs
 from episodes.fewshot.sampler import Sampler
 from tests.episodes.fakes import ANIMALS, Fake, label_map, painted
@@ -145,12 +146,12 @@ def test_a_photograph_of_one_pixel() -> None:
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"flip": -0.1}, "flip must be a number from 0 to 1, not -0.1"),
-        ({"flip": 1.1}, "flip must be a number from 0 to 1, not 1.1"),
-        ({"scale": 0.0}, "scale must be a number above 0 and at most 1, not 0.0"),
-        ({"scale": 1.5}, "scale must be a number above 0 and at most 1, not 1.5"),
-        ({"colour": -0.1}, "colour must be a number from 0 to 1, not -0.1"),
-        ({"colour": 1.0}, "colour strength must be below 1"),
+        ({"flip": -0.1}, "`flip` must be a number from 0 to 1, not -0.1"),
+        ({"flip": 1.1}, "`flip` must be a number from 0 to 1, not 1.1"),
+        ({"scale": 0.0}, "`scale` must be a number above 0 and at most 1, not 0.0"),
+        ({"scale": 1.5}, "`scale` must be a number above 0 and at most 1, not 1.5"),
+        ({"colour": -0.1}, "`colour` must be a number from 0 to 1, not -0.1"),
+        ({"colour": 1.0}, "`colour` must be below 1"),
     ],
 )
 def test_settings_out_of_range(fields: dict[str, float], words: str) -> None:

@@ -12,8 +12,9 @@ import torch
 
 from episodes.errors import InputError
 from episodes.fewshot.episode import Episode, EpisodeSpec
-from episodes.fewshot.folds import DataSettings, Fold
+from episodes.fewshot.folds import Fold
 from episodes.fewshot.negatives import Negatives
+from episodes.fewshot.settings import DataSettings
 from episodes.results.bootstrap import Resampling
 from episodes.results.output import Output
 from episodes.results.presence import Sightings, presence
@@ -72,13 +73,13 @@ def test_every_such_photograph_is_drawn_and_the_seed_decides() -> None:
 
 def test_a_split_in_which_every_photograph_shows_the_class() -> None:
     source = Fake({id: labels for id, labels in MAPS.items() if id.startswith("v1")})
-    with pytest.raises(InputError, match="too few val photographs do not show ant: leave out --negatives"):
+    with pytest.raises(InputError, match="too few val photographs do not show ant: leave out `negatives`"):
         Negatives(source, "val").of(SPEC, 0, 0)
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.5, math.nan])
 def test_a_share_out_of_range(share: float) -> None:
-    with pytest.raises(InputError, match="negatives must be a number from 0 to 1"):
+    with pytest.raises(InputError, match="`negatives` must be a number from 0 to 1"):
         PlanSettings(negatives=share)
 
 

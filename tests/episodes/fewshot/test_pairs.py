@@ -107,7 +107,7 @@ def test_interleaved_lists(tmp_path: Path) -> None:
 
 def test_missing_photographs_are_an_error_or_counted(tmp_path: Path) -> None:
     write(tmp_path, val_fold0="gone__01\nb__02\ngone__03\n")
-    with pytest.raises(InputError, match=r"2 of 3 listed pairs, for example gone: .*--allow-missing"):
+    with pytest.raises(InputError, match=r"2 of 3 listed pairs, for example gone: .*`allow_missing`"):
         pairs_from_lists(Table(), tmp_path, "val", [0])
     pairs = pairs_from_lists(Table(), tmp_path, "val", [0], "leave out")
     assert (pairs.items, len(pairs.missing)) == ((("b", 2),), 2)

@@ -12,8 +12,9 @@ import torch
 
 from episodes.errors import InputError
 from episodes.fewshot.episode import Episode, EpisodeSpec, Photograph
-from episodes.fewshot.folds import DataSettings, Fold
+from episodes.fewshot.folds import Fold
 from episodes.fewshot.pairs import pairs_from_areas
+from episodes.fewshot.settings import DataSettings
 from episodes.fewshot.wrong_supports import WrongSupports
 from episodes.results.bootstrap import Resampling
 from episodes.results.comparison import compare
@@ -169,7 +170,7 @@ def test_photographs_are_prepared_once() -> None:
         ({"classes": ("ant",)}, r"needs 2 classes for 1-way episodes: here is 1; test more"),
         ({"way": 2}, r"needs 4 classes for 2-way episodes: here are 2; test more"),
         ({"maps": {f"v{n}": BOTH["v10"] for n in range(9)}}, "every query shows the other tested classes too"),
-        ({"wrong_support": 1}, "wrong support must be true or false, not 1"),
+        ({"wrong_support": 1}, "`wrong_support` must be true or false, not 1"),
     ],
 )
 def test_what_cannot_be(settings: dict[str, Any], complaint: str) -> None:

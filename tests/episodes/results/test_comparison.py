@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from episodes.errors import InputError
-from episodes.fewshot.folds import DataSettings, Fold
+from episodes.fewshot.folds import Fold
+from episodes.fewshot.settings import DataSettings
 from episodes.results.bootstrap import Resampling
 from episodes.results.comparison import compare
 from episodes.results.output import Output

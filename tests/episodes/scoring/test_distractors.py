@@ -9,7 +9,8 @@ from torch import Tensor
 
 from episodes.errors import InputError
 from episodes.fewshot.episode import Episode
-from episodes.fewshot.folds import DataSettings, Fold
+from episodes.fewshot.folds import Fold
+from episodes.fewshot.settings import DataSettings
 from episodes.results.bootstrap import Resampling
 from episodes.results.output import Output
 from episodes.score import score, score_predictions
@@ -74,7 +75,7 @@ def chosen_specs(chosen: Plan) -> list[Any]:
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [
-        ({"distractors": 1.5}, "distractors must be a number from 0 to 1"),
+        ({"distractors": 1.5}, "`distractors` must be a number from 0 to 1"),
         ({"distractors": 1.0, "wrong_support": True}, "leave out wrong_support or distractors"),
         ({"distractors": 1.0, "classes": ("ant",)}, "composed scenes need classes beside the 1 of an episode"),
     ],
@@ -85,5 +86,5 @@ def test_what_cannot_be_composed_is_refused(settings: dict[str, Any], complaint:
 
 
 def test_predictions_are_of_photographs_as_they_are(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="leave out --distractors"):
+    with pytest.raises(InputError, match="leave out `distractors`"):
         score_predictions(PlanSettings(manifest="m", distractors=1.0), tmp_path, Output(None))

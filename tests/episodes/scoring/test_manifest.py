@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from episodes.errors import InputError
-from episodes.fewshot.folds import DataSettings, Fold, Pools
+from episodes.fewshot.folds import Fold, Pools
+from episodes.fewshot.settings import DataSettings
 from episodes.results.pictures import draw_manifest
 from episodes.score import score
 from episodes.scoring.manifest import Header, Manifest
@@ -174,7 +175,7 @@ def test_a_line_that_is_wrong_is_named(tmp_path: Path, lists: DataSettings, old:
 
 
 def test_photographs_that_are_not_there_are_asked_for() -> None:
-    with pytest.raises(InputError, match="pascal without a folder is for manifests of --pairs lists: use pascal:PATH"):
+    with pytest.raises(InputError, match="pascal without a folder is for manifests of `pairs` lists: use pascal:PATH"):
         plans(PlanSettings(DataSettings("pascal")))
 
 
@@ -214,21 +215,25 @@ def test_photographs_show_their_classes_by_the_pair_list(
 @pytest.mark.parametrize(
     ("field", "value", "words"),
     [
-        ("way", True, "way must be a whole number from 1 to 1000, not True"),
-        ("shot", 1.0, "shot must be a whole number"),
-        ("queries", "1", "queries must be a whole number"),
-        ("seeds", 0, "seeds must be a whole number"),
-        ("episodes", 10**100, "episodes must be a whole number"),
-        ("seed", None, "seed must be a whole number"),
-        ("fold", [0], "fold must be a whole number"),
-        ("source", 1, "source must be text"),
-        ("classes", ["aeroplane"], "classes must be a Mapping"),
-        ("classes", {"one": "aeroplane"}, "classes must be numbers with names, not 'one': 'aeroplane'"),
-        ("classes", {"1": None}, "classes must be numbers with names"),
-        ("pairs", [], "pairs must be a Mapping"),
-        ("pairs", {"rule": f"min_pixels={'9' * 5000}"}, "pairs must be described by whole numbers and text, not rule"),
-        ("pairs", {"queries": 1.5}, "pairs must be described by whole numbers and text, not queries: 1.5"),
-        ("replacement", "no", "replacement must be true or false, not 'no'"),
+        ("way", True, "`header.way` must be a whole number from 1 to 1000, not True"),
+        ("shot", 1.0, "`header.shot` must be a whole number"),
+        ("queries", "1", "`header.queries` must be a whole number"),
+        ("seeds", 0, "`header.seeds` must be a whole number"),
+        ("episodes", 10**100, "`header.episodes` must be a whole number"),
+        ("seed", None, "`header.seed` must be a whole number"),
+        ("fold", [0], "`header.fold` must be a whole number"),
+        ("source", 1, "`header.source` must be text"),
+        ("classes", ["aeroplane"], "`header.classes` must be a Mapping"),
+        ("classes", {"one": "aeroplane"}, "`header.classes` must be numbers with names, not 'one': 'aeroplane'"),
+        ("classes", {"1": None}, "`header.classes` must be numbers with names"),
+        ("pairs", [], "`header.pairs` must be a Mapping"),
+        (
+            "pairs",
+            {"rule": f"min_pixels={'9' * 5000}"},
+            "`header.pairs` must be whole numbers and text, not rule",
+        ),
+        ("pairs", {"queries": 1.5}, "`header.pairs` must be whole numbers and text, not queries: 1.5"),
+        ("replacement", "no", "`header.replacement` must be true or false, not 'no'"),
         ("more", 1, "unexpected keyword argument 'more'"),
     ],
 )

@@ -13,7 +13,8 @@ from episodes.data import DATA_SETS
 from episodes.data.data_set import DataSet
 from episodes.data.source import Array
 from episodes.errors import InputError
-from episodes.fewshot.folds import DataSettings, Fold
+from episodes.fewshot.folds import Fold
+from episodes.fewshot.settings import DataSettings
 from episodes.results.output import Output
 from episodes.score import score_predictions
 from episodes.scoring.plan import Plan, plans

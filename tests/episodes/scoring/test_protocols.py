@@ -134,7 +134,7 @@ def test_names_that_do_not_exist(names: str, words: str) -> None:
 
 
 def test_native_photographs_have_no_size() -> None:
-    with pytest.raises(InputError, match="ssp keeps every photograph at its original size: leave out --size"):
+    with pytest.raises(InputError, match="ssp keeps every photograph at its original size: leave out `size`"):
         PROTOCOLS["ssp"].resized(400)
     with pytest.raises(InputError, match="that keep their own size have no size 400"):
         Geometry(400, "native")

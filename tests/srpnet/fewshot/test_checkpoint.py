@@ -16,8 +16,7 @@ from episodes.errors import InputError
 from srpnet.fewshot import checkpoint as checkpoints
 from srpnet.fewshot.checkpoint import load_network
 from srpnet.fewshot.network import SRPNet, build
-from srpnet.fewshot.query_inference import QueryInference
-from srpnet.fewshot.settings import NetworkSettings
+from srpnet.fewshot.settings import NetworkSettings, QueryInference
 
 Tiny = Callable[..., NetworkSettings]
 IQI = QueryInference(rounds=2, foreground=0.4, background=0.4)
@@ -165,7 +164,7 @@ def fine_tuned() -> dict[str, Tensor]:
     [
         (lambda f: edit(f, backbone_sha256="0" * 64), "have hash"),
         (lambda f: edit(f, backbone="vgg"), "no backbone weights are called 'vgg'"),
-        (lambda f: edit(f, stages=[7]), "stages must be"),
+        (lambda f: edit(f, stages=[7]), "`stages` must be"),
         (lambda f: edit(f, iqi={"circles": 3}), "cannot be loaded: .*circles"),
         (lambda f: edit(f, alpha="much"), "cannot be loaded"),
         (lambda f: edit(f, width=16), r"does not fit its config.json: size mismatch for reduce"),
@@ -178,20 +177,23 @@ def fine_tuned() -> dict[str, Tensor]:
         (lambda f: (f / "config.json").write_bytes(b"\xff\xfe\x00"), "cannot be read"),
         (lambda f: fifo(f / "config.json"), r"holds no config.json"),
         (lambda f: fifo(f / "model.safetensors"), r"model.safetensors is a named pipe, not a file"),
-        (lambda f: edit(f, iqi={"rounds": 10**9}), "cannot be loaded: rounds must be a whole number from 0 to 100"),
-        (lambda f: edit(f, iqi=[3]), "cannot be loaded: iqi must be"),
+        (
+            lambda f: edit(f, iqi={"rounds": 10**9}),
+            "cannot be loaded: `iqi.rounds` must be a whole number from 0 to 100",
+        ),
+        (lambda f: edit(f, iqi=[3]), "cannot be loaded: `iqi` must be"),
         (lambda f: edit(f, colour="red"), "holds 'colour', a setting unknown to this version"),
-        (lambda f: edit(f, width=True), "width must be a whole number"),
-        (lambda f: edit(f, width="8"), "width must be a whole number"),
-        (lambda f: edit(f, width=10**9), "width must be a whole number"),
-        (lambda f: edit(f, stages=[True, 2]), "stages must be a list of whole numbers"),
-        (lambda f: edit(f, stages=5), "stages must be a list"),
+        (lambda f: edit(f, width=True), "`width` must be a whole number"),
+        (lambda f: edit(f, width="8"), "`width` must be a whole number"),
+        (lambda f: edit(f, width=10**9), "`width` must be a whole number"),
+        (lambda f: edit(f, stages=[True, 2]), "`stages` must be a list of whole numbers"),
+        (lambda f: edit(f, stages=5), "`stages` must be a list"),
         (lambda f: edit(f, layers=[64] * 4, base_width=256), "config.json describes a network of 969,565,000"),
-        (lambda f: edit(f, layers=[1, 1]), "layers must be four numbers"),
-        (lambda f: edit(f, seen=[3]), "seen must be a list of class names"),
-        (lambda f: edit(f, trained_on=[]), "trained on must be"),
-        (lambda f: edit(f, trained=None), "trained must be head or all"),
-        (lambda f: edit(f, backbone=["vgg"]), "no backbone weights are called"),
+        (lambda f: edit(f, layers=[1, 1]), "`layers` must be four numbers"),
+        (lambda f: edit(f, seen=[3]), "`seen` must be a list of class names"),
+        (lambda f: edit(f, trained_on=[]), "`trained_on` must be"),
+        (lambda f: edit(f, trained=None), "`trained` must be head or all"),
+        (lambda f: edit(f, backbone=["vgg"]), "`backbone` must be text"),
         (lambda f: retensor(f, lambda state: state["reduce.bias"].fill_(torch.nan)), "NaN or infinity in reduce.bias"),
         (lambda f: retensor(f, lambda state: state["reduce.weight"][0].fill_(-torch.inf)), "infinity in reduce.weight"),
         (lambda f: (f / "config.json").unlink(), r"holds no config.json: name a folder"),

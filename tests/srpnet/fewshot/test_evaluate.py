@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from episodes.errors import InputError
-from episodes.fewshot.folds import DataSettings
+from episodes.fewshot.settings import DataSettings
 from episodes.results.gallery import ranked
 from episodes.results.output import Output
 from episodes.scoring.records import Records
@@ -18,8 +18,7 @@ from srpnet.fewshot import checkpoint as checkpoints
 from srpnet.fewshot.checkpoint import load_network
 from srpnet.fewshot.evaluate import EvalSettings, run_evaluation
 from srpnet.fewshot.network import SRPNet
-from srpnet.fewshot.query_inference import QueryInference
-from srpnet.fewshot.settings import NetworkSettings
+from srpnet.fewshot.settings import NetworkSettings, QueryInference
 from srpnet.nn.weights import content_hash
 
 CONTRACT = {
@@ -202,15 +201,15 @@ def test_a_file_where_the_folder_should_be_is_noticed_before_the_work(
 ) -> None:
     (tmp_path / "file").write_text("kept")
     work = replace(evaluation, data=DataSettings("pascal:nowhere"))
-    with pytest.raises(InputError, match="file is a file, not a folder: name another --out"):
+    with pytest.raises(InputError, match="file is a file, not a folder: name another `out`"):
         scored(work, tmp_path / out)
 
 
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        ({"cache_limit": -1.0}, "cache limit must be a number from 0 to 1e\\+06, not -1"),
-        ({"cache_limit": float("nan")}, "cache limit must be a number .*, not nan"),
+        ({"cache_limit": -1.0}, "`cache_limit` must be a number from 0 to 1e\\+06, not -1"),
+        ({"cache_limit": float("nan")}, "`cache_limit` must be a number .*, not nan"),
     ],
 )
 def test_wrong_limits_are_refused(evaluation: EvalSettings, change: dict[str, Any], complaint: str) -> None:

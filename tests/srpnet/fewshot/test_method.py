@@ -19,7 +19,7 @@ from episodes.scoring.protocols import PROTOCOLS
 from srpnet.fewshot.method import SRPNetMethod, membership
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.prototypes import support_prototypes
-from srpnet.fewshot.query_inference import QueryInference
+from srpnet.fewshot.settings import QueryInference
 from srpnet.nn.device import Runtime
 from srpnet.nn.grid import upsample
 from srpnet.training.log import highest

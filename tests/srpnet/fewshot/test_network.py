@@ -12,8 +12,8 @@ from torch import Tensor
 from episodes.errors import InputError
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.prototypes import support_prototypes
-from srpnet.fewshot.query_inference import QueryInference, infer
-from srpnet.fewshot.settings import NetworkSettings
+from srpnet.fewshot.query_inference import infer
+from srpnet.fewshot.settings import NetworkSettings, QueryInference
 from srpnet.nn.grid import average, upsample
 
 Tiny = Callable[..., NetworkSettings]
@@ -193,18 +193,18 @@ def test_what_is_trainable(tiny: Tiny, trained: Any, convolutions: bool) -> None
     ("options", "complaint"),
     [
         ({"backbone": "vgg"}, "no backbone weights are called 'vgg'"),
-        ({"stages": ()}, "stages must be different and ascending"),
-        ({"stages": (0, 1)}, "stages must be"),
-        ({"frozen_stages": 5}, "frozen stages must be a whole number from 0 to 4, not 5"),
+        ({"stages": ()}, "`stages` must be different and ascending"),
+        ({"stages": (0, 1)}, "`stages` must be"),
+        ({"frozen_stages": 5}, "`frozen_stages` must be a whole number from 0 to 4, not 5"),
         ({"frozen_stages": 3, "stages": (1, 2)}, "3 stages cannot be frozen: the last of this network is 2"),
-        ({"stages": (3, 2)}, "stages must be"),
-        ({"stages": (3, 3)}, "stages must be"),
-        ({"width": 0}, "width must be a whole number from 1 to 8192, not 0"),
-        ({"alpha": 0.0}, "alpha must be a number above 0 and at most 10000, not 0"),
-        ({"pooling": "max"}, "pooling must be feature or mask, not 'max'"),
-        ({"similarity": "l2"}, "similarity must be fidelity or cosine, not 'l2'"),
-        ({"trained": "tail"}, "trained must be head or all, not 'tail'"),
-        ({"iqi": {"rounds": -1}}, "rounds must be a whole number from 0 to 100"),
+        ({"stages": (3, 2)}, "`stages` must be"),
+        ({"stages": (3, 3)}, "`stages` must be"),
+        ({"width": 0}, "`width` must be a whole number from 1 to 8192, not 0"),
+        ({"alpha": 0.0}, "`alpha` must be a number above 0 and at most 10000, not 0"),
+        ({"pooling": "max"}, "`pooling` must be feature or mask, not 'max'"),
+        ({"similarity": "l2"}, "`similarity` must be fidelity or cosine, not 'l2'"),
+        ({"trained": "tail"}, "`trained` must be head or all, not 'tail'"),
+        ({"iqi": {"rounds": -1}}, "`iqi.rounds` must be a whole number from 0 to 100"),
     ],
 )
 def test_impossible_settings_are_refused(options: dict[str, Any], complaint: str) -> None:

@@ -129,6 +129,6 @@ def test_nothing_is_said_that_was_not_asked_for(network: SRPNet, squares: Callab
 
 
 def test_a_threshold_out_of_range() -> None:
-    with pytest.raises(InputError, match="present above must be a number from 0 to 1, not 2"):
+    with pytest.raises(InputError, match="`present_above` must be a number from 0 to 1, not 2"):
         NetworkSettings(present_above=2)
     assert replace(NetworkSettings(), present_above=0.5).present_above == 0.5

@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from episodes.errors import InputError
-from srpnet.fewshot.prototypes import EPSILON, POOLINGS, Pooling, masked_average_pooling, support_prototypes
+from srpnet.fewshot.prototypes import EPSILON, POOLINGS, masked_average_pooling, support_prototypes
+from srpnet.fewshot.settings import Pooling
 from srpnet.nn.grid import upsample
 
 BOTH_POOLINGS = pytest.mark.parametrize("pooling", POOLINGS)

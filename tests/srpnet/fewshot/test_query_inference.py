@@ -10,8 +10,10 @@ from torch import Tensor
 
 from episodes.errors import InputError
 from srpnet.fewshot.prototypes import EPSILON
-from srpnet.fewshot.query_inference import QueryInference, infer, own_background
-from srpnet.nn.similarity import Similarity, cosine, fidelity
+from srpnet.fewshot.query_inference import infer, own_background
+from srpnet.fewshot.settings import QueryInference
+from srpnet.nn.settings import Similarity
+from srpnet.nn.similarity import cosine, fidelity
 
 LOW = QueryInference(rounds=1, foreground=0.4, background=0.3)
 """Thresholds that random features reach."""
@@ -194,17 +196,17 @@ def test_gradients_equal_differences_when_pooling_is_hard(noise: Callable[..., T
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        ({"rounds": -1}, "rounds must be a whole number from 0 to 100, not -1"),
-        ({"rounds": 10**9}, "rounds must be a whole number from 0 to 100, not 1000000000"),
-        ({"rounds": True}, "rounds must be a whole number .*, not True"),
-        ({"rounds": 2.0}, "rounds must be a whole number .*, not 2.0"),
+        ({"rounds": -1}, "`iqi.rounds` must be a whole number from 0 to 100, not -1"),
+        ({"rounds": 10**9}, "`iqi.rounds` must be a whole number from 0 to 100, not 1000000000"),
+        ({"rounds": True}, "`iqi.rounds` must be a whole number .*, not True"),
+        ({"rounds": 2.0}, "`iqi.rounds` must be a whole number .*, not 2.0"),
         ({"foreground": 0.0}, "thresholds are probabilities"),
         ({"foreground": 1.0}, "thresholds are probabilities"),
-        ({"background": 1.5}, "background must be a number from 0 to 1"),
-        ({"weight": 0.0}, "weight must be a number above 0 and at most 1000, not 0"),
-        ({"weight": -1.0}, "weight must be a number above 0"),
-        ({"weight": float("inf")}, "weight must be a number above 0"),
-        ({"soft": 1}, "soft must be true or false, not 1"),
+        ({"background": 1.5}, "`iqi.background` must be a number from 0 to 1"),
+        ({"weight": 0.0}, "`iqi.weight` must be a number above 0 and at most 1000, not 0"),
+        ({"weight": -1.0}, "`iqi.weight` must be a number above 0"),
+        ({"weight": float("inf")}, "`iqi.weight` must be a number above 0"),
+        ({"soft": 1}, "`iqi.soft` must be true or false, not 1"),
     ],
 )
 def test_impossible_recipes_are_refused(options: dict[str, Any], complaint: str) -> None:

@@ -9,17 +9,18 @@ import pytest
 import torch
 
 from episodes.errors import InputError
-from episodes.fewshot.composition import Composition
+from episodes.fewshot.augmentation import Augmentation
 from episodes.fewshot.geometry import Geometry
-from episodes.fewshot.loading import Augmentation, EpisodeList, Loader
+from episodes.fewshot.loading import EpisodeList, Loader
 from episodes.fewshot.pairs import Pairs
 from episodes.fewshot.sampler import Sampler
+from episodes.fewshot.settings import Composition
 from srpnet.fewshot.batches import EpisodeTensors
 from srpnet.fewshot.levels import reduced_levels
 from srpnet.fewshot.network import SRPNet
-from srpnet.fewshot.reuse import Reuse, ReusedEpisodes, machine_memory
-from srpnet.fewshot.settings import FewShotLoopSettings, NetworkSettings
-from srpnet.fewshot.train import FewShotTrainSettings
+from srpnet.fewshot.reuse import ReusedEpisodes, machine_memory
+from srpnet.fewshot.settings import NetworkSettings
+from srpnet.fewshot.train_settings import FewShotLoopSettings, FewShotTrainSettings, Reuse
 from srpnet.fewshot.trainable import TrainableSRPNet
 from srpnet.nn.device import Runtime
 from srpnet.training.run import TrainingRun
@@ -94,7 +95,7 @@ def test_more_than_the_limit_is_refused_before_anything_is_loaded(network: SRPNe
     episodes = ReusedEpisodes(drawn(0), range(60), network, FP32)
     limit = episodes.nbytes / 2**30
     episodes._load = None  # type: ignore[assignment,method-assign]
-    with pytest.raises(InputError, match=r"the features of 12 photographs take 0\.0 GB, and --cache-limit is 0\.00\d+"):
+    with pytest.raises(InputError, match=r"the features of 12 photographs take 0\.0 GB, and `cache_limit` is 0\.00\d+"):
         episodes.compute("memory", tmp_path, limit * 0.99)
 
 
@@ -114,11 +115,14 @@ def test_a_folder_that_cannot_be_written_is_named(network: SRPNet, tmp_path: Pat
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        ({"network": NetworkSettings(trained="all")}, "reuse them with --train head"),
-        ({"augmentation": Augmentation(scale=0.5)}, "not with random crops and colours"),
-        ({"augmentation": Augmentation(colour=0.1)}, "not with random crops and colours"),
-        ({"composition": Composition(absent=0.1)}, "leave out --distractors"),
-        ({"reuse_features": "cloud"}, "auto, none, memory, disk, not 'cloud'"),
+        ({"network": NetworkSettings(trained="all")}, "reuse them with `trained` head"),
+        (
+            {"augmentation": Augmentation(scale=0.5)},
+            "comes twice: leave out `scale`, or `reuse_features`",
+        ),
+        ({"augmentation": Augmentation(colour=0.1)}, "leave out `colour`, or `reuse_features`"),
+        ({"composition": Composition(absent=0.1)}, "leave out `absent`"),
+        ({"reuse_features": "cloud"}, "auto or none or memory or disk, not 'cloud'"),
     ],
 )
 def test_what_it_cannot_serve_is_refused(change: dict[str, Any], complaint: str) -> None:

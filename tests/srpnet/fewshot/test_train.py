@@ -17,13 +17,13 @@ from safetensors.torch import load_file
 from episodes.data.source import PASCAL_CLASSES
 from episodes.data.stickers import STICKERS
 from episodes.errors import InputError
-from episodes.fewshot.composition import Composition
-from episodes.fewshot.folds import DataSettings
+from episodes.fewshot.settings import Composition, DataSettings
 from episodes.files import locked, write_text
 from srpnet.fewshot.checkpoint import load_network
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.settings import NetworkSettings
-from srpnet.fewshot.train import FewShotTrainSettings, run_training
+from srpnet.fewshot.train import run_training
+from srpnet.fewshot.train_settings import FewShotTrainSettings
 from srpnet.training.interrupts import Interrupted
 from srpnet.training.log import Progress
 from srpnet.training.run import best_step
@@ -166,7 +166,7 @@ def test_an_interrupted_training_goes_on_in_either_phase(
     run_training(training, unbroken, say=lambda _: None)
     with pytest.raises(Interrupted):
         run_training(training, broken, say=lambda _: None, on_log=interrupt(phase, step))
-    with pytest.raises(InputError, match=r"broken already holds a run: go on with --resume, or name another --out"):
+    with pytest.raises(InputError, match=r"broken already holds a run: go on with `resume`, or name another `out`"):
         run_training(training, broken, say=lambda _: None)
     run_training(training, broken, resume=True, say=lambda _: None)
     states = [load_file(folder / "model.safetensors") for folder in (unbroken, broken)]
@@ -225,7 +225,7 @@ def test_a_file_where_the_folder_should_be_is_noticed_before_the_work(
 ) -> None:
     (tmp_path / "file").write_text("kept")
     work = replace(training, data=DataSettings("pascal:nowhere"))
-    with pytest.raises(InputError, match="file is a file, not a folder: name another --out"):
+    with pytest.raises(InputError, match="file is a file, not a folder: name another `out`"):
         run_training(work, tmp_path / out, say=lambda _: None)
 
 
@@ -236,7 +236,7 @@ def test_resuming_with_another_choice_of_classes_is_an_input_error(
     phase = "train" if begun == "none" else "select"
     with pytest.raises(Interrupted):
         run_training(replace(training, hold_back=begun), tmp_path / "run", on_log=interrupt(phase, 1))
-    with pytest.raises(InputError, match="another --hold-back"):
+    with pytest.raises(InputError, match="another `hold_back`"):
         run_training(replace(training, hold_back=wanted), tmp_path / "run", resume=True)
 
 
@@ -274,7 +274,7 @@ def test_the_head_starts_from_the_seed(training: FewShotTrainSettings, tmp_path:
         ({"hold_back": "aeroplane"}, "'aeroplane' is not a base class of fold 0"),
         ({"hold_back": "9"}, "cannot hold back 9 of the 3 base classes"),
         ({"way": 4, "hold_back": "none"}, "4-way episodes need 4 classes: there are 3"),
-        ({"drawing": "list"}, "drawing must be random or even or pairs, not 'list'"),
+        ({"drawing": "list"}, "`drawing` must be random or even or pairs, not 'list'"),
         ({"data": DataSettings("nothing")}, "'nothing' names no data"),
         ({"network": NetworkSettings(backbone_sha256="0" * 64), "hold_back": "none"}, "have hash"),
     ],
@@ -357,7 +357,7 @@ def test_what_moves_no_weight_may_change_when_a_run_goes_on(training: FewShotTra
 def test_features_without_room_are_refused_before_anything_is_written(
     training: FewShotTrainSettings, tmp_path: Path
 ) -> None:
-    with pytest.raises(InputError, match="--cache-limit is 1e-06"):
+    with pytest.raises(InputError, match="`cache_limit` is 1e-06"):
         run_training(replace(training, reuse_features="disk", cache_limit=1e-6), tmp_path / "run", say=lambda _: None)
     assert not (tmp_path / "run").exists()
 

@@ -12,7 +12,7 @@ from episodes.errors import InputError
 from srpnet.fewshot.batches import EpisodeTensors
 from srpnet.fewshot.losses import segmentation_loss
 from srpnet.fewshot.network import SRPNet
-from srpnet.fewshot.settings import FewShotLoopSettings
+from srpnet.fewshot.train_settings import FewShotLoopSettings
 from srpnet.fewshot.trainable import TrainableSRPNet
 from srpnet.nn.grid import upsample
 from srpnet.training.optimizer import make_optimizer

@@ -26,7 +26,7 @@ def test_auto_takes_the_fastest_device(monkeypatch: pytest.MonkeyPatch, cuda: bo
 @pytest.mark.parametrize("device", ["cuda", "mps"])
 def test_an_absent_device_is_an_input_error(monkeypatch: pytest.MonkeyPatch, device: str) -> None:
     machine(monkeypatch)
-    with pytest.raises(InputError, match=f"device {device} is not available here: use --device auto"):
+    with pytest.raises(InputError, match=f"device {device} is not available here: use `device` auto"):
         runtime(device)  # type: ignore[arg-type]
 
 

@@ -13,6 +13,7 @@ import torch
 
 from episodes.errors import InputError
 from srpnet.fewshot.checkpoint import load_network
+from srpnet.nn.settings import RuntimeSettings
 from srpnet.training.interrupts import SIGNALS, Interrupted, leave_signals_to_the_parent, stop_requested
 from tests.srpnet.runs import Begin, assert_same_run, interrupt, log_of, run_until, same, weights_of
 
@@ -171,8 +172,10 @@ def test_resuming_with_other_settings_names_the_first(begin: Begin, options: dic
 
 
 def test_settings_that_move_no_weight_may_change(begin: Begin) -> None:
-    begin(identity={"device": "cuda"})
-    assert begin(resume=True, identity={"device": "cpu"}, workers=2, log_every=9, save_every=9).step == 0
+    begin(identity=RuntimeSettings(device="cuda"))
+    assert begin(resume=True, identity=RuntimeSettings(device="cpu"), workers=2, log_every=9, save_every=9).step == 0
+    with pytest.raises(InputError, match="was begun with precision = auto, not bf16"):
+        begin(resume=True, identity=RuntimeSettings(precision="bf16"))
 
 
 def test_where_nothing_was_begun_resuming_begins(begin: Begin, episodes: Any) -> None:

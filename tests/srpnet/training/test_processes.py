@@ -153,10 +153,10 @@ def test_the_first_process_alone_writes_and_tells(found: list[dict[str, Any]]) -
 @pytest.mark.parametrize(
     ("what", "words"),
     [
-        ("indivisible", "InputError: 3 processes do not divide a batch of 4: use --batch 6"),
+        ("indivisible", "InputError: 3 processes do not divide a batch of 4: use `batch` 6"),
         ("unlike", "InputError: process 1 has pairs.sha256 = 1, and the first one 0: give all the same data, weights"),
         ("damaged", "InputError: photograph 10 is damaged"),
-        ("diverged", "InputError: the loss of step 1 is NaN or infinite: try a lower --lr"),
+        ("diverged", "InputError: the loss of step 1 is NaN or infinite: try a lower `lr`"),
         ("stopped", "Interrupted: stopped after step 2"),
     ],
 )

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple, get_args, get_type_hints
 
@@ -11,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from episodes.errors import InputError
-from srpnet.fewshot.settings import FewShotLoopSettings
+from srpnet.fewshot.train_settings import FewShotLoopSettings
 from srpnet.training.optimizer import OPTIMIZERS, SCHEDULES, lr_factor
 from srpnet.training.run import Losses, Trainable, TrainingRun, best_step
 from srpnet.training.settings import LoopSettings
@@ -38,7 +37,7 @@ class Line(Trainable):
         self.settings = settings
 
     def identity(self) -> Mapping[str, Any]:
-        return {"training": asdict(self.settings)}
+        return {"training": self.settings}
 
     def groups(self) -> list[dict[str, Any]]:
         return [{"params": list(self.module.parameters()), "peak": self.settings.lr}]
@@ -187,21 +186,21 @@ def test_the_rate_that_is_logged_follows_the_schedule(begin: Begin, episodes: An
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        ({"steps": 0}, "steps must be a whole number from 1 to 10000000, not 0"),
-        ({"save_every": 0}, "save every must be a whole number from 1"),
-        ({"warmup": -1}, "warmup must be a whole number from 0"),
-        ({"support_weight": -0.1}, "support weight must be a number from 0 to 1000, not -0.1"),
-        ({"lr": 0.0}, "lr must be a number above 0"),
-        ({"backbone_lr": -1.0}, "backbone lr must be a number above 0"),
-        ({"optimizer": "adam"}, "optimizer must be adamw or sgd, not 'adam'"),
-        ({"schedule": "step"}, "schedule must be cosine or poly, not 'step'"),
+        ({"steps": 0}, "`steps` must be a whole number from 1 to 10000000, not 0"),
+        ({"save_every": 0}, "`save_every` must be a whole number from 1"),
+        ({"warmup": -1}, "`warmup` must be a whole number from 0"),
+        ({"support_weight": -0.1}, "`support_weight` must be a number from 0 to 1000, not -0.1"),
+        ({"lr": 0.0}, "`lr` must be a number above 0"),
+        ({"backbone_lr": -1.0}, "`backbone_lr` must be a number above 0"),
+        ({"optimizer": "adam"}, "`optimizer` must be adamw or sgd, not 'adam'"),
+        ({"schedule": "step"}, "`schedule` must be cosine or poly, not 'step'"),
         ({"batch": 4, "accumulate": 3}, "3 backward passes do not divide a batch of 4"),
-        ({"lr": math.nan}, "lr must be a number above 0 and at most 1000, not nan"),
-        ({"lr": math.inf}, "lr must be a number .*, not inf"),
-        ({"backbone_lr": math.nan}, "backbone lr must be a number .*, not nan"),
-        ({"weight_decay": math.nan}, "weight decay must be a number .*, not nan"),
-        ({"support_weight": math.inf}, "support weight must be a number .*, not inf"),
-        ({"clip": math.nan}, "clip must be a number .*, not nan"),
+        ({"lr": math.nan}, "`lr` must be a number above 0 and at most 1000, not nan"),
+        ({"lr": math.inf}, "`lr` must be a number .*, not inf"),
+        ({"backbone_lr": math.nan}, "`backbone_lr` must be a number .*, not nan"),
+        ({"weight_decay": math.nan}, "`weight_decay` must be a number .*, not nan"),
+        ({"support_weight": math.inf}, "`support_weight` must be a number .*, not inf"),
+        ({"clip": math.nan}, "`clip` must be a number .*, not nan"),
     ],
 )
 def test_impossible_settings_are_refused(options: dict[str, Any], complaint: str) -> None:
@@ -225,7 +224,7 @@ def test_an_infinite_loss_is_an_input_error_that_moves_no_weight(
         return healthy._replace(total=healthy.total * torch.tensor([1.0, math.nan])) if before else healthy
 
     monkeypatch.setattr(run.trainable, "losses", hurt)
-    with pytest.raises(InputError, match="the loss of step 3 is NaN or infinite: try a lower --lr"):
+    with pytest.raises(InputError, match="the loss of step 3 is NaN or infinite: try a lower `lr`"):
         run.train(episodes)
     assert same(weights_of(run), before)
     assert [line["step"] for line in log_of(run)] == [1, 2]

@@ -13,7 +13,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from srpnet.fewshot.train import FewShotTrainSettings, run_training
+from srpnet.fewshot.train import run_training
+from srpnet.fewshot.train_settings import FewShotTrainSettings
 from srpnet.training.interrupts import stop_requested
 from tests import processes
 from tests.srpnet.launched import train
@@ -73,7 +74,7 @@ def test_a_restart_without_resume_says_so_and_leaves_the_run(pair: FewShotTrainS
     with torchrun(pair, broken, "kill", "--max-restarts=1", resume=False) as launched:
         output, _ = launched.communicate(timeout=120)
     assert launched.returncode != 0
-    assert f"Error: {broken} already holds a run: go on with --resume, or name another --out" in output
+    assert f"Error: {broken} already holds a run: go on with `resume`, or name another `out`" in output
     assert torch.load(broken / "training.pt", weights_only=True)["step"] == 2
     run_training(pair, broken, resume=True, say=lambda _: None)
     assert torch.load(broken / "training.pt", weights_only=True)["step"] > 2

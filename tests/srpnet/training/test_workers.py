@@ -40,8 +40,8 @@ class Troubled:
 @pytest.mark.parametrize(
     ("trouble", "complaint"),
     [
-        (no_shared_memory, "load photographs have no shared memory .*--shm-size=1g.*--workers"),
-        (lambda: os.kill(os.getpid(), signal.SIGKILL), "load photographs ended unexpectedly .*--workers"),
+        (no_shared_memory, "load photographs have no shared memory .*--shm-size=1g.*`workers`"),
+        (lambda: os.kill(os.getpid(), signal.SIGKILL), "load photographs ended unexpectedly .*`workers`"),
     ],
 )
 @pytest.mark.parametrize("workers", [1, 2])

@@ -1,0 +1,126 @@
+"""Everything that `srpnet train` is told. Nothing here needs torch."""
+
+from dataclasses import KW_ONLY, dataclass
+from typing import Literal
+
+from episodes.checks import GIGABYTES
+from episodes.errors import InputError
+from episodes.fewshot.augmentation import Augmentation
+from episodes.fewshot.geometry import LARGEST_SIZE
+from episodes.fewshot.settings import Composition, EpisodeSettings, NovelPixels
+from episodes.settings import check, setting
+from srpnet.fewshot.settings import MOST_ROUNDS, NetworkSettings
+from srpnet.nn.settings import RuntimeSettings
+from srpnet.training.settings import MOST_BATCH, LoopSettings
+
+Reuse = Literal["auto", "none", "memory", "disk"]
+
+
+@dataclass(frozen=True)
+class FewShotLoopSettings(LoopSettings):
+    """How SRPNet is trained. What the paper leaves open says so.
+
+    Raises:
+        InputError: if one is out of its range.
+    """
+
+    batch: int = setting(4, "Episodes a step, of all processes together.", low=1, high=MOST_BATCH)
+    lr: float = setting(1e-3, "Largest learning rate of the head.", low=0, high=1000, above=True)
+    backbone_lr: float = setting(3e-5, "Largest learning rate of the backbone.", low=0, high=1000, above=True)
+    support_weight: float = setting(  # (open)
+        1.0,
+        "Weight of the self-regularization loss, which restores the support masks.",
+        low=0,
+        high=1000,
+        flag="--lambda",
+    )
+    # The loss is the mean of both. The features are there already, so this costs little (open; PANet, sec. 3.4, does so
+    # with the mask that it predicted for the query, here it is the true one).
+    both_ways: bool = setting(
+        False, "Learn each episode with supports and queries in each other's place too.", off="--one-way"
+    )
+    # So most queries do not show the way, and what they show instead is known. Else all ways together, as one softmax.
+    one_vs_rest: bool = setting(
+        False,
+        "With `way` above 1: learn each way alone, on all queries, the other ways being background.",
+        off="--all-ways",
+    )
+    absent_weight: float = setting(1.0, "Weight in the loss of a query that does not show the way.", low=0, high=1000)
+    train_rounds: int = setting(0, "Rounds of IQI while training.", low=0, high=MOST_ROUNDS)  # (open)
+
+
+@dataclass(frozen=True)
+class FewShotTrainSettings(RuntimeSettings, EpisodeSettings):
+    """Everything that `srpnet train` is told: which data, what network, how it is trained.
+
+    The seed also seeds the head and the augmentation.
+
+    Raises:
+        InputError: if one does not exist or is out of its range.
+    """
+
+    _: KW_ONLY
+    drawing: Literal["random", "even", "pairs"] = setting(  # see `Sampler`
+        "random",
+        "Training episodes: of all classes alike; so, and with as many queries of each way; or of each class as often "
+        "as it has images.",
+    )
+    temper: float = setting(
+        0.0,
+        "With `drawing` random or even: a class is drawn as often as its number of images to this power, 0 to 1, says.",
+        low=0,
+        high=1,
+    )
+    exclude_classes: tuple[str, ...] = setting(
+        (),
+        "Classes that are not trained on: names with commas, or a file of names, one a line. Photographs that show "
+        "them too are treated as `novel_pixels` says.",
+    )
+    size: int = setting(321, "Photographs are stretched to this square.", low=32, high=LARGEST_SIZE)
+    augmentation: Augmentation = Augmentation()
+    composition: Composition = Composition()
+    novel_pixels: NovelPixels = setting(  # see `Fold.training_sampler`
+        "background",
+        "Training photographs that also show novel classes: their pixels are background, or are ignored, or the "
+        "photographs are dropped.",
+    )
+    network: NetworkSettings = NetworkSettings()
+    training: FewShotLoopSettings = FewShotLoopSettings()
+    # The network becomes the same, see `ReusedEpisodes`.
+    reuse_features: Reuse = setting(
+        "auto",
+        "With `trained` head: run the backbone once for each photograph, and once for it mirrored, instead of at "
+        "every step. It pays when photographs come several times. Serves `flip`, not `scale`, `colour` and composed "
+        "photographs. auto: memory, on a processor, if it pays and two fifths of the machine's memory are enough.",
+        may_change="on resuming",
+    )
+    cache_limit: float = setting(
+        8.0,
+        "Gigabytes that reused features may take in each process.",
+        low=0,
+        high=GIGABYTES,
+        may_change="among processes",
+    )
+    hold_back: str = setting(
+        "none",
+        "Base classes to validate on: a number, or names with commas. A first run without them finds the best "
+        "number of steps; then all base classes are trained for that many.",
+    )
+    validation_episodes: int = setting(200, "Episodes of a validation.", low=1, high=1_000_000)
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.temper and self.drawing == "pairs":
+            raise InputError("classes are tempered where drawing is random or even, not pairs: leave out one of them")
+        if self.reuse_features in ("memory", "disk") and (reason := self.reuse_obstacle):
+            raise InputError(reason)
+
+    @property
+    def reuse_obstacle(self) -> str | None:
+        """What stands against reusing features at all, and the mend; None if nothing does."""
+        if self.network.trained != "head":
+            return "the features of a trained backbone change at each step: reuse them with `trained` head"
+        if names := (*self.augmentation.unrepeatable, *self.composition.unrepeatable):
+            off = " and ".join(f"`{name}`" for name in names)
+            return f"features cannot be reused where no photograph comes twice: leave out {off}, or `reuse_features`"
+        return None
