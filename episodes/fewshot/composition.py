@@ -34,9 +34,8 @@ class Scene(NamedTuple):
 class Composer:
     """Decides what each photograph of a training episode is composed of.
 
-    Other photographs come from the pairs that the sampler draws from, so from base classes alone: a class of those that
-    are not the episode's, all alike or as the sampler's `temper` says, then a photograph of it that shows none of the
-    episode's classes.
+    Other photographs come from the pairs that the sampler draws from, so from base classes alone: a class that is
+    none of the episode's, as the sampler draws it, then a photograph of it that shows none of the episode's classes.
 
     Args:
         settings: How often.
@@ -54,16 +53,15 @@ class Composer:
                 f"composed scenes need classes beside the {sampler.way} of an episode: there are {len(sampler.classes)}"
             )
         self._settings, self._sampler, self._source, self._seed = settings, sampler, source, seed
+        self._crowded: dict[int, tuple[str, ...]] = {}
 
     def scene(self, spec: EpisodeSpec, slot: int) -> Scene:
         """What the photograph in a slot of an episode is composed of; itself alone, where nothing is to be composed."""
         settings, draws = self._settings, Draws("scene", self._seed, spec.index, slot)
         id, query = spec.slots[slot], slot >= len(spec.slots) - len(spec.queries)
         pool = self._sampler.queries if query else self._sampler.supports
-        scene, kind, distracted = Scene(id), draws.uniform(), draws.uniform()
-        if query and kind < settings.absent + settings.transplant and (other := self._other(pool, spec, draws)):
-            moved = () if kind < settings.absent else ((id, self._largest(id, spec.classes)),)
-            scene = Scene(other[0], moved)
+        kind, distracted = draws.uniform(), draws.uniform()
+        scene = self._query(id, kind, spec, draws) if query else Scene(id)
         share = settings.distractors if query else settings.support_distractors
         if distracted < share:
             rival = self._rival(pool, spec, slot, draws) if draws.chance(settings.rivals) else None
@@ -71,10 +69,21 @@ class Composer:
                 scene = scene._replace(pasted=(*scene.pasted, other))
         return scene
 
+    def _query(self, id: str, kind: float, spec: EpisodeSpec, draws: Draws) -> Scene:
+        """What comes in a query's place, by a number in [0, 1) that says which share it falls into."""
+        settings, pool = self._settings, self._sampler.queries
+        moved = settings.absent + settings.transplant
+        if kind < moved and (other := self._other(pool, spec, draws)):
+            return Scene(other[0], () if kind < settings.absent else ((id, self._largest(id, spec.classes)),))
+        if moved <= kind < moved + settings.several:
+            return Scene(self._with_others(pool, spec, draws) or id)
+        return Scene(id)
+
     def _other(self, pool: Pairs, spec: EpisodeSpec, draws: Draws) -> Pair | None:
         """A pair of another class, whose photograph shows none of the episode's; None if TRIES draws find none."""
-        for _ in range(TRIES):
-            label = self._sampler.other_class(spec.classes, draws)
+        for number in range(TRIES):
+            # Classes that look alike may always come together: then any other class will do.
+            label = self._sampler.other_class(spec.classes, draws, hard=number < TRIES // 2)
             id = draws.choice(pool.by_class[label])
             if self._source.classes_in(id).keys().isdisjoint(spec.classes):
                 return id, label
@@ -88,6 +97,16 @@ class Composer:
         label = draws.choice(rivals)
         others = [id for id in pool.by_class[label] if id not in spec.slots]
         return (draws.choice(others), label) if others else None
+
+    def _with_others(self, pool: Pairs, spec: EpisodeSpec, draws: Draws) -> str | None:
+        """A photograph of one of the classes that shows another one too and is not in the episode; None if none."""
+        label = draws.choice(spec.classes)
+        if label not in self._crowded:
+            shown = ((id, self._source.classes_in(id)) for id in pool.by_class[label])
+            trained = {*self._sampler.classes}
+            self._crowded[label] = tuple(id for id, areas in shown if len(trained & areas.keys()) > 1)
+        there = [id for id in self._crowded[label] if id not in spec.slots]
+        return draws.choice(there) if there else None
 
     def _largest(self, id: str, classes: Collection[int]) -> int:
         """Of these classes the one that a query shows most of."""

@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Collection, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, get_args
 
 from episodes.checks import check_number
+from episodes.data.class_index import fingerprint
 from episodes.draws import Draws
 from episodes.errors import InputError
 from episodes.fewshot.episode import EpisodeSpec
@@ -38,6 +39,10 @@ class Sampler:
         temper: Of `random` and `even` drawing, up to 1: a class is drawn as often as its number of query images to this
             power says, so 0 draws all alike, and 1 each as often as it has images.
 
+        hard: Of the classes that `random` and `even` draw beside others, the share that is of those which look like
+            one of them.
+        alike: For each class those that look like it; needed if `hard` is above 0.
+
     Raises:
         InputError: if there are fewer classes than ways, or a class has too few images for its supports and queries, or
             `hsnet-seed0` is asked for what HSNet does not have.
@@ -54,12 +59,14 @@ class Sampler:
     seed: int = 0
     replacement: bool = False
     temper: float = 0.0
+    hard: float = 0.0
+    alike: Mapping[int, Sequence[int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        check_number(self, 0, 1, "temper")
-        if self.temper and self.drawing not in ("random", "even"):
+        check_number(self, 0, 1, "temper", "hard")
+        if (self.temper or self.hard) and self.drawing not in ("random", "even"):
             raise InputError(
-                f"classes are tempered where drawing is random or even, not {self.drawing}: leave out one of them"
+                f"temper and hard are for classes drawn by random or even, not {self.drawing}: leave out one of them"
             )
         if self.drawing not in get_args(Drawing):
             raise InputError(f"drawing {self.drawing!r} does not exist: it is one of {', '.join(get_args(Drawing))}")
@@ -114,7 +121,9 @@ class Sampler:
             self.seed,
         )
         rule = (*rule, "replacement") if self._repeats else rule
-        return (*rule, "temper", str(self.temper)) if self.temper else rule
+        rule = (*rule, "temper", str(self.temper)) if self.temper else rule
+        lines = (f"{label} {' '.join(map(str, alike))}" for label, alike in sorted(self.alike.items()))
+        return (*rule, "hard", str(self.hard), fingerprint(lines)) if self.hard else rule
 
     @cached_property
     def _hsnet(self) -> HsnetEpisodes:
@@ -141,19 +150,23 @@ class Sampler:
         supports = [self._supports(label, set(queries), draws) for label in classes]
         return EpisodeSpec(index, tuple(classes), tuple(supports), tuple(queries))
 
-    def other_class(self, taken: Collection[int], draws: Draws) -> int:
-        """A class that is none of these, as often as `temper` says.
+    def other_class(self, taken: Collection[int], draws: Draws, hard: bool = True) -> int:
+        """A class that is none of these, as often as `temper` says; with `hard`, as often as that says one like them.
 
         Raises:
             ValueError: if there is none.
         """
         others = [label for label in self.classes if label not in taken]
+        if hard and self.hard and draws.chance(self.hard):
+            alike = {label for each in taken for label in self.alike.get(each, ())}
+            if near := [label for label in others if label in alike]:
+                return draws.choice(near)
         if not self.temper:
             return draws.choice(others)
         return draws.weighted(others, [self._weights[label] for label in others])
 
     def _random_classes(self, draws: Draws) -> list[int]:
-        if not self.temper:
+        if not self.temper and not self.hard:
             return draws.sample(self.classes, self.way)
         classes: list[int] = []
         while len(classes) < self.way:

@@ -84,7 +84,7 @@ class Composition:
     """How often photographs of training episodes are composed, drawn for each photograph; see `Composer`.
 
     Raises:
-        InputError: if one is out of its range, or `absent` and `transplant` are more than 1 together.
+        InputError: if one is out of its range, or `absent`, `transplant` and `several` are more than 1 together.
     """
 
     distractors: float = setting(
@@ -106,12 +106,20 @@ class Composition:
         high=1,
     )
 
+    # Natural distractors.
+    several: float = setting(
+        0.0,
+        "Share of training queries in whose place comes a photograph of the class that shows another base class too.",
+        low=0,
+        high=1,
+    )
+
     def __post_init__(self) -> None:
         check(self)
-        if self.absent + self.transplant > 1:
+        if (share := self.absent + self.transplant + self.several) > 1 + 1e-9:
             raise InputError(
-                f"a query is absent or transplanted, not both: {self.absent:g} and {self.transplant:g} are "
-                "more than 1 together"
+                f"absent, transplant and several are shares of the queries, each its own, and {share:g} together: "
+                "at most 1"
             )
 
     def __bool__(self) -> bool:
@@ -121,5 +129,5 @@ class Composition:
     @property
     def unrepeatable(self) -> tuple[str, ...]:
         """The settings under which a photograph never comes twice."""
-        names = ("distractors", "support_distractors", "absent", "transplant")
+        names = ("distractors", "support_distractors", "absent", "transplant", "several")
         return tuple(name for name in names if getattr(self, name))

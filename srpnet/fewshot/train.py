@@ -14,11 +14,14 @@ from episodes.fewshot.episode import Episode
 from episodes.fewshot.folds import Fold, Pools
 from episodes.fewshot.geometry import Geometry
 from episodes.fewshot.loading import EpisodeList, Loader
+from episodes.fewshot.sampler import Sampler
 from episodes.files import check_folder, clear_parts, write_json
 from episodes.scoring.evaluate import evaluate
 from episodes.scoring.protocols import PROTOCOLS
+from srpnet.fewshot.alike import alike_classes
 from srpnet.fewshot.method import SRPNetMethod
 from srpnet.fewshot.network import SRPNet, build
+from srpnet.fewshot.presence import Recogniser
 from srpnet.fewshot.reuse import ReusedEpisodes, clear_features
 from srpnet.fewshot.train_settings import FewShotTrainSettings, Reuse
 from srpnet.fewshot.trainable import TrainableSRPNet
@@ -159,25 +162,29 @@ class _Runs:
             }
             if settings.temper:
                 trained_on["temper"] = settings.temper
+            if settings.hard:
+                trained_on["hard"] = settings.hard
+            if settings.composition:
+                trained_on["composition"] = asdict(settings.composition)
             if fold.excluded:
                 trained_on["excluded"] = _named(fold, fold.excluded)
             seen = tuple(fold.names(sampler.classes).values())
-            unseen = fold.unseen(held_back) if settings.novel_pixels == "ignore" else frozenset()
+            network = build(replace(settings.network, seen=seen, trained_on=trained_on), say=say)
+            network.reset_head(settings.seed)
+            say(f"weights {network.config.backbone} {str(network.config.backbone_sha256)[:12]}; {machine}")
+            if settings.hard:
+                sampler = replace(sampler, hard=settings.hard, alike=self._alike(sampler, network))
             composer = None
             if settings.composition:
-                trained_on["composition"] = asdict(settings.composition)
                 composer = Composer(settings.composition, sampler, fold.source, settings.seed)
             loader = Loader(
                 fold.source,
                 Geometry(settings.size),
                 settings.augmentation,
                 settings.seed,
-                ignored=unseen,
+                ignored=fold.unseen(held_back) if settings.novel_pixels == "ignore" else frozenset(),
                 composer=composer,
             )
-            network = build(replace(settings.network, seen=seen, trained_on=trained_on), say=say)
-            network.reset_head(settings.seed)
-            say(f"weights {network.config.backbone} {str(network.config.backbone_sha256)[:12]}; {machine}")
         episodes = EpisodeList(sampler, loader)
 
         def once(first: int) -> ReusedEpisodes:
@@ -205,6 +212,14 @@ class _Runs:
             progress = partial(self.on_progress, "Computing features")
             reused.compute(where, folder, settings.cache_limit, progress)
         return run, reused
+
+    def _alike(self, sampler: Sampler, network: SRPNet) -> dict[int, tuple[int, ...]]:
+        """For each class those that look like it."""
+        loader, recogniser = (
+            Loader(self.fold.source, Geometry(self.settings.size)),
+            Recogniser(network, self.machine.device),
+        )
+        return alike_classes(recogniser, sampler, loader, partial(self.on_progress, "Comparing classes"))
 
     def _reuse(self, reused: ReusedEpisodes) -> Reuse:
         """What `auto` means for these episodes, in all processes alike."""

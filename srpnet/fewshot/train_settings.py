@@ -71,6 +71,14 @@ class FewShotTrainSettings(RuntimeSettings, EpisodeSettings):
         low=0,
         high=1,
     )
+    # By ImageNet's deepest stage, see `alike_classes`: what a network that finds any object confuses most.
+    hard: float = setting(
+        0.0,
+        "With `drawing` random or even: of the classes drawn beside others, as ways of an episode or for composed "
+        "scenes, the share that is of those which look most like them.",
+        low=0,
+        high=1,
+    )
     exclude_classes: tuple[str, ...] = setting(
         (),
         "Classes that are not trained on: names with commas, or a file of names, one a line. Photographs that show "
@@ -110,8 +118,10 @@ class FewShotTrainSettings(RuntimeSettings, EpisodeSettings):
 
     def __post_init__(self) -> None:
         check(self)
-        if self.temper and self.drawing == "pairs":
-            raise InputError("classes are tempered where drawing is random or even, not pairs: leave out one of them")
+        if (self.temper or self.hard) and self.drawing == "pairs":
+            raise InputError(
+                "temper and hard are for classes drawn by random or even, not pairs: leave out one of them"
+            )
         if self.reuse_features in ("memory", "disk") and (reason := self.reuse_obstacle):
             raise InputError(reason)
 

@@ -108,7 +108,31 @@ def test_one_class_alone_cannot_be_composed() -> None:
         Composer(ALL, sampler(source, (1,)), source, 0)
 
 
-@pytest.mark.parametrize("shares", [(-0.1,), (1.1,), (0, 0, float("nan")), (0, 0, 0.6, 0.5)])
+def test_several_classes_come_as_they_are() -> None:
+    """t1x alone shows two classes; an episode that has it already, or of another class, keeps its own query."""
+    for spec, slot, scene in scenes(Composition(several=1)):
+        if slot == 1 and spec.classes[0] in (1, 2) and "t1x" not in spec.slots:
+            assert scene == Scene("t1x")
+        else:
+            assert scene == Scene(spec.slots[slot])
+
+
+def test_hard_classes_are_those_that_look_alike() -> None:
+    alike = {1: (3,), 2: (4, 3), 3: (1, 2), 4: (2,)}
+    for spec, _, scene in scenes(Composition(1, 1, 0.4, 0.4), hard=1.0, alike=alike):
+        for _, label in scene.pasted:
+            assert label in (*alike[spec.classes[0]], *spec.classes)
+
+
+def test_where_those_that_look_alike_always_come_together_others_do() -> None:
+    """Photographs of bees all show ants: none can be a distractor of ants."""
+    maps = {f"t{label}{letter}": label_map({label: 400}, 40, 40) for label in (1, 3) for letter in "ab"}
+    source = Fake(maps | {f"t2{letter}": label_map({2: 400, 1: 300}, 40, 40) for letter in "ab"})
+    made = Composer(Composition(1, 1), sampler(source, hard=1.0, alike={1: (2,)}), source, 0)
+    assert made.scene(EpisodeSpec(0, (1,), (("t1a",),), ("t1b",)), 1).pasted[0][1] == 3
+
+
+@pytest.mark.parametrize("shares", [(-0.1,), (1.1,), (0, 0, float("nan")), (0, 0, 0.6, 0.5), (0, 0, 0.4, 0.4, 0, 0.4)])
 def test_bad_shares(shares: tuple[float, ...]) -> None:
     with pytest.raises(InputError):
         Composition(*shares)

@@ -337,7 +337,26 @@ def test_a_class_beside_those_taken() -> None:
         sampler(MANY).other_class((1, 2, 3), Draws("test"))
 
 
-@pytest.mark.parametrize("fields", [{"temper": 0.5, "drawing": "pairs"}, {"temper": 1.5}, {"temper": float("nan")}])
-def test_bad_temper(fields: dict[str, Any]) -> None:
-    with pytest.raises(InputError, match="temper"):
+def test_hard_classes_look_like_those_taken() -> None:
+    drawn = sampler(MANY, hard=0.6, alike={1: (2,), 2: (1, 9)})
+    counts = Counter(drawn.other_class((1,), Draws("test", seed)) for seed in range(2000))
+    assert counts[2] / 2000 == pytest.approx(0.8, abs=0.03)  # and of the rest each as often
+    assert {drawn.other_class((3,), Draws("test", seed)) for seed in range(20)} == {1, 2}
+    easy = Counter(drawn.other_class((1,), Draws("test", seed), hard=False) for seed in range(2000))
+    assert easy[2] / 2000 == pytest.approx(0.5, abs=0.04)
+
+
+def test_hard_ways_look_alike_and_are_part_of_the_draw() -> None:
+    drawn = sampler(MANY, hard=1.0, alike={1: (2,), 2: (1,)}, way=2)
+    assert {tuple(sorted(spec.classes)) for spec in specs(drawn, 50)} <= {(1, 2), (1, 3), (2, 3)}
+    assert all(set(spec.classes) == {1, 2} for spec in specs(drawn, 50) if spec.classes[0] != 3)
+    assert specs(drawn) != specs(replace(drawn, alike={1: (2,), 2: (1,), 3: ()}))
+    assert specs(drawn) == specs(pickle.loads(pickle.dumps(drawn)))
+
+
+@pytest.mark.parametrize("name", ["temper", "hard"])
+@pytest.mark.parametrize("fields", [{"value": 0.5, "drawing": "pairs"}, {"value": 1.5}, {"value": float("nan")}])
+def test_bad_temper(name: str, fields: dict[str, Any]) -> None:
+    fields = {name if key == "value" else key: value for key, value in fields.items()}
+    with pytest.raises(InputError, match=r"temper|hard"):
         sampler(MANY, **fields)

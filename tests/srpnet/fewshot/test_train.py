@@ -304,9 +304,9 @@ def test_features_that_are_computed_once_train_the_same_head(training: FewShotTr
 
 def test_composed_scenes_are_trained_on_and_recorded(training: FewShotTrainSettings, tmp_path: Path) -> None:
     """Two runs learn the same from them, which is not what is learned without; features are not reused."""
-    composed = replace(training, hold_back="none", composition=Composition(0.5, 0.5, 0.3, 0.3))
+    composed = replace(training, hold_back="none", hard=0.5, composition=Composition(0.5, 0.5, 0.3, 0.3))
     said: list[str] = []
-    runs = {"one": composed, "two": composed, "plain": replace(composed, composition=Composition())}
+    runs = {"one": composed, "two": composed, "plain": replace(composed, hard=0.0, composition=Composition())}
     folders = [run_training(settings, tmp_path / name, say=said.append) for name, settings in runs.items()]
     one, two, plain = (load_file(folder / "model.safetensors")["reduce.weight"] for folder in folders)
     assert torch.equal(one, two)
@@ -314,7 +314,8 @@ def test_composed_scenes_are_trained_on_and_recorded(training: FewShotTrainSetti
     assert sum("photographs once" in line for line in said) == 1
     trained_on = [load_network(folder).config.trained_on for folder in folders]
     assert trained_on[0]["composition"] == asdict(composed.composition)
-    assert "composition" not in trained_on[2]
+    assert trained_on[0]["hard"] == 0.5
+    assert not {"composition", "hard"} & trained_on[2].keys()
 
 
 def test_features_that_would_fill_the_memory_are_not_kept(
