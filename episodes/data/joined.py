@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from episodes.data.fss import numbered
 from episodes.data.remarks import Remark, Remarked
-from episodes.data.source import IGNORE, Array, Crowded, Crowds, Labels, Partial, Source, Split, same_name
+from episodes.data.source import IGNORE, UNNAMED, Array, Crowded, Crowds, Labels, Partial, Source, Split, same_name
 
 Role = Literal["support", "query"]
 
@@ -35,7 +35,7 @@ class Joined:
         for source in sources:
             for name in filter(None, source.classes):
                 names.setdefault(same_name(name), name)
-        self.classes = numbered(tuple(names.values()))
+        self.classes = numbered(sorted(names.values(), key=lambda name: name == UNNAMED))  # which comes last
         label_of = {same_name(name): label for label, name in enumerate(self.classes, start=1) if name}
         self._dtype = np.uint8 if len(self.classes) < IGNORE else np.int16
         self._tables: list[NDArray[Any]] = [_table(source, label_of).astype(self._dtype) for source in sources]

@@ -10,14 +10,15 @@ from episodes.data.data_set import DataSet
 from episodes.data.fss import RESIZED, light_mask, numbered
 from episodes.data.images import first_file, read_photograph, state_of
 from episodes.data.remarks import Remark
-from episodes.data.source import Array, FoldNumber, Labels, LocalProgress, OnProgress, Split, silent
+from episodes.data.source import UNNAMED, Array, FoldNumber, Labels, LocalProgress, OnProgress, Split, silent
 from episodes.data.survey import Look, Survey, remarks, survey
 from episodes.errors import InputError
 from episodes.files import expanded
 
 LAYOUT = (
     "such a folder holds images/NAME.jpg, masks/NAME.png, light where the object is, and classes.tsv, a line for each "
-    "photograph: NAME, a tab, its class; and val.txt if some classes are kept from training: their names, one a line"
+    "photograph whose class is known: NAME, a tab, its class; and val.txt if some classes are kept from training: "
+    "their names, one a line"
 )
 CLASSES, VAL = "classes.tsv", "val.txt"
 
@@ -27,8 +28,8 @@ class Masks:
 
     The classes that `val.txt` names are the novel ones of fold 0, and their photographs the val split; all others are
     base classes and the train split. A line of `classes.tsv` may hold more columns between the name and the class.
-    Photographs without a line are not used. As there may be more than 254 classes, label maps are int16; no class bears
-    the number 255, so one name in `classes` may be empty.
+    Photographs without a line come last and show an `UNNAMED` object, which is not a base class. As there may be more
+    than 254 classes, label maps are int16; no class bears the number 255, so one name in `classes` may be empty.
 
     Args:
         root: The folder.
@@ -44,7 +45,10 @@ class Masks:
         self.name = name or f"masks:{root}"
         self._on_progress = LocalProgress(on_progress)
         self._class = _classes(self.root / CLASSES)
-        self.classes = numbered(sorted(set(self._class.values())))
+        names = sorted(set(self._class.values()))
+        if unnamed := _others(self.root, self._class):
+            names, self._class = [*names, UNNAMED], self._class | dict.fromkeys(unnamed, UNNAMED)
+        self.classes = numbered(names)
         self._label = {each: label for label, each in enumerate(self.classes, start=1) if each}
         self._val = _kept_back(self.root / VAL, self._label)
         self._surveys: dict[Split, Survey] = {}
@@ -60,7 +64,7 @@ class Masks:
         Raises:
             InputError: if there is no such fold.
         """
-        labels = sorted(self._label.values())
+        labels = sorted(label for name, label in self._label.items() if name != UNNAMED)
         if fold == "all":
             return (), tuple(labels)
         if fold != 0 or not self._val:
@@ -130,9 +134,21 @@ class Masks:
             raise InputError(f"{self.name} has no photograph {id!r}: {CLASSES} names them")
 
 
+def _others(root: Path, named: Mapping[str, str]) -> list[str]:
+    """The photographs with a mask that are not among these, in alphabetical order."""
+    try:
+        masks = {file.stem for file in (root / "masks").iterdir() if file.suffix.lower() == ".png"}
+        images = {file.stem for file in (root / "images").iterdir()}
+    except OSError as error:
+        raise InputError(f"{error.filename} cannot be listed ({error.strerror}): {LAYOUT}") from None
+    return sorted(id for id in masks & images - named.keys() if not id.startswith("."))
+
+
 def _classes(file: Path) -> dict[str, str]:
-    """Photograph -> the name of its class, in the order of the file."""
+    """Photograph -> the name of its class, in the order of the file; none if there is no file."""
     named: dict[str, str] = {}
+    if not file.is_file():
+        return named
     for number, line in enumerate(_lines(file), start=1):
         id, name = line.partition("\t")[0].strip(), line.rpartition("\t")[2].strip()
         if "\t" not in line or id.startswith(".") or "/" in id or "\\" in id:
@@ -140,17 +156,17 @@ def _classes(file: Path) -> dict[str, str]:
         if id in named:
             raise InputError(f"{file}, line {number}: {id} is listed twice: each photograph shows one class")
         named[id] = name
-    if not named:
-        raise InputError(f"{file} names no photograph: {LAYOUT}")
+        if name == UNNAMED:
+            raise InputError(f"{file}, line {number}: {UNNAMED} is not a class: leave the line out")
     return named
 
 
 def _kept_back(file: Path, known: Mapping[str, int]) -> frozenset[str]:
     """The classes of the val split; none if there is no list."""
     names = _lines(file) if file.is_file() else []
-    if unknown := [name for name in names if name not in known]:
+    if unknown := [name for name in names if name not in known or name == UNNAMED]:
         raise InputError(f"{file}: {unknown[0]!r} is not a class of {CLASSES}: correct one of them")
-    if names and len(set(names)) == len(known):
+    if names and {*names} == {*known} - {UNNAMED}:
         raise InputError(f"{file} names every class: leave some for training")
     return frozenset(names)
 

@@ -65,6 +65,9 @@ def same_name(name: str) -> str:
     return COCO_NAMES.get(plain, plain)
 
 
+UNNAMED = "unnamed object"
+"""The class of objects of which nobody says what they are: neither a base class nor a novel one."""
+
 IGNORE = 255
 """The label of pixels that count for nothing: object borders, crowds, padding."""
 

@@ -5,9 +5,10 @@ class, the class stands in another photograph than the one it comes from, or is 
 """
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import NamedTuple
 
-from episodes.data.source import Source
+from episodes.data.source import UNNAMED, Source
 from episodes.draws import Draws
 from episodes.errors import InputError
 from episodes.fewshot.episode import EpisodeSpec
@@ -15,6 +16,8 @@ from episodes.fewshot.pairs import Pair, Pairs
 from episodes.fewshot.sampler import Sampler
 from episodes.fewshot.settings import Composition
 
+LEAST_UNNAMED = 1024
+"""Pixels of an unnamed object that is worth an episode."""
 TRIES = 50
 """So many photographs of other classes are drawn to find one that does not show the episode's classes too."""
 
@@ -44,7 +47,7 @@ class Composer:
         seed: Seeds the draws, with the episode's index and the photograph's slot.
 
     Raises:
-        InputError: if there is no other class than those of an episode.
+        InputError: if there is no other class than those of an episode, or there are no unnamed objects for `views`.
     """
 
     def __init__(self, settings: Composition, sampler: Sampler, source: Source, seed: int) -> None:
@@ -54,14 +57,48 @@ class Composer:
             )
         self._settings, self._sampler, self._source, self._seed = settings, sampler, source, seed
         self._crowded: dict[int, tuple[str, ...]] = {}
+        self._unnamed, self.unnamed_ids = self._unnamed_objects() if settings.views else (0, ())
+
+    def episode(self, spec: EpisodeSpec) -> EpisodeSpec:
+        """The episode that comes in a drawn one's place; itself, but for the share of `views`.
+
+        There the last way is an unnamed object, the same in all its supports; its queries are photographs of other
+        classes, into which `scene` pastes it.
+        """
+        draws = Draws("views", self._seed, spec.index)
+        if not self._settings.views or not draws.chance(self._settings.views):
+            return spec
+        way = len(spec.classes) - 1
+        classes, shots = (*spec.classes[:way], self._unnamed), len(spec.supports[way])
+        supports = (*spec.supports[:way], (draws.choice(self.unnamed_ids),) * shots)
+        queries = list(spec.queries)
+        for index in range(way, len(queries), len(classes)):
+            other = self._other(self._sampler.queries, replace(spec, classes=classes), draws)
+            if other is None or other[0] in {*queries, *(id for ids in supports for id in ids)}:
+                return spec
+            queries[index] = other[0]
+        return EpisodeSpec(spec.index, classes, supports, tuple(queries))
+
+    def _unnamed_objects(self) -> tuple[int, tuple[str, ...]]:
+        """Their label, and the photographs of the train split that show enough of one."""
+        classes, ids = self._source.classes, self._source.ids("train", "support")
+        label = classes.index(UNNAMED) + 1 if UNNAMED in classes else 0
+        shown = tuple(id for id in ids if self._source.classes_in(id).get(label, 0) >= LEAST_UNNAMED)
+        if not shown:
+            raise InputError(f"{self._source.name} has no unnamed objects: leave out `views`, or add masks:PATH")
+        return label, shown
 
     def scene(self, spec: EpisodeSpec, slot: int) -> Scene:
         """What the photograph in a slot of an episode is composed of; itself alone, where nothing is to be composed."""
         settings, draws = self._settings, Draws("scene", self._seed, spec.index, slot)
-        id, query = spec.slots[slot], slot >= len(spec.slots) - len(spec.queries)
+        id, first = spec.slots[slot], len(spec.slots) - len(spec.queries)
+        query = slot >= first
         pool = self._sampler.queries if query else self._sampler.supports
         kind, distracted = draws.uniform(), draws.uniform()
-        scene = self._query(id, kind, spec, draws) if query else Scene(id)
+        if query and self._unnamed in spec.classes and (slot - first) % len(spec.classes) == len(spec.classes) - 1:
+            scene = Scene(id, ((spec.supports[-1][0], self._unnamed),))
+        else:
+            scene = self._query(id, kind, spec, draws) if query else Scene(id)
         share = settings.distractors if query else settings.support_distractors
         if distracted < share:
             rival = self._rival(pool, spec, slot, draws) if draws.chance(settings.rivals) else None
@@ -95,12 +132,14 @@ class Composer:
         if not (rivals := [label for label in spec.classes if label not in shown]):
             return None
         label = draws.choice(rivals)
+        if label == self._unnamed:
+            return spec.supports[-1][0], label
         others = [id for id in pool.by_class[label] if id not in spec.slots]
         return (draws.choice(others), label) if others else None
 
     def _with_others(self, pool: Pairs, spec: EpisodeSpec, draws: Draws) -> str | None:
         """A photograph of one of the classes that shows another one too and is not in the episode; None if none."""
-        label = draws.choice(spec.classes)
+        label = draws.choice([label for label in spec.classes if label != self._unnamed] or spec.classes)
         if label not in self._crowded:
             shown = ((id, self._source.classes_in(id)) for id in pool.by_class[label])
             trained = {*self._sampler.classes}

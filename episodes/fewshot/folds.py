@@ -8,7 +8,7 @@ from episodes.data import open_source
 from episodes.data.images import Missing
 from episodes.data.joined import Joined
 from episodes.data.remarks import Remark, Remarked, check_remarks
-from episodes.data.source import Crowded, Crowds, Divided, OnProgress, Source, Split, same_name, silent
+from episodes.data.source import UNNAMED, Crowded, Crowds, Divided, OnProgress, Source, Split, same_name, silent
 from episodes.draws import Draws
 from episodes.errors import InputError
 from episodes.fewshot.fold_classes import folds, novel_and_base
@@ -66,7 +66,8 @@ class Fold:
             raise InputError(f"pair lists are for 4 folds: leave out `pairs`, or `folds` {settings.folds}")
         novel, base = _novel_and_base(self.source, settings)
         self.excluded = _labels_of(self.source, excluded)
-        self.novel, self.base = (tuple(sorted({*labels} - {*self.excluded})) for labels in (novel, base))
+        unnamed = {label for label, name in enumerate(self.source.classes, start=1) if name in ("", UNNAMED)}
+        self.novel, self.base = (tuple(sorted({*labels} - {*self.excluded} - unnamed)) for labels in (novel, base))
 
     def treating(self, crowds: Crowds) -> "Fold":
         """The same fold with COCO's crowds treated so; itself where the source has none."""
@@ -260,9 +261,8 @@ def _novel_and_base(source: Source, settings: DataSettings) -> tuple[tuple[int, 
         first = source.sources[0]
         if settings.pairs is not None and source.classes != first.classes:
             raise InputError(f"pair lists cover the classes of {first.name} only: leave out `pairs`")
-        novel, base = (source.labels_of(0, labels) for labels in _novel_and_base(first, settings))
-        added = (label for label, name in enumerate(source.classes, start=1) if name and label not in {*novel, *base})
-        return novel, (*base, *added)
+        novel = source.labels_of(0, _novel_and_base(first, settings)[0])
+        return novel, tuple(label for label in range(1, len(source.classes) + 1) if label not in novel)
     if not isinstance(source, Divided):
         return novel_and_base(len(source.classes), settings.fold, settings.folds, settings.fold_order)
     if settings.pairs is not None:

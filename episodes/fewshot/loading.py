@@ -120,7 +120,8 @@ class EpisodeList:
     loader: Loader
 
     def __getitem__(self, index: int) -> Episode:
-        return self.loader.build(self.sampler.spec(index))
+        spec, composer = self.sampler.spec(index), self.loader.composer
+        return self.loader.build(composer.episode(spec) if composer is not None else spec)
 
     def first(self, count: int) -> Iterator[Episode]:
         """Episodes 0..count-1."""

@@ -114,6 +114,14 @@ class Composition:
         high=1,
     )
 
+    views: float = setting(
+        0.0,
+        "Share of training episodes of an object without a class: the same one, pasted elsewhere, is to be found. Of "
+        "several ways it is the last one, and `drawing` even.",
+        low=0,
+        high=1,
+    )
+
     def __post_init__(self) -> None:
         check(self)
         if (share := self.absent + self.transplant + self.several) > 1 + 1e-9:
@@ -129,5 +137,5 @@ class Composition:
     @property
     def unrepeatable(self) -> tuple[str, ...]:
         """The settings under which a photograph never comes twice."""
-        names = ("distractors", "support_distractors", "absent", "transplant", "several")
+        names = ("distractors", "support_distractors", "absent", "transplant", "several", "views")
         return tuple(name for name in names if getattr(self, name))

@@ -13,7 +13,7 @@ from episodes.fewshot.loading import Loader
 from episodes.fewshot.sampler import Sampler
 from srpnet.fewshot.presence import Recogniser, examples
 
-PHOTOGRAPHS = 4
+PHOTOGRAPHS = 3
 """Of each class that are looked at, if it has so many."""
 MOST_ALIKE = 5
 """So many other classes are taken for each, those of the highest cosine."""

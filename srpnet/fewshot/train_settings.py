@@ -122,6 +122,8 @@ class FewShotTrainSettings(RuntimeSettings, EpisodeSettings):
             raise InputError(
                 "temper and hard are for classes drawn by random or even, not pairs: leave out one of them"
             )
+        if self.composition.views and self.way > 1 and self.drawing != "even":
+            raise InputError(f"views of several ways need their own queries: draw even, not {self.drawing}")
         if self.reuse_features in ("memory", "disk") and (reason := self.reuse_obstacle):
             raise InputError(reason)
 

@@ -8,7 +8,7 @@ import pytest
 
 from episodes.data import data_set, open_source
 from episodes.data.joined import Joined
-from episodes.data.source import IGNORE, Array, Crowds, Source, Split
+from episodes.data.source import IGNORE, UNNAMED, Array, Crowds, Source, Split
 from episodes.errors import InputError
 from episodes.fewshot.folds import Fold
 from episodes.fewshot.settings import DataSettings
@@ -73,6 +73,14 @@ def test_more_than_254_classes_leave_out_255() -> None:
     assert source.classes_in("2:t1") == {254: 200, 256: 100}
     assert set(np.unique(source.load("2:t1")[1])) == {0, 254, IGNORE, 256}
     assert 255 not in Fold(DataSettings(fold="all"), source).base
+
+
+def test_unnamed_objects_come_last_and_are_no_base_class() -> None:
+    labels = label_map({2: 100})
+    source = Joined([Named({"t1": labels}, ("cup", UNNAMED)), Named({"t2": labels}, ("cup", "elk")), Fake({})])
+    assert source.classes == ("cup", "elk", *ANIMALS[:4], *ANIMALS[5:], UNNAMED)
+    assert source.classes_in("t1") == {10: 100}
+    assert Fold(DataSettings(fold="all"), source).base == tuple(range(1, 10))
 
 
 def test_two_classes_of_a_source_can_become_one() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from episodes.data import open_source
 from episodes.data.masks import Masks
+from episodes.data.source import UNNAMED
 from episodes.errors import InputError
 from episodes.fewshot.check_data import check
 from episodes.fewshot.folds import Fold
@@ -32,10 +33,22 @@ def test_classes_and_photographs(tmp_path: Path) -> None:
         source.classes_in("p7")
 
 
-def test_a_line_may_be_of_two_columns(tmp_path: Path) -> None:
-    (masks_folder(tmp_path) / "classes.tsv").write_text("\ufeffp0\tgolden retriever\n\np1 \t cup\n", encoding="utf-8")
-    assert Masks(tmp_path).classes == ("cup", "golden retriever")
-    assert Masks(tmp_path).ids("train") == ("p0", "p1")
+def test_a_line_may_be_of_two_columns_and_others_are_unnamed(tmp_path: Path) -> None:
+    (masks_folder(tmp_path) / "classes.tsv").write_text("\ufeffp5\tgolden retriever\n\np1 \t cup\n", encoding="utf-8")
+    (tmp_path / "masks/p4.png").unlink()
+    source = Masks(tmp_path)
+    assert source.classes == ("cup", "golden retriever", UNNAMED)
+    assert source.ids("train") == ("p5", "p1", "p0", "p2", "p3", "p6")
+    assert source.classes_in("p3") == {3: 8}
+    assert Fold(DataSettings(source.name, fold="all")).base == (1, 2)
+
+
+def test_without_any_class_all_are_unnamed(tmp_path: Path) -> None:
+    (masks_folder(tmp_path) / "classes.tsv").unlink()
+    source = Masks(tmp_path)
+    assert source.classes == (UNNAMED,)
+    assert len(source.ids("train")) == 7
+    assert Fold(DataSettings(source.name, fold="all")).base == ()
 
 
 def test_classes_kept_from_training_are_the_val_split(tmp_path: Path) -> None:
@@ -84,7 +97,7 @@ def test_what_is_missing_is_passed_over(tmp_path: Path, missing: str) -> None:
         ("../p0\tcup\n", "line 1: .* is invalid"),
         ("a/p0\tcup\n", "line 1: .* is invalid"),
         ("p0\tcup\np0\tant\n", "line 2: p0 is listed twice"),
-        ("\n", "names no photograph"),
+        ("p0\tunnamed object\n", "line 1: unnamed object is not a class"),
     ],
 )
 def test_malformed_lists_are_refused(tmp_path: Path, lines: str, complaint: str) -> None:
@@ -94,13 +107,14 @@ def test_malformed_lists_are_refused(tmp_path: Path, lines: str, complaint: str)
 
 
 @pytest.mark.parametrize(
-    ("names", "complaint"), [("elk\n", "'elk' is not a class"), ("ant\nbee\ncup\n", "every class")]
+    ("names", "complaint"),
+    [("elk\n", "'elk' is not a class"), ("unnamed object\n", "is not a class"), ("ant\nbee\ncup\n", "every class")],
 )
 def test_lists_of_what_is_kept_back_name_some_classes(tmp_path: Path, names: str, complaint: str) -> None:
     with pytest.raises(InputError, match=complaint):
         Masks(masks_folder(tmp_path, val=names))
 
 
-def test_a_folder_without_a_list_says_what_it_holds(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"classes.tsv cannot be read .* such a folder holds images"):
+def test_an_empty_folder_says_what_it_should_hold(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"masks cannot be listed .* such a folder holds images"):
         open_source(f"masks:{tmp_path}")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from episodes.data.source import IGNORE
+from episodes.data.source import IGNORE, UNNAMED
 from episodes.errors import InputError
 from episodes.fewshot.augmentation import Augmentation
 from episodes.fewshot.composition import Composer, Scene
@@ -248,3 +248,43 @@ def test_a_rival_bears_its_own_label() -> None:
     for episode in map(EpisodeList(drawn, loader).__getitem__, range(20)):
         both += sum({1, 2} <= set(episode.labels(query).unique().tolist()) for query in episode.queries())
     assert both > 20
+
+
+def with_unnamed() -> Fake:
+    """Also photographs of objects without a class, label 6; tu2 shows too little of one."""
+    sizes = {"tu0": 1100, "tu1": 1200, "tu2": 300}
+    maps = {f"t{label}{letter}": label_map({label: 400}, 40, 40) for label in BASE for letter in "abcd"}
+    source = Fake(maps | {id: label_map({6: pixels}, 40, 40) for id, pixels in sizes.items()})
+    source.classes = (*ANIMALS[:5], UNNAMED)
+    return source
+
+
+@pytest.mark.parametrize("way", [1, 3])
+def test_views_find_an_unnamed_object_again(way: int) -> None:
+    source = with_unnamed()
+    drawn = sampler(source, way=way, query_count=way, shot=2 if way == 1 else 1, drawing="even")
+    made = Composer(Composition(0.5, 0.5, rivals=0.5, views=0.4), drawn, source, 1)
+    assert made.unnamed_ids == ("tu0", "tu1")
+    loader = Loader(source, Geometry(40), composer=made)
+    views = 0
+    for index in range(150):
+        before, episode = drawn.spec(index), EpisodeList(drawn, loader)[index]
+        spec = episode.spec
+        if spec == before:
+            continue
+        views += 1
+        assert spec.classes == (*before.classes[:-1], 6)
+        assert spec.supports[:-1] == before.supports[:-1]
+        assert len(set(spec.supports[-1])) == 1
+        assert spec.supports[-1][0] in ("tu0", "tu1")
+        query = episode.queries()[way - 1]
+        assert query.id == spec.queries[way - 1]
+        assert (episode.labels(query) == way).sum() > 20
+        assert (episode.labels(episode.supports()[-1]) == way).any()
+    assert views / 150 == pytest.approx(0.4, abs=0.12)
+
+
+def test_views_need_unnamed_objects() -> None:
+    source = fake()
+    with pytest.raises(InputError, match="has no unnamed objects"):
+        Composer(Composition(views=0.1), sampler(source), source, 0)
