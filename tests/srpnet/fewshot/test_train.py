@@ -275,7 +275,7 @@ def test_the_head_starts_from_the_seed(training: FewShotTrainSettings, tmp_path:
         ({"hold_back": "9"}, "cannot hold back 9 of the 3 base classes"),
         ({"way": 4, "hold_back": "none"}, "4-way episodes need 4 classes: there are 3"),
         ({"drawing": "list"}, "`drawing` must be random or even or pairs, not 'list'"),
-        ({"data": DataSettings("nothing")}, "'nothing' names no data"),
+        ({"data": DataSettings("nothing")}, "'nothing' is not a data set"),
         ({"network": NetworkSettings(backbone_sha256="0" * 64), "hold_back": "none"}, "have hash"),
     ],
 )
