@@ -28,7 +28,7 @@ S = TypeVar("S", bound=Settings)
 
 
 class BadInput(click.ClickException):
-    """Bad input from a person: one line that names the thing and the mend, and exit code 2."""
+    """Bad input from a person: one line that names the problem and the fix, and exit code 2."""
 
     exit_code = 2
 
@@ -173,7 +173,7 @@ def _read_config(ctx: click.Context, _: click.Parameter, file: Path | None) -> N
         flag = "--" + name.replace("_", "-")
         if flag not in flags or flag == "--config":
             raise BadInput(
-                f"{file}: `srpnet {ctx.info_name}` has no flag {flag}, so no setting {name!r}: see its --help"
+                f"{file}: `srpnet {ctx.info_name}` has no flag {flag}, so {name!r} is not a setting: see its --help"
             )
         if not _fits(value, flags[flag]):
             raise BadInput(f"{file}: {name} cannot be {type(value).__name__} {str(value)[:60]!r}: see --help")
@@ -202,7 +202,7 @@ config_option = click.option(
     is_eager=True,
     expose_value=False,
     callback=_read_config,
-    help="TOML file of settings, named like the flags; flags win.",
+    help="TOML file of settings, named like the flags; flags take precedence.",
 )
 
 DATA: dict[str, Any] = {
@@ -221,7 +221,7 @@ plan_options = together(
         "--protocol",
         default="hsnet",
         show_default=True,
-        help="Whose rules for drawing and scoring; several with commas between, or all. See `srpnet protocols`.",
+        help="Rules for drawing and scoring; several separated by commas, or all. See `srpnet protocols`.",
     ),
     click.option(
         "--drawing",
@@ -229,9 +229,9 @@ plan_options = together(
         help="How episodes are drawn. hsnet-seed0: HSNet's own 1000 of PASCAL-5i, name by name, from its pair lists.  "
         "[default: the protocol's]",
     ),
-    click.option("--episodes", type=int, help="How many for each seed.  [default: the protocol's]"),
-    click.option("--seeds", type=int, help="How many runs, each with the next seed.  [default: the protocol's]"),
-    click.option("--classes", default="", help="Only these novel classes, names or numbers with commas between."),
+    click.option("--episodes", type=int, help="Episodes for each seed.  [default: the protocol's]"),
+    click.option("--seeds", type=int, help="Number of runs, each with the next seed.  [default: the protocol's]"),
+    click.option("--classes", default="", help="Only these novel classes: names or numbers separated by commas."),
 )
 
 
@@ -242,7 +242,7 @@ def checkpoint_option(default: str | None = None) -> Callable[[F], F]:
         default=default,
         show_default=default or "training-free",
         help="A model of `srpnet models`, a folder that `srpnet train` wrote, a Hugging Face name, or training-free: "
-        "ImageNet features, nothing learned.",
+        "ImageNet features without training.",
     )
 
 
@@ -250,7 +250,7 @@ def announce_data(ctx: click.Context, data: str) -> None:
     """Say so when nobody chose the data."""
     chosen = ctx.get_parameter_source("data") is not click.core.ParameterSource.DEFAULT
     if not chosen and not os.environ.get("SRPNET_DATA") and rank() == 0:
-        click.echo(f"No --data and no SRPNET_DATA: using the embedded {data}, a first look and no benchmark.")
+        click.echo(f"No --data and no SRPNET_DATA: using the embedded {data}, a first look, not a benchmark.")
 
 
 def given_flags(ctx: click.Context, names: Collection[str]) -> str:

@@ -29,7 +29,7 @@ SHARED = ("data", "pairs", "allow_missing", "min_pixels", "fold", "folds", "fold
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder of the run. [default: runs/<data>-fold<F>-<K>shot]"
 )
-@click.option("--resume", is_flag=True, help="Go on with the run in --out, or begin one if there is none.")
+@click.option("--resume", is_flag=True, help="Resume the run in --out, or begin one if there is none.")
 @click.option("--tensorboard", is_flag=True, help="Also log for TensorBoard: pip install 'srpnet[tensorboard]'.")
 @click.pass_context
 def command(ctx: click.Context, /, out: Path | None, resume: bool, tensorboard: bool, **flags: Any) -> None:
@@ -70,7 +70,7 @@ def command(ctx: click.Context, /, out: Path | None, resume: bool, tensorboard: 
         try:
             run_training(settings, out, resume, say, display.log, world, display.update)
         except Interrupted as stopped:
-            display.say(f"Stopped after step {stopped.step}, and saved. The same command with --resume goes on.")
+            display.say(f"Stopped after step {stopped.step}, and saved. Continue with the same command and --resume.")
             sys.exit(130)
     if not world.first:
         return

@@ -10,13 +10,13 @@ from srpnet.nn.weight_sets import WEIGHT_SETS, cached_file
 
 
 @click.command("weights")
-@click.option("--name", type=click.Choice(list(WEIGHT_SETS)), help="Fetch this set and no other.")
+@click.option("--name", type=click.Choice(list(WEIGHT_SETS)), help="Fetch only this set.")
 @click.option(
     "--file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Take them from this .safetensors, .pth or .pt file: for a computer without internet.",
+    help="Read the weights from this .safetensors, .pth or .pt file, on a computer without internet.",
 )
-@click.option("--list", "listing", is_flag=True, help="Show the sets that exist, and fetch nothing.")
+@click.option("--list", "listing", is_flag=True, help="List the weight sets without fetching any.")
 def command(name: str | None, file: Path | None, listing: bool) -> None:
     """Fetch the ImageNet weights that every network starts from (about 100 MB, once).
 

@@ -45,7 +45,7 @@ def setting(
     """A field of a dataclass of settings. Its type is that of the field: `Literal[...]` are the choices.
 
     Args:
-        default: The value that nobody has to give; a function makes it anew.
+        default: The value if none is given; a function makes a new one each time.
         help: What `--help` says, a sentence or more.
         low, high: Limits of a number; both are allowed, but for `low` with `above`.
         above: A number must be above `low`.

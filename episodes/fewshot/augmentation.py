@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Random changes of a training photograph, drawn anew for every place that it takes in an episode.
+    """Random changes of a training photograph, drawn again for every place that it takes in an episode.
 
     Raises:
         InputError: if one is out of its range.
@@ -25,7 +25,7 @@ class Augmentation:
     flip: float = setting(0.5, "Probability of a horizontal flip.", low=0, high=1)
     # A photograph stays whole if the crop would leave a class less than a quarter of its pixels.
     scale: float = setting(
-        1.0, "Random crops keep this share of a side or more.", low=0, high=1, above=True, flag="--crop-scale"
+        1.0, "Random crops keep at least this share of each side.", low=0, high=1, above=True, flag="--crop-scale"
     )
     # Brightness, contrast and saturation.
     colour: float = setting(0.0, "Strength of colour changes, below 1.", low=0, high=1)

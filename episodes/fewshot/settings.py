@@ -1,4 +1,4 @@
-"""What is said of data and episodes, without anything that needs torch."""
+"""The settings of data and episodes, without anything that needs torch."""
 
 from dataclasses import KW_ONLY, dataclass
 from typing import Literal
@@ -29,21 +29,21 @@ class DataSettings:
         "Folder of {train,val}_fold{0..3}.txt lists of (image, class) pairs.",
         may_change="among processes",
     )
-    allow_missing: bool = setting(False, "Leave out, and count, listed pairs whose photograph is absent.")
+    allow_missing: bool = setting(False, "Skip and count listed pairs whose photograph is missing.")
     # PFENet's 2 * 32 * 32; where every photograph of a class makes a pair with it, 1.
     min_pixels: int | None = setting(
         None,
-        "Without `pairs`: pixels of a class that make a pair.",
+        "Without `pairs`: fewest pixels of a class that make a pair.",
         low=1,
         high=1_000_000_000,
         shown=f"2048; of {EVERY_PAIR}: 1",
     )
-    fold: FoldNumber = setting(0, "Which classes are novel; all: every class is trained, or every class is tested.")
+    fold: FoldNumber = setting(0, "Which classes are novel; all: train or test every class.")
     folds: int = setting(4, "Into how many folds the classes are split.", low=1, high=1_000)
     fold_order: Order = setting("contiguous", "Blocks of classes, or every 4th (HSNet's COCO-20i).")
     strict: bool = setting(
         False,
-        "Refuse data of which any record has to be passed over, instead of a tenth.",
+        "Refuse data with any skipped record, instead of a tenth.",
         may_change="on resuming",
     )
 
@@ -109,15 +109,15 @@ class Composition:
     # Natural distractors.
     several: float = setting(
         0.0,
-        "Share of training queries in whose place comes a photograph of the class that shows another base class too.",
+        "Share of training queries replaced by a photograph of the class that also shows another base class.",
         low=0,
         high=1,
     )
 
     views: float = setting(
         0.0,
-        "Share of training episodes of an object without a class: the same one, pasted elsewhere, is to be found. Of "
-        "several ways it is the last one, and `drawing` even.",
+        "Share of training episodes of an object without a class: the same object, pasted elsewhere, is to be found. "
+        "With several ways it is the last one, and `drawing` must be even.",
         low=0,
         high=1,
     )

@@ -114,7 +114,7 @@ def draw_manifest(manifest: Manifest, source: Source, count: int, folder: Path) 
 
 
 def _picture(photograph: AnyPhotograph) -> Image.Image:
-    assert isinstance(photograph, Photograph)  # the evaluator tells of episodes whose photographs are loaded anew
+    assert isinstance(photograph, Photograph)  # the evaluator tells of episodes whose photographs are loaded again
     return Image.fromarray((photograph.image.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy())
 
 

@@ -33,7 +33,7 @@ class PlanSettings:
         seeds: How many runs, up to 1000, instead of the protocol's number.
         drawing: How they are drawn, instead of the protocol's way, see `Sampler`.
         size: Side of the square, instead of the protocol's.
-        original_size: Compare label maps at the photographs' own sizes.
+        original_size: Score label maps at the photographs' original sizes.
         classes: Novel classes to test, by name; none means all of the fold.
         way, shot, query_count: Of the episodes, each from 1 to 1000.
         seed: Of the episodes of the first run, from 0 to 2^62; each further one takes the next.

@@ -26,7 +26,7 @@ from srpnet.nn.weights import content_hash
 
 @dataclass(frozen=True)
 class EvalSettings(RuntimeSettings, PlanSettings):
-    """Everything that `srpnet eval` is told: which episodes (see `PlanSettings`), and what segments them.
+    """All settings of `srpnet eval`: which episodes (see `PlanSettings`), and what segments them.
 
     Attributes:
         checkpoint: Folder, released model or Hugging Face name; None is the training-free network.
@@ -66,7 +66,7 @@ def run_evaluation(
         on_episode: See `score`.
         world: The processes that share the episodes. All call this alike and get the same scores; the first has the
             intervals too, and writes.
-        on_progress: Told how far it is when the data take long to read or count.
+        on_progress: Called with the progress of reading and counting the data, where that takes long.
 
     Returns:
         Protocol -> the content of `result.json`.

@@ -79,7 +79,7 @@ class SRPNet(
         return self.backbone.strides[0]
 
     def reset_head(self, seed: int) -> None:
-        """Initialise the reduction anew, by the seed alone."""
+        """Initialise the reduction again, by the seed alone."""
         if self.reduce is not None:
             generator = torch.Generator().manual_seed(seed)
             nn.init.kaiming_normal_(self.reduce.weight, nonlinearity="relu", generator=generator)
@@ -181,7 +181,7 @@ def build(config: NetworkSettings, file: Path | None = None, say: Callable[[str]
     Args:
         config: Its settings. If they carry a hash, the weights must have that very hash.
         file: The weights, instead of the cache or a download.
-        say: Told in one line of every source of weights that fails.
+        say: Called with one line about every source of weights that fails.
 
     Raises:
         InputError: if the weights cannot be had, or are not the ones that are named.

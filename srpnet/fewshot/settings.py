@@ -32,15 +32,15 @@ class QueryInference:
     prefix: ClassVar[str] = "iqi."
 
     rounds: int = setting(3, "Rounds of query inference (IQI).", low=0, high=MOST_ROUNDS)
-    foreground: float = setting(0.7, "IQI: a pixel surer of a class than this is pooled.", low=0, high=1)
+    foreground: float = setting(0.7, "IQI: pixels with a higher class probability are pooled.", low=0, high=1)
     background: float = setting(0.6, "IQI: the same for background.", low=0, high=1)
     # In the score, where a support prototype weighs 1.
     weight: float = setting(1.0, "IQI: weight of query prototypes.", low=0, high=1000, above=True)
     # Else every confident pixel counts alike.
-    soft: bool = setting(True, "IQI: pool by probability.", off="--iqi-hard")
+    soft: bool = setting(True, "IQI: weight pooled pixels by probability.", off="--iqi-hard")
     own_background: bool = setting(
         True,
-        "IQI: where no support shows background, take the half of the query that resembles the classes least.",
+        "IQI: where no support shows background, use the half of the query that is least similar to the classes.",
         off="--iqi-no-background",
     )
 
@@ -62,7 +62,7 @@ class NetworkSettings:
         InputError: if one is of another type or out of its range: they may come from a stranger's file.
     """
 
-    # It fixes where the stages stride. `auto` is the first that can be had, and is replaced by its name in `build`.
+    # It fixes where the stages stride. `auto` is the first that is available, and is replaced by its name in `build`.
     backbone: str = setting("auto", "Backbone weights: see `srpnet weights`.", flag="--weights")
     backbone_sha256: str | None = setting(None, "Hash of the backbone's weights, once they are loaded.", flag=None)
     stages: tuple[int, ...] = setting((2, 3, 4), "Levels of the pyramid.")  # of 1..4 (open)
@@ -70,14 +70,14 @@ class NetworkSettings:
     width: int | None = setting(256, "Channels of the final feature map.", low=1, high=8192)
     relu: bool = setting(True, "Make the final features non-negative.", flag=None)  # (open)
     output_stride: Literal[8, 16, 32] = setting(  # (open)
-        8, "Pixels from one feature to the next: a smaller stride sees finer, and takes longer."
+        8, "Pixels between feature cells: a smaller stride is finer and slower."
     )
     training_stride: Literal[8, 16, 32] | None = setting(
         None,
-        "The same while training. 16 takes less than half the time of 8, and the network is then used at 8.",
+        "The output stride during training. 16 takes less than half the time of 8; the network is then used at 8.",
         shown="`output_stride`",
     )
-    pooling: Pooling = setting("feature", "Size at which prototypes are pooled.")  # see `POOLINGS` (open)
+    pooling: Pooling = setting("feature", "Resolution at which prototypes are pooled.")  # see `POOLINGS` (open)
     similarity: Similarity = setting(
         "fidelity", "How a feature is compared with a prototype: fidelity is the squared cosine."
     )
@@ -87,8 +87,7 @@ class NetworkSettings:
     # Even if it is still less like the supports' background.
     background_floor: float | None = setting(
         None,
-        "Similarity to the background that every pixel has at least: what is less like the class than this is "
-        "background.",
+        "Lowest similarity of every pixel to the background: a pixel less similar to the class is background.",
         low=0,
         high=1,
         shown="none",
@@ -96,19 +95,17 @@ class NetworkSettings:
     iqi: QueryInference = field(default_factory=QueryInference)
     present_above: float | None = setting(
         None,
-        "Where a prediction resembles the supports less than this, the class may not be there.",
+        "Presence score below which the class may be absent.",
         low=0,
         high=1,
         flag=None,
     )
     trained: Trained = setting(
-        "head", "What is trained: the reduction alone, or the backbone too (BatchNorm frozen).", flag="--train"
+        "head", "What is trained: only the reduction, or the backbone too (BatchNorm frozen).", flag="--train"
     )
     # They keep their ImageNet weights, and so do the layers before them.
-    frozen_stages: int = setting(
-        0, "With `trained` all: so many stages, from the first on, stay as they are.", low=0, high=4
-    )
-    seen: tuple[str, ...] = setting((), "Classes that it was trained on, which cannot be tested as novel.", flag=None)
+    frozen_stages: int = setting(0, "With `trained` all: number of first stages that stay frozen.", low=0, high=4)
+    seen: tuple[str, ...] = setting((), "Classes it was trained on, which cannot be tested as novel.", flag=None)
     trained_on: Mapping[str, Any] = setting(dict, "What it was trained on, for the record.", flag=None)
     # Those of ResNet-50, which the named weights are for; smaller ones make quick tests.
     layers: tuple[int, ...] = setting((3, 4, 6, 3), "Blocks of each stage of the backbone.", flag=None)
@@ -161,7 +158,7 @@ def from_mapping(settings: type[S], content: object, what: str) -> S:
     """Settings from a mapping with the names of their fields.
 
     Raises:
-        InputError: if it is no mapping, or holds other names.
+        InputError: if it is not a mapping, or holds other names.
     """
     if not isinstance(content, Mapping):
         raise InputError(f"{what} must be a table of settings, not {shown(content)}")

@@ -146,7 +146,7 @@ class _Runs:
             for remark in fold.remarks("train"):
                 say(f"data: {remark}")
             if short:
-                say(f"Left out of training for want of images: {', '.join(short)}")
+                say(f"Classes with too few images for training: {', '.join(short)}")
             share = fold.unseen_share(sampler, held_back)
             say(f"{100 * share:.1f} % of the training photographs also show unseen classes: {settings.novel_pixels}")
             trained_on = {

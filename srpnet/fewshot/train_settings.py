@@ -1,4 +1,4 @@
-"""Everything that `srpnet train` is told. Nothing here needs torch."""
+"""The settings of `srpnet train`. Nothing here needs torch."""
 
 from dataclasses import KW_ONLY, dataclass
 from typing import Literal
@@ -24,7 +24,7 @@ class FewShotLoopSettings(LoopSettings):
         InputError: if one is out of its range.
     """
 
-    batch: int = setting(4, "Episodes a step, of all processes together.", low=1, high=MOST_BATCH)
+    batch: int = setting(4, "Episodes per step, over all processes.", low=1, high=MOST_BATCH)
     lr: float = setting(1e-3, "Largest learning rate of the head.", low=0, high=1000, above=True)
     backbone_lr: float = setting(3e-5, "Largest learning rate of the backbone.", low=0, high=1000, above=True)
     support_weight: float = setting(  # (open)
@@ -36,22 +36,20 @@ class FewShotLoopSettings(LoopSettings):
     )
     # The loss is the mean of both. The features are there already, so this costs little (open; PANet, sec. 3.4, does so
     # with the mask that it predicted for the query, here it is the true one).
-    both_ways: bool = setting(
-        False, "Learn each episode with supports and queries in each other's place too.", off="--one-way"
-    )
+    both_ways: bool = setting(False, "Also train each episode with supports and queries swapped.", off="--one-way")
     # So most queries do not show the way, and what they show instead is known. Else all ways together, as one softmax.
     one_vs_rest: bool = setting(
         False,
-        "With `way` above 1: learn each way alone, on all queries, the other ways being background.",
+        "With `way` above 1: train each way alone, on all queries; the other ways are background.",
         off="--all-ways",
     )
-    absent_weight: float = setting(1.0, "Weight in the loss of a query that does not show the way.", low=0, high=1000)
+    absent_weight: float = setting(1.0, "Loss weight of queries that do not show the way.", low=0, high=1000)
     train_rounds: int = setting(0, "Rounds of IQI while training.", low=0, high=MOST_ROUNDS)  # (open)
 
 
 @dataclass(frozen=True)
 class FewShotTrainSettings(RuntimeSettings, EpisodeSettings):
-    """Everything that `srpnet train` is told: which data, what network, how it is trained.
+    """All settings of `srpnet train`: which data, what network, how it is trained.
 
     The seed also seeds the head and the augmentation.
 
@@ -62,34 +60,34 @@ class FewShotTrainSettings(RuntimeSettings, EpisodeSettings):
     _: KW_ONLY
     drawing: Literal["random", "even", "pairs"] = setting(  # see `Sampler`
         "random",
-        "Training episodes: of all classes alike; so, and with as many queries of each way; or of each class as often "
-        "as it has images.",
+        "Training episodes: classes drawn uniformly; the same, with equally many queries of each way; or classes in "
+        "proportion to their images.",
     )
     temper: float = setting(
         0.0,
-        "With `drawing` random or even: a class is drawn as often as its number of images to this power, 0 to 1, says.",
+        "With `drawing` random or even: draw classes in proportion to this power, 0 to 1, of their image counts.",
         low=0,
         high=1,
     )
     # By ImageNet's deepest stage, see `alike_classes`: what a network that finds any object confuses most.
     hard: float = setting(
         0.0,
-        "With `drawing` random or even: of the classes drawn beside others, as ways of an episode or for composed "
-        "scenes, the share that is of those which look most like them.",
+        "With `drawing` random or even: share of the classes drawn beside others, as ways of an episode or for "
+        "composed scenes, that are chosen among the most similar ones.",
         low=0,
         high=1,
     )
     exclude_classes: tuple[str, ...] = setting(
         (),
-        "Classes that are not trained on: names with commas, or a file of names, one a line. Photographs that show "
-        "them too are treated as `novel_pixels` says.",
+        "Classes that are not trained on: names separated by commas, or a file with one name a line. Photographs that "
+        "also show them are treated by the rule `novel_pixels`.",
     )
     size: int = setting(321, "Photographs are stretched to this square.", low=32, high=LARGEST_SIZE)
     augmentation: Augmentation = Augmentation()
     composition: Composition = Composition()
     novel_pixels: NovelPixels = setting(  # see `Fold.training_sampler`
         "background",
-        "Training photographs that also show novel classes: their pixels are background, or are ignored, or the "
+        "In training photographs that also show novel classes, their pixels become background or are ignored, or the "
         "photographs are dropped.",
     )
     network: NetworkSettings = NetworkSettings()
@@ -97,24 +95,24 @@ class FewShotTrainSettings(RuntimeSettings, EpisodeSettings):
     # The network becomes the same, see `ReusedEpisodes`.
     reuse_features: Reuse = setting(
         "auto",
-        "With `trained` head: run the backbone once for each photograph, and once for it mirrored, instead of at "
-        "every step. It pays when photographs come several times. Serves `flip`, not `scale`, `colour` and composed "
-        "photographs. auto: memory, on a processor, if it pays and two fifths of the machine's memory are enough.",
+        "With `trained` head: run the backbone once for each photograph and its mirror image, instead of at every "
+        "step. Saves time when photographs recur. Works with `flip`, not with `scale`, `colour` and composed "
+        "photographs. auto: memory, on a CPU, if it saves time and two fifths of the memory are enough.",
         may_change="on resuming",
     )
     cache_limit: float = setting(
         8.0,
-        "Gigabytes that reused features may take in each process.",
+        "Gigabytes of reused features, at most, in each process.",
         low=0,
         high=GIGABYTES,
         may_change="among processes",
     )
     hold_back: str = setting(
         "none",
-        "Base classes to validate on: a number, or names with commas. A first run without them finds the best "
+        "Base classes to validate on: a number, or names separated by commas. A first run without them finds the best "
         "number of steps; then all base classes are trained for that many.",
     )
-    validation_episodes: int = setting(200, "Episodes of a validation.", low=1, high=1_000_000)
+    validation_episodes: int = setting(200, "Episodes per validation.", low=1, high=1_000_000)
 
     def __post_init__(self) -> None:
         check(self)
@@ -129,7 +127,7 @@ class FewShotTrainSettings(RuntimeSettings, EpisodeSettings):
 
     @property
     def reuse_obstacle(self) -> str | None:
-        """What stands against reusing features at all, and the mend; None if nothing does."""
+        """Why features cannot be reused at all, and the fix; None if they can."""
         if self.network.trained != "head":
             return "the features of a trained backbone change at each step: reuse them with `trained` head"
         if names := (*self.augmentation.unrepeatable, *self.composition.unrepeatable):

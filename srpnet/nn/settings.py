@@ -16,4 +16,4 @@ class RuntimeSettings:
 
     _: KW_ONLY
     device: DeviceName = setting("auto", "auto: a GPU if there is one.", may_change="among processes")
-    precision: Precision = setting("auto", "auto: bfloat16 where the hardware multiplies in it.")
+    precision: Precision = setting("auto", "auto: bfloat16 where the hardware supports it.")

@@ -21,21 +21,21 @@ class LoopSettings:
 
     steps: int = setting(500, "Optimizer steps.", low=1, high=MOST_STEPS)
     # The loss is the mean over them.
-    batch: int = setting(4, "Items a step, of all processes together.", low=1, high=MOST_BATCH)
+    batch: int = setting(4, "Items per step, over all processes.", low=1, high=MOST_BATCH)
     # More need less memory and give the same loss.
     accumulate: int = setting(
         1,
-        "Backward passes of a process in a step; must divide its share of `batch`.",
+        "Backward passes per step of a process; must divide its share of `batch`.",
         low=1,
         high=MOST_BATCH,
         may_change="on resuming",
     )
-    optimizer: Literal["adamw", "sgd"] = setting("adamw", "How weights follow gradients.")
+    optimizer: Literal["adamw", "sgd"] = setting("adamw", "The optimizer.")
     lr: float = setting(1e-3, "Largest learning rate.", low=0, high=1000, above=True)
-    weight_decay: float = setting(1e-4, "Pull of the weights towards zero.", low=0, high=1000)
-    schedule: Literal["cosine", "poly"] = setting("cosine", "How the learning rate falls to zero.")
+    weight_decay: float = setting(1e-4, "Weight decay.", low=0, high=1000)
+    schedule: Literal["cosine", "poly"] = setting("cosine", "How the learning rate decays to zero.")
     warmup: int = setting(20, "Steps of linear warm-up.", low=0, high=MOST_STEPS)
-    clip: float = setting(1.0, "Largest gradient norm; 0 does not clip.", low=0, high=1e6)
+    clip: float = setting(1.0, "Largest gradient norm; 0: no clipping.", low=0, high=1e6)
     # For each process that trains; with 0 that one loads by itself.
     workers: int = setting(
         1,
@@ -44,11 +44,9 @@ class LoopSettings:
         high=MOST_WORKERS,
         may_change="among processes",
     )
-    log_every: int = setting(
-        10, "Steps between two lines of the log.", low=1, high=MOST_STEPS, may_change="on resuming"
-    )
-    save_every: int = setting(50, "Steps between two saves.", low=1, high=MOST_STEPS, may_change="on resuming")
-    validate_every: int = setting(100, "Steps between two validations.", low=1, high=MOST_STEPS)
+    log_every: int = setting(10, "Steps between log lines.", low=1, high=MOST_STEPS, may_change="on resuming")
+    save_every: int = setting(50, "Steps between saves.", low=1, high=MOST_STEPS, may_change="on resuming")
+    validate_every: int = setting(100, "Steps between validations.", low=1, high=MOST_STEPS)
 
     def __post_init__(self) -> None:
         check(self)

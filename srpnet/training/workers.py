@@ -123,8 +123,8 @@ def _noticed() -> Iterator[None]:
 
 
 def _failed(what: str) -> InputError:
-    mend = "give them more memory (of a container: --shm-size=1g), or use fewer `workers`; 0 needs none"
-    return InputError(f"the processes that load photographs {what}: {mend}")
+    fix = "give them more memory (of a container: --shm-size=1g), or use fewer `workers`; 0 needs none"
+    return InputError(f"the processes that load photographs {what}: {fix}")
 
 
 def _reason(error: Exception) -> str:
