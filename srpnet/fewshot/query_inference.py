@@ -38,6 +38,8 @@ def infer(
     """
     iqi = iqi or NO_INFERENCE
     similar = SIMILARITIES[similarity]
+    # One node of autograd for all uses here: their gradients are added up before those of other uses of the features.
+    features_BChw = features_BChw.view_as(features_BChw)
     lengths_B1hw = torch.linalg.vector_norm(features_BChw, dim=1, keepdim=True)
     batch, classes = len(features_BChw), prototypes_PC.shape[-2]
     prototypes_BPC = prototypes_PC.expand(batch, -1, -1)

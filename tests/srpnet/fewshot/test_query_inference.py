@@ -247,3 +247,12 @@ def test_each_query_of_a_batch_has_its_own_case(noise: Callable[..., Tensor]) ->
         alone = infer(features[place : place + 1], prototypes[place], iqi=LOW)
         torch.testing.assert_close(together[place : place + 1], alone)
     assert not torch.allclose(together[1], infer(features, prototypes, iqi=replace(LOW, own_background=False))[1])
+
+
+def test_gradients_of_several_uses_are_those_of_each_added(noise: Callable[..., Tensor]) -> None:
+    """To the last bit: they are summed within each use before they are summed among them, so that runs repeat."""
+    features = noise(2, 16, 12, 12).relu().requires_grad_()
+    uses = [infer(features, noise(3, 16, seed=seed), iqi=replace(LOW, rounds=2)).square().mean() for seed in (1, 2)]
+    first, second = (torch.autograd.grad(use, features, retain_graph=True)[0] for use in uses)
+    (together,) = torch.autograd.grad(uses[0] + uses[1], features)
+    assert torch.equal(together, first + second)
