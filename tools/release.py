@@ -50,9 +50,11 @@ All settings: `config.json`, and [docs/results.md](../../../docs/results.md).
 
 ## Limits
 
-{limits} A photograph without the object may still get a mask where something looks like it, which `srpnet predict`
-doubts where what was found resembles the examples too little (presence below {present_above}). The photographs of VOC
-come from Flickr; what they show, and leave out, is what this model knows.
+{limits}
+
+A photograph without the object may still get a mask where something looks like it, which `srpnet predict` doubts where
+what was found resembles the examples too little (presence below {present_above}). The photographs come from Flickr and
+the like; what they show, and leave out, is what this model knows.
 """
 SOURCES = {
     "pascal": "PASCAL VOC 2012 with the masks of SBD, a part of the training split",

@@ -145,6 +145,6 @@ def test_the_command_prints_tables_and_writes_json(tmp_path: Path, monkeypatch: 
     )
     assert run.exit_code == 0, run.output
     assert "21 photographs of base training, of which 3 (14.3 %) show a novel class" in run.output
-    assert "None of the 6 photographs that are tested on is trained on" in run.output
+    assert "None of the 6 test photographs is in training" in run.output
     content = json.loads((tmp_path / "report.json").read_text())
     assert content["classes"][0] == {"name": "ant", "images": 2, "listed": 2, "pixels": 50}
