@@ -9,11 +9,13 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from cli.options import BadInput, announce_data, data_options, percent, pick
+from cli.options import DATA, BadInput, announce_data, flags_of, options, percent, with_flags
 from cli.printing import cell, say
 from cli.progress import Bars
 from episodes.data import DATA_SETS
+from episodes.fewshot.settings import DataSettings
 from episodes.names import for_display, for_terminal
+from episodes.settings import build
 
 if TYPE_CHECKING:
     from episodes.fewshot.leakage import Leakage
@@ -28,7 +30,7 @@ def command() -> None:
 
 
 @command.command("report")
-@data_options
+@options(DataSettings, data=DATA)
 @click.option("--out", type=click.Path(path_type=Path), help="Also write it as JSON.")
 @click.pass_context
 def report(ctx: click.Context, /, out: Path | None, **flags: Any) -> None:
@@ -44,13 +46,12 @@ def report(ctx: click.Context, /, out: Path | None, **flags: Any) -> None:
     announce_data(ctx, flags["data"])
     from episodes.fewshot.folds import Fold
     from episodes.fewshot.leakage import leakage
-    from episodes.fewshot.settings import DataSettings
     from episodes.files import check_folder, write_json
 
     if out is not None:
         check_folder(out.parent)
     with Bars(Console(stderr=True)) as bars:
-        found = leakage(Fold(pick(DataSettings, flags), on_progress=bars.update), bars.update)
+        found = leakage(Fold(build(DataSettings, flags), on_progress=bars.update), bars.update)
     print_leakage(found, Console())
     if out is not None:
         write_json(out, asdict(found))
@@ -80,8 +81,8 @@ def check(source: str, pairs: Path | None, strict: bool) -> None:
     for fact in found.facts:
         say(console, fact)
     for finding in found.findings:
-        style = "bold red" if finding.weight == "error" else "yellow"
-        console.print(Text.assemble((finding.weight, style), ": ", for_terminal(finding.text)), soft_wrap=True)
+        style, text = "bold red" if finding.weight == "error" else "yellow", with_flags(finding.text, flags_of(command))
+        console.print(Text.assemble((finding.weight, style), ": ", for_terminal(text)), soft_wrap=True)
     if found.errors:
         raise BadInput(f"{source} has problems, see above (errors: {found.errors})")
     skipped = any(finding.weight == "skipped" for finding in found.findings)

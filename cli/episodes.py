@@ -6,9 +6,11 @@ from typing import Any
 import click
 from rich.console import Console
 
-from cli.options import announce_data, episode_options, names_in, pick, plan_options
+from cli.options import CLASSES, DATA, announce_data, options
 from cli.progress import Bars
 from episodes.data import USAGE
+from episodes.scoring.plan_settings import DrawingSettings, PlanSettings
+from episodes.settings import build
 
 
 @click.group("episodes")
@@ -21,8 +23,7 @@ def command() -> None:
 
 
 @command.command("export")
-@episode_options
-@plan_options
+@options(DrawingSettings, data=DATA, classes=CLASSES)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The manifest, JSON Lines.")
 @click.pass_context
 def export(ctx: click.Context, /, out: Path, **flags: Any) -> None:
@@ -36,14 +37,10 @@ def export(ctx: click.Context, /, out: Path, **flags: Any) -> None:
     """
     announce_data(ctx, flags["data"])
     from episodes.errors import InputError
-    from episodes.fewshot.settings import DataSettings
     from episodes.scoring.plan import plans
-    from episodes.scoring.plan_settings import PlanSettings
 
-    flags |= {"classes": names_in(flags["classes"])}
-    settings = pick(PlanSettings, flags, data=pick(DataSettings, flags))
     with Bars(Console(stderr=True)) as bars:
-        chosen = plans(settings, bars.update)
+        chosen = plans(build(PlanSettings, flags), bars.update)
     if len(chosen) > 1:
         raise InputError(f"a manifest has one protocol, not {', '.join(chosen)}: name one")
     (plan,) = chosen.values()

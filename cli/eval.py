@@ -1,5 +1,6 @@
 """`srpnet eval`."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,22 +8,12 @@ import click
 from rich.console import Console
 from rich.table import Column, Table
 
-from cli.options import (
-    BadInput,
-    announce_data,
-    checkpoint_option,
-    config_option,
-    episode_options,
-    given_flags,
-    names_in,
-    percent,
-    pick,
-    plan_options,
-    rank,
-    runtime_options,
-)
+from cli.options import CLASSES, DATA, BadInput, announce_data, config_option, given_flags, options, percent, rank
 from cli.printing import cell, say
 from cli.progress import Bars, waiting
+from episodes.results.output import Output
+from episodes.settings import build
+from srpnet.fewshot.eval_settings import EvalSettings
 
 IN_MANIFEST = {
     *("fold", "folds", "fold_order", "classes"),
@@ -33,66 +24,15 @@ IN_MANIFEST = {
 
 @click.command("eval")
 @config_option
-@episode_options
-@checkpoint_option()
-@plan_options
-@click.option("--size", type=int, help="Side of the square network input.  [default: the protocol's]")
-@click.option("--original-size", is_flag=True, help="Score label maps at the photographs' original sizes.")
-@click.option(
-    "--support",
-    type=click.Choice(["mask", "box", "scribble", "points"]),
-    default="mask",
-    show_default=True,
-    help="How supports are annotated, derived from their masks. Outside a box is background; scribbles and points mark "
-    "class and background, and everything else is unknown.",
-)
-@click.option(
-    "--negatives",
-    default=0.0,
-    show_default=True,
-    help="Add episodes whose query does not show the class, as a share of the others: they give the "
-    "false-positive area, and show whether an absent class is recognised. The IoU does not count them.",
-)
-@click.option(
-    "--wrong-support",
-    is_flag=True,
-    help="Segment each query once more, with supports of another tested class which it does not show: does the support "
-    "decide what is found? No other figure counts it.",
-)
-@click.option(
-    "--distractors",
-    default=0.0,
-    show_default=True,
-    help="Share of the queries into which an object of another tested class is pasted: is it the class that is found, "
-    "or any object?",
-)
-@click.option(
-    "--manifest", type=click.Path(), help="Score the episodes of this manifest, from `srpnet episodes export`."
-)
+@options(EvalSettings, data=DATA, classes=CLASSES)
 @click.option(
     "--predictions",
     type=click.Path(path_type=Path),
     help="Score label maps that other code wrote for the manifest, `{index:06d}_{query}.png`, instead of a network.",
 )
-@click.option("--resample-supports", is_flag=True, help="Intervals resample the supports too, not only the queries.")
-@click.option("--iqi-rounds", type=int, help="Rounds of query inference.  [default: the checkpoint's]")
-@click.option(
-    "--cache-limit", default=2.0, show_default=True, help="Gigabytes of encoded photographs that are kept in memory."
-)
-@runtime_options
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    help="Folder for result.json, counts.npz and pictures; with several protocols, for a folder of each.",
-)
-@click.option(
-    "--pictures", default=0, show_default=True, help="Episodes to draw into --out, from the best to the worst."
-)
-@click.option("--worst", default=0, show_default=True, help="Episodes with the lowest IoU to draw into --out.")
+@options(Output)
 @click.pass_context
-def command(
-    ctx: click.Context, /, out: Path | None, pictures: int, worst: int, predictions: Path | None, **flags: Any
-) -> None:
+def command(ctx: click.Context, /, predictions: Path | None, **flags: Any) -> None:
     """Score a network on the novel classes of a fold.
 
     Without --checkpoint it is the training-free network: stage 4 of the ImageNet backbone, nothing learned. With
@@ -106,11 +46,11 @@ def command(
       srpnet eval --fold 1 --data pascal:$PASCAL --checkpoint pascal-fold1 --protocol all --out scores
     """
     announce_data(ctx, flags["data"])
-    for name, count in (("pictures", pictures), ("worst", worst)):
-        if count < 0:
-            raise BadInput(f"--{name} is a number of episodes, 0 or more, not {count}")
-        if count and out is None:
+    for name in ("pictures", "worst"):
+        if flags[name] and flags["folder"] is None:
             raise BadInput(f"--{name} needs --out, the folder to draw them into")
+    settings = build(EvalSettings, flags)
+    output = replace(build(Output, flags), command=f"srpnet eval {given_flags(ctx, ctx.params)}")
     if flags["manifest"] is not None:
         for parameter in ctx.command.params:
             given = ctx.get_parameter_source(parameter.name or "") is not click.core.ParameterSource.DEFAULT
@@ -128,14 +68,9 @@ def command(
     console = Console(stderr=True, quiet=rank() > 0)
     with waiting(console, "Loading PyTorch"):
         from episodes.distributed import joined
-        from episodes.fewshot.settings import DataSettings
-        from episodes.results.output import Output
         from episodes.score import score_predictions
-        from srpnet.fewshot.evaluate import EvalSettings, run_evaluation
+        from srpnet.fewshot.evaluate import run_evaluation
 
-    flags |= {"classes": names_in(flags["classes"])}
-    settings = pick(EvalSettings, flags, data=pick(DataSettings, flags))
-    output = Output(out, pictures, worst, f"srpnet eval {given_flags(ctx, ctx.params)}")
     with joined() as world, Bars(console) as bars:
 
         def evaluating(done: int, total: int, share: float) -> None:
@@ -149,10 +84,10 @@ def command(
         return
     for result in results.values():
         print_result(result, Console())
-    if out is not None:
-        kept = "result.json, counts.npz" + (" and pictures" if pictures or worst else "")
+    if output.folder is not None:
+        kept = "result.json, counts.npz" + (" and pictures" if output.pictures or output.worst else "")
         for name in results:
-            click.echo(f"{kept}: {out / name if len(results) > 1 else out}")
+            click.echo(f"{kept}: {output.folder / name if len(results) > 1 else output.folder}")
 
 
 def print_result(result: dict[str, Any], console: Console) -> None:

@@ -6,25 +6,14 @@ import re
 import shlex
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import click
 
-from episodes.fewshot.settings import DataSettings, EpisodeSettings
 from episodes.names import for_terminal
 from episodes.settings import Declared, declared
-from srpnet.nn.settings import RuntimeSettings
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-class Settings(Protocol):
-    """A dataclass of settings."""
-
-    __dataclass_fields__: ClassVar[dict[str, Any]]
-
-
-S = TypeVar("S", bound=Settings)
 
 
 class BadInput(click.ClickException):
@@ -147,12 +136,6 @@ def flags_of(command: click.Command) -> dict[str, str]:
     return {str(each.name): each.opts[0] for each in command.params if isinstance(each, click.Option)}
 
 
-def pick(settings: type[S], flags: Mapping[str, Any], **more: Any) -> S:
-    """A dataclass of settings from the flags that bear its fields' names."""
-    known = settings.__dataclass_fields__
-    return settings(**{name: value for name, value in flags.items() if name in known} | more)
-
-
 def names_in(text: str) -> tuple[str, ...]:
     """The names in a list with commas between.
 
@@ -212,38 +195,7 @@ DATA: dict[str, Any] = {
     "multiple": True,
     "callback": lambda _, __, names: " + ".join(names),
 }
-data_options = options(DataSettings, data=DATA)
-episode_options = options(EpisodeSettings, data=DATA)
-runtime_options = options(RuntimeSettings)
-
-plan_options = together(
-    click.option(
-        "--protocol",
-        default="hsnet",
-        show_default=True,
-        help="Rules for drawing and scoring; several separated by commas, or all. See `srpnet protocols`.",
-    ),
-    click.option(
-        "--drawing",
-        type=click.Choice(["random", "even", "pairs", "list", "images", "image-list", "hsnet-seed0"]),
-        help="How episodes are drawn. hsnet-seed0: HSNet's own 1000 of PASCAL-5i, name by name, from its pair lists.  "
-        "[default: the protocol's]",
-    ),
-    click.option("--episodes", type=int, help="Episodes for each seed.  [default: the protocol's]"),
-    click.option("--seeds", type=int, help="Number of runs, each with the next seed.  [default: the protocol's]"),
-    click.option("--classes", default="", help="Only these novel classes: names or numbers separated by commas."),
-)
-
-
-def checkpoint_option(default: str | None = None) -> Callable[[F], F]:
-    """`--checkpoint`."""
-    return click.option(
-        "--checkpoint",
-        default=default,
-        show_default=default or "training-free",
-        help="A model of `srpnet models`, a folder that `srpnet train` wrote, a Hugging Face name, or training-free: "
-        "ImageNet features without training.",
-    )
+CLASSES: dict[str, Any] = {"callback": lambda _, __, value: names_in(value), "metavar": "NAMES"}
 
 
 def announce_data(ctx: click.Context, data: str) -> None:
@@ -258,6 +210,8 @@ def given_flags(ctx: click.Context, names: Collection[str]) -> str:
     words: list[str] = []
     for parameter in ctx.command.params:
         value = ctx.params.get(parameter.name or "")
+        if isinstance(value, tuple):
+            value = ",".join(map(str, value))
         if parameter.name not in names or value is None or value is False:
             continue
         if parameter.name in ("fold", "shot") or value != parameter.default:

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
-from cli.options import BadInput, checkpoint_option, config_option, runtime_options
+from cli.options import BadInput, config_option, flags_of, options, with_flags
 from cli.progress import Bars, waiting
 from episodes.files import locked
 from episodes.names import for_terminal
 from srpnet.apps.found_table import ABSENT, NOTHING, FoundTable, Row
 from srpnet.apps.outputs import mask_path
 from srpnet.apps.photographs import Listing, Photograph, list_photographs, name_outputs
+from srpnet.nn.settings import RuntimeSettings
 
 if TYPE_CHECKING:
     from srpnet.apps.segmenter import Segmenter
@@ -50,7 +51,12 @@ SAVED = 10
     help="Instead of --support: examples saved by --save-supports with the same network.",
 )
 @click.argument("queries", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="QUERY...")
-@checkpoint_option("srpnet-base")
+@click.option(
+    "--checkpoint",
+    default="srpnet-base",
+    show_default=True,
+    help="A model of `srpnet models`, a folder that `srpnet train` wrote, a Hugging Face name, or training-free.",
+)
 @click.option(
     "--size",
     type=int,
@@ -66,7 +72,7 @@ SAVED = 10
 @click.option(
     "--skip-existing", is_flag=True, help="Skip photographs whose mask is in OUT: continue an interrupted run."
 )
-@runtime_options
+@options(RuntimeSettings)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for masks and overlays.")
 def command(supports: tuple[tuple[Path, Path], ...], queries: tuple[Path, ...], out: Path, **flags: Any) -> None:
     """Segment your own photographs by example.
@@ -248,7 +254,7 @@ def report_passed_over(listing: Listing) -> None:
     for item in listing.passed_over:
         by_reason.setdefault(item.reason, []).append(item.label)
     for reason, labels in by_reason.items():
-        click.echo(f"Skipped: {listed(labels)} ({reason})")
+        click.echo(f"Skipped: {listed(labels)} ({with_flags(reason, flags_of(command))})")
 
 
 def listed(labels: Sequence[str]) -> str:

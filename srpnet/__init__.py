@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from episodes.errors import InputError
     from srpnet.apps.segmenter import Segmenter
     from srpnet.fewshot.checkpoint import load_network
-    from srpnet.fewshot.evaluate import EvalSettings, run_evaluation
+    from srpnet.fewshot.eval_settings import EvalSettings
+    from srpnet.fewshot.evaluate import run_evaluation
     from srpnet.fewshot.losses import segmentation_loss
     from srpnet.fewshot.method import SRPNetMethod
     from srpnet.fewshot.network import SRPNet, build

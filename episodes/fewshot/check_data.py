@@ -185,7 +185,7 @@ def _pairs(source: Source, record: DataSet, folder: Path) -> tuple[list[Finding]
             if pairs.missing:
                 (id, _), *_ = pairs.missing
                 text = f"{split}_fold{fold}.txt: {len(pairs.missing)} of {count} pairs lack the photograph or mask"
-                findings.append(Finding("error", f"{text}, as {id}: complete the folder, or use --allow-missing"))
+                findings.append(Finding("error", f"{text}, as {id}: complete the folder, or use `allow_missing`"))
             if record.pairs and count != (common := record.pairs[split][fold]):
                 text = f"{split}_fold{fold}.txt has {count} pairs, the common list {common}"
                 findings.append(Finding("note", text))

@@ -12,7 +12,8 @@ from episodes.checks import shown
 from episodes.data.source import IGNORE
 from episodes.draws import Draws
 from episodes.fewshot.geometry import Placement
-from episodes.fewshot.weak_supports import Annotation, weakened
+from episodes.fewshot.settings import Annotation
+from episodes.fewshot.weak_supports import weakened
 from episodes.inputs import parse_json
 
 ScoreAt = Literal["input", "original"]

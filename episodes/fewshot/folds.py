@@ -13,8 +13,8 @@ from episodes.draws import Draws
 from episodes.errors import InputError
 from episodes.fewshot.fold_classes import folds, novel_and_base
 from episodes.fewshot.pairs import Absent, Pairs, pairs_from_areas, pairs_from_lists
-from episodes.fewshot.sampler import Drawing, Sampler, dealt_queries, shortage
-from episodes.fewshot.settings import DataSettings, NovelPixels
+from episodes.fewshot.sampler import Sampler, dealt_queries, shortage
+from episodes.fewshot.settings import DataSettings, Drawing, NovelPixels
 from episodes.files import expanded
 from episodes.names import for_display
 

@@ -17,7 +17,7 @@ from episodes.fewshot.composition import Composer, Scene
 from episodes.fewshot.episode import Episode, EpisodeSpec, Photograph, ScoreAt, SupportIgnore
 from episodes.fewshot.geometry import Geometry
 from episodes.fewshot.sampler import Sampler
-from episodes.fewshot.weak_supports import Annotation
+from episodes.fewshot.settings import Annotation
 
 
 @dataclass(frozen=True)

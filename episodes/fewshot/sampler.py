@@ -13,8 +13,7 @@ from episodes.errors import InputError
 from episodes.fewshot.episode import EpisodeSpec
 from episodes.fewshot.hsnet_episodes import HsnetEpisodes
 from episodes.fewshot.pairs import Pair, Pairs
-
-Drawing = Literal["random", "even", "pairs", "list", "images", "image-list", "hsnet-seed0"]
+from episodes.fewshot.settings import Drawing
 
 
 @dataclass(frozen=True)

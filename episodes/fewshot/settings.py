@@ -10,7 +10,12 @@ from episodes.errors import InputError
 from episodes.fewshot.fold_classes import Order
 from episodes.settings import check, setting
 
+Drawing = Literal["random", "even", "pairs", "list", "images", "image-list", "hsnet-seed0"]
+"""How episodes are drawn, see `Sampler`."""
+Annotation = Literal["mask", "box", "scribble", "points"]
+"""What is given of a support, see `weakened`."""
 NovelPixels = Literal["background", "ignore", "drop"]
+"""What becomes of novel classes in training photographs, see `Fold.training_sampler`."""
 EVERY_PAIR = ", ".join(record.title for record in DATA_SETS.values() if record.every_pair)
 
 
@@ -74,7 +79,7 @@ class EpisodeSettings:
     query_count: int = setting(1, "Queries in an episode.", low=1, high=1000, flag="--queries")
     seed: int = setting(0, "Seeds the episodes and everything else.", low=0, high=LARGEST_SEED)
 
-    def episodes(self) -> dict[str, int]:
+    def episode(self) -> dict[str, int]:
         """The fields that `Sampler` takes."""
         return {"way": self.way, "shot": self.shot, "query_count": self.query_count, "seed": self.seed}
 

@@ -1,31 +1,18 @@
 """Supports with less than a mask: a box, a scribble or a few points, drawn from the mask."""
 
 from itertools import pairwise
-from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 from episodes.data.source import IGNORE
 from episodes.draws import Draws
-from episodes.errors import InputError
-
-Annotation = Literal["mask", "box", "scribble", "points"]
+from episodes.fewshot.settings import Annotation
 
 POINTS = 5
 """Points of each way and of the background; a scribble goes through three."""
 WIDTH = 0.01
 """Half the width of a dot or a line, as a share of the longer side."""
-
-
-def check(annotation: str) -> None:
-    """See whether there is such a kind.
-
-    Raises:
-        InputError: if not.
-    """
-    if annotation not in get_args(Annotation):
-        raise InputError(f"supports cannot be given as {annotation!r}: choose {', '.join(get_args(Annotation))}")
 
 
 def weakened(labels: Tensor, annotation: Annotation, draws: Draws) -> Tensor:

@@ -59,7 +59,7 @@ def compare(first: Path, second: Path, resampling: Resampling | None = None) -> 
         raise InputError(f"{first} and {second} were scored by different rules ({what}): compare runs of one protocol")
     if runs[1].names != names:
         raise InputError(
-            f"{first} and {second} tested different classes: compare runs of the same --classes and --fold"
+            f"{first} and {second} tested different classes: compare runs of the same `classes` and `fold`"
         )
     if found := difference(*rows):
         raise InputError(

@@ -1,31 +1,44 @@
 """What is kept of a run: each thing by a writer of its own."""
 
+from __future__ import annotations  # the settings need no torch
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from episodes.scoring.methods import Method
-from episodes.scoring.photograph_cache import PhotographCache
-from episodes.scoring.plan import Outcome, Plan
+from episodes.settings import check, setting
+
+if TYPE_CHECKING:
+    from episodes.scoring.methods import Method
+    from episodes.scoring.photograph_cache import PhotographCache
+    from episodes.scoring.plan import Outcome, Plan
+
+MOST_PICTURES = 1_000_000
 
 
 @dataclass(frozen=True)
 class Output:
     """What is kept of a run beside its scores.
 
-    Attributes:
-        folder: For `result.json`, `counts.npz` and pictures; with several protocols, for a folder of each. None writes
-            nothing.
-        pictures: How many episodes to draw into `pictures/`, evenly spread from the best to the worst.
-        worst: How many of the episodes with the lowest IoU to draw into `worst/`, the lowest first.
-        command: What repeats the run, for the result.
+    Raises:
+        InputError: if one is out of its range.
     """
 
-    folder: Path | None = None
-    pictures: int = 0
-    worst: int = 0
-    command: str | None = None
+    # Without one, nothing is written.
+    folder: Path | None = setting(
+        None,
+        "Folder for result.json, counts.npz and pictures; with several protocols, for a folder of each.",
+        flag="--out",
+    )
+    pictures: int = setting(
+        0, "Episodes to draw into `folder`, evenly spread from the best to the worst.", low=0, high=MOST_PICTURES
+    )
+    worst: int = setting(0, "Episodes with the lowest IoU to draw into `folder`.", low=0, high=MOST_PICTURES)
+    command: str | None = setting(None, "What repeats the run, for the result.", flag=None)
+
+    def __post_init__(self) -> None:
+        check(self)
 
 
 NOTHING_KEPT = Output()

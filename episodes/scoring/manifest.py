@@ -14,8 +14,8 @@ from episodes.errors import InputError
 from episodes.fewshot.episode import EpisodeSpec
 from episodes.fewshot.fold_classes import Order
 from episodes.fewshot.folds import Fold, Pools
-from episodes.fewshot.sampler import Drawing, Sampler
-from episodes.fewshot.settings import DataSettings
+from episodes.fewshot.sampler import Sampler
+from episodes.fewshot.settings import DataSettings, Drawing
 from episodes.files import write_text
 from episodes.inputs import parse_json, read_text
 from episodes.scoring.protocols import Protocol

@@ -344,11 +344,11 @@ def _check_wrong_supports(plan: Plan) -> None:
     needed, tested = 2 * plan.settings.way, len(plan.classes)
     if tested < needed:
         raise InputError(
-            f"--wrong-support takes supports from other tested classes than those of an episode, so it needs {needed} "
+            f"`wrong_support` takes supports from other tested classes than those of an episode, so it needs {needed} "
             f"classes for {plan.settings.way}-way episodes: here {'is' if tested == 1 else 'are'} {tested}; test more"
         )
     if not plan.wrong_supports:
-        raise InputError("--wrong-support finds no wrong support: every query shows the other tested classes too")
+        raise InputError("`wrong_support` finds no wrong support: every query shows the other tested classes too")
 
 
 def _check_hsnet(settings: PlanSettings, rules: Protocol) -> None:

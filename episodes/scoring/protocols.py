@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from episodes.fewshot.episode import ScoreAt, SupportIgnore
     from episodes.fewshot.fold_classes import Order
     from episodes.fewshot.geometry import Filter, Nearest
-    from episodes.fewshot.sampler import Drawing
+    from episodes.fewshot.settings import Drawing
     from episodes.scoring.metrics import Absent, Foreground, Score, Vanished
 
 

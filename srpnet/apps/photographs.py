@@ -169,7 +169,7 @@ def _in_folder(
             elif not path.is_dir():
                 yield _file(Photograph(path, folder, label), suffixes)
             elif not recursive:
-                yield PassedOver(label, "a folder: use --recursive")
+                yield PassedOver(label, "a folder: use `recursive`")
             elif path.is_symlink():
                 yield PassedOver(label, "a link to a folder")
             else:

@@ -1,9 +1,8 @@
 """Score a network on the novel classes of a fold: `srpnet eval` as a plain function."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
-from episodes.checks import GIGABYTES, check_whole
 from episodes.data.source import OnProgress, same_name, silent
 from episodes.distributed import ALONE, World
 from episodes.errors import InputError
@@ -12,43 +11,14 @@ from episodes.results.bootstrap import Resampling
 from episodes.results.output import NOTHING_KEPT, Output
 from episodes.score import score
 from episodes.scoring.plan import Plan, plans
-from episodes.scoring.plan_settings import PlanSettings
 from episodes.scoring.workload import OnEpisode
-from episodes.settings import check, flat, may_change, setting
+from episodes.settings import flat, may_change
 from srpnet.fewshot.checkpoint import load_network
+from srpnet.fewshot.eval_settings import EvalSettings
 from srpnet.fewshot.method import SRPNetMethod
 from srpnet.fewshot.network import SRPNet
-from srpnet.fewshot.settings import MOST_ROUNDS
 from srpnet.nn.device import runtime
-from srpnet.nn.settings import RuntimeSettings
 from srpnet.nn.weights import content_hash
-
-
-@dataclass(frozen=True)
-class EvalSettings(RuntimeSettings, PlanSettings):
-    """All settings of `srpnet eval`: which episodes (see `PlanSettings`), and what segments them.
-
-    Attributes:
-        checkpoint: Folder, released model or Hugging Face name; None is the training-free network.
-        iqi_rounds: Instead of the checkpoint's, up to 100.
-        resample_supports: Intervals count the choice of supports too, see `Resampling`.
-
-    Raises:
-        InputError: if a number is out of range.
-    """
-
-    checkpoint: str | None = None
-    iqi_rounds: int | None = None
-    resample_supports: bool = False
-    cache_limit: float = setting(
-        2.0, "Gigabytes of encoded photographs kept in memory.", low=0, high=GIGABYTES, may_change="among processes"
-    )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check(self)
-        if self.iqi_rounds is not None:
-            check_whole(self, 0, MOST_ROUNDS, "iqi_rounds")
 
 
 def run_evaluation(
@@ -91,7 +61,7 @@ def run_evaluation(
         machine = runtime(settings.device, settings.precision, world)
     digest = content_hash(network.state_dict())
     if world.size > 1:
-        local = {*may_change(settings, "among processes"), "checkpoint"}
+        local = may_change(settings, "among processes")
         asked = {name: value for name, value in flat(settings).items() if name not in local}
         drawn = {name: asdict(plan.header) for name, plan in chosen.items()}
         world.check_same(asked | flat(drawn) | {"weights": digest})

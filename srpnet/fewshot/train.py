@@ -140,7 +140,7 @@ class _Runs:
                 settings.novel_pixels,
                 drawing=settings.drawing,
                 temper=settings.temper,
-                **settings.episodes(),
+                **settings.episode(),
             )
             pairs = Pools(sampler.supports, sampler.queries).record()
             for remark in fold.remarks("train"):
@@ -239,7 +239,7 @@ class _Runs:
     def validator(self, classes: tuple[int, ...], network: SRPNet) -> Callable[[], float]:
         """Scores a network on base classes that are held back."""
         settings, fold = self.settings, self.fold
-        episode = settings.episodes()
+        episode = settings.episode()
         if settings.training.one_vs_rest:  # ways are learned alone, and so they are validated
             episode |= {"way": 1, "query_count": 1}
         sampler = fold.validation_sampler(classes, **episode)

@@ -65,7 +65,7 @@ def _from_file(file: Path, name: str | None, say: Say) -> tuple[Weights, StateDi
     if name is None and found is None:
         raise InputError(
             f"{file} does not say which weights it holds, so their strides are unknown: "
-            f"name one of {', '.join(WEIGHT_SETS)} with `--name NAME`"
+            f"give their `name`, one of {', '.join(WEIGHT_SETS)}"
         )
     if name is not None and found not in (None, name):
         raise InputError(f"{file} holds the weights {found}, not {name}")

@@ -8,7 +8,7 @@ import click
 import pytest
 
 from cli.eval import command as evaluation
-from episodes.fewshot.sampler import Drawing
+from episodes.fewshot.settings import Drawing
 from tests.cli.commands import TINY, refused, srpnet
 
 pytestmark = pytest.mark.usefixtures("random_backbone")
@@ -17,8 +17,9 @@ TINY_EVAL = ("eval", *TINY, "--episodes", "4")
 
 @pytest.mark.parametrize("flag", ["--pictures", "--worst"])
 def test_pictures_need_a_folder_and_a_number(flag: str) -> None:
-    assert f"{flag} needs --out" in refused(srpnet("eval", flag, "3"))
-    assert f"{flag} is a number of episodes, 0 or more, not -1" in refused(srpnet("eval", flag, "-1", "--out", "o"))
+    assert f"{flag} needs --out, the folder to draw them into" in refused(srpnet("eval", flag, "3"))
+    message = refused(srpnet("eval", flag, "-1", "--out", "o"))
+    assert f"{flag} must be a whole number from 0 to 1000000, not -1" in message
 
 
 def test_several_protocols_in_one_run() -> None:
@@ -101,7 +102,7 @@ def test_protocols_are_printed() -> None:
         ),
         (("eval", "--manifest", "m.jsonl", "--fold", "1"), "--fold is fixed by the manifest: leave one of the two out"),
         (("eval", "--manifest", "gone.jsonl"), "gone.jsonl cannot be read"),
-        (("eval", "--seeds", "0"), "cannot score 0 seeds: at least 1"),
+        (("eval", "--seeds", "0"), "--seeds must be a whole number from 1 to 1000, not 0"),
         (("eval", "--negatives", "2"), "--negatives must be a number from 0 to 1, not 2"),
         (
             ("eval", "--manifest", "m", "--predictions", "p", "--negatives", "1"),

@@ -1,5 +1,6 @@
 """Flags are made of settings: each reaches its field, each field has a help, and errors below name flags here."""
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -8,11 +9,27 @@ from click.testing import CliRunner
 
 from cli.main import main
 from cli.options import flags_of, options, with_flags
+from episodes.fewshot.settings import DataSettings
+from episodes.results.output import Output
+from episodes.scoring.plan_settings import DrawingSettings
 from episodes.settings import Declared, build, declared
+from srpnet.fewshot.eval_settings import EvalSettings
 from srpnet.fewshot.train_settings import FewShotTrainSettings
+from srpnet.nn.settings import RuntimeSettings
 from tests.cli.commands import refused, srpnet
 
-SETTINGS = [each for each in declared(FewShotTrainSettings) if each.flag]
+SETTINGS: dict[tuple[str, ...], tuple[type, ...]] = {
+    ("train",): (FewShotTrainSettings,),
+    ("eval",): (EvalSettings, Output),
+    ("episodes", "export"): (DrawingSettings,),
+    ("data", "report"): (DataSettings,),
+    ("predict",): (RuntimeSettings,),
+}
+"""Words that call a command -> the dataclasses of which its flags are made."""
+
+
+def with_a_flag(settings: type) -> list[Declared]:
+    return [each for each in declared(settings) if each.flag]
 
 
 def another(each: Declared) -> tuple[list[str], Any]:
@@ -25,19 +42,26 @@ def another(each: Declared) -> tuple[list[str], Any]:
         return [flag, str(value)], value
     if each.kind is tuple:
         return ([flag, "1,4"], (1, 4)) if each.item is int else ([flag, "cat, dog"], ("cat", "dog"))
-    if each.kind is str:
-        return [flag, "another"], "another"
+    if each.kind in (str, Path):
+        return [flag, "another"], each.kind("another")
     low, high = each.said.low or 0, each.said.high or 0
     value = each.kind(low + 1 if low + 1 not in (each.default, high) else low + 2) if high > 1 else 0.25
     return [flag, str(value)], value
 
 
-@pytest.mark.parametrize("each", SETTINGS, ids=lambda each: str(each.flag))
-def test_every_flag_reaches_its_field(each: Declared) -> None:
+@pytest.mark.parametrize(
+    ("settings", "each"),
+    [
+        pytest.param(settings, each, id=f"{settings.__name__} {each.flag}")
+        for settings in (FewShotTrainSettings, EvalSettings, Output)
+        for each in with_a_flag(settings)
+    ],
+)
+def test_every_flag_reaches_its_field(settings: type, each: Declared) -> None:
     heard: dict[str, Any] = {}
 
     @click.command()
-    @options(FewShotTrainSettings)
+    @options(settings)
     def typed(**flags: Any) -> None:
         heard.update(flags)
 
@@ -46,21 +70,22 @@ def test_every_flag_reaches_its_field(each: Declared) -> None:
     assert result.exit_code == 0, result.output
     assert heard[each.key] == expected != each.default
     heard[each.key] = each.default
-    assert build(FewShotTrainSettings, heard) == FewShotTrainSettings()
+    assert build(settings, heard) == settings()
 
 
-def test_every_setting_has_a_help_and_no_two_share_a_flag() -> None:
-    known = declared(FewShotTrainSettings)
-    assert all(each.said.help.endswith(".") for each in known)
+@pytest.mark.parametrize("words", SETTINGS, ids=" ".join)
+def test_every_setting_has_a_help_and_a_flag_of_its_own(words: tuple[str, ...]) -> None:
+    known = [each for settings in SETTINGS[words] for each in declared(settings)]
+    assert all(each.said.help.endswith((".", "?")) for each in known)
     assert len({each.key for each in known}) == len(known)
-    flags = [flag for each in SETTINGS for flag in (each.flag, each.said.off) if flag]
+    flags = [flag for each in known for flag in (each.flag, each.said.off) if flag]
     assert len(set(flags)) == len(flags)
-
-
-def test_the_command_has_a_flag_for_every_setting() -> None:
-    command = main.get_command(click.Context(main), "train")
+    command: click.Command | None = main
+    for word in words:
+        assert isinstance(command, click.Group)
+        command = command.get_command(click.Context(command), word)
     assert command is not None
-    assert {each.key: each.flag for each in SETTINGS}.items() <= flags_of(command).items()
+    assert {each.key: each.flag for each in known if each.flag}.items() <= flags_of(command).items()
 
 
 def test_settings_are_shown_as_flags() -> None:
@@ -85,7 +110,7 @@ def test_settings_are_shown_as_flags() -> None:
             "features cannot be reused where no photograph comes twice: leave out --crop-scale and --absent, or "
             "--reuse-features",
         ),
-        (("eval", "--seeds", "0"), "cannot score 0 seeds: at least 1"),
+        (("eval", "--seeds", "0"), "--seeds must be a whole number from 1 to 1000, not 0"),
         (("eval", "--way", "0"), "--way must be a whole number from 1 to 1000, not 0"),
     ],
 )

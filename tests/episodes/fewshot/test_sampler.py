@@ -12,7 +12,8 @@ from episodes.draws import Draws
 from episodes.errors import InputError
 from episodes.fewshot.episode import EpisodeSpec
 from episodes.fewshot.pairs import Pair, Pairs
-from episodes.fewshot.sampler import Drawing, Sampler
+from episodes.fewshot.sampler import Sampler
+from episodes.fewshot.settings import Drawing
 
 OURS = [drawing for drawing in get_args(Drawing) if drawing != "hsnet-seed0"]
 NAMES = ("ant", "bee", "cat", "dog")

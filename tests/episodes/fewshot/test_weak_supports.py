@@ -11,7 +11,8 @@ from episodes.errors import InputError
 from episodes.fewshot.episode import EpisodeSpec
 from episodes.fewshot.geometry import Geometry
 from episodes.fewshot.loading import Loader
-from episodes.fewshot.weak_supports import POINTS, Annotation, weakened
+from episodes.fewshot.settings import Annotation
+from episodes.fewshot.weak_supports import POINTS, weakened
 from episodes.scoring.plan_settings import PlanSettings
 from tests.episodes.fakes import Fake
 from tests.episodes.scored import MAPS, episodes
@@ -105,5 +106,5 @@ def test_padding_is_not_background() -> None:
 
 
 def test_a_kind_that_does_not_exist() -> None:
-    with pytest.raises(InputError, match="supports cannot be given as 'sketch': choose mask, box, scribble, points"):
+    with pytest.raises(InputError, match="`support` must be mask or box or scribble or points, not 'sketch'"):
         PlanSettings(support="sketch")  # type: ignore[arg-type]

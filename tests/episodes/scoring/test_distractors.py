@@ -76,7 +76,7 @@ def chosen_specs(chosen: Plan) -> list[Any]:
     ("settings", "complaint"),
     [
         ({"distractors": 1.5}, "`distractors` must be a number from 0 to 1"),
-        ({"distractors": 1.0, "wrong_support": True}, "leave out wrong_support or distractors"),
+        ({"distractors": 1.0, "wrong_support": True}, "leave out `wrong_support` or `distractors`"),
         ({"distractors": 1.0, "classes": ("ant",)}, "composed scenes need classes beside the 1 of an episode"),
     ],
 )

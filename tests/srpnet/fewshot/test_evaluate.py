@@ -16,7 +16,8 @@ from episodes.results.output import Output
 from episodes.scoring.records import Records
 from srpnet.fewshot import checkpoint as checkpoints
 from srpnet.fewshot.checkpoint import load_network
-from srpnet.fewshot.evaluate import EvalSettings, run_evaluation
+from srpnet.fewshot.eval_settings import EvalSettings
+from srpnet.fewshot.evaluate import run_evaluation
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.settings import NetworkSettings, QueryInference
 from srpnet.nn.weights import content_hash
@@ -87,7 +88,7 @@ def test_pictures_of_an_earlier_run_do_not_stay(checkpoint: str, evaluation: Eva
     scored(settings, tmp_path / "scores", 5)
     for name in ("notes.txt", "cat.png", "12-cat.png"):
         (folder / name).write_text("kept")
-    with pytest.raises(InputError, match="cannot score 0 episodes"):
+    with pytest.raises(InputError, match="`episodes` must be"):
         scored(replace(settings, episodes=0), tmp_path / "scores", 2)
     assert len(list(folder.iterdir())) == 5 + 3
     scored(replace(settings, seed=1), tmp_path / "scores", 1)
@@ -154,8 +155,8 @@ def test_other_episodes_are_scored_too(checkpoint: str, evaluation: EvalSettings
     ("changes", "complaint"),
     [
         ({"protocol": "guess"}, "there is no protocol 'guess': there are .*hsnet"),
-        ({"episodes": 0}, "cannot score 0 episodes"),
-        ({"size": 0}, "size 0 is too small: at least 32"),
+        ({"episodes": 0}, "`episodes` must be a whole number from 1 to 1000000, not 0"),
+        ({"size": 0}, "`size` must be a whole number from 32 to 4096, not 0"),
         ({"classes": ("cat",)}, "'cat' is not a novel class of fold 0"),
         ({"checkpoint": "nowhere"}, "there is no checkpoint nowhere"),
         ({"shot": 4, "protocol": "bam"}, "class aeroplane has 4 support images and needs 5"),
