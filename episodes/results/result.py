@@ -4,7 +4,7 @@ import math
 import platform
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from importlib.metadata import version
+from importlib import metadata
 from statistics import fmean
 from typing import Any
 
@@ -111,7 +111,14 @@ def _deviation(scores: Sequence[Score]) -> dict[str, float | None]:
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that can move a score."""
     packages = ("srpnet", "torch", "torchvision", "numpy", "pillow")
-    return {"python": platform.python_version()} | {package: version(package) for package in packages}
+    return {"python": platform.python_version()} | {package: _version(package) for package in packages}
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:  # a checkout on PYTHONPATH has none: no reason to lose a score
+        return "not installed"
 
 
 def _headline(score: Score) -> dict[str, float | None]:

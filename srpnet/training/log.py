@@ -41,18 +41,20 @@ class Meter:
     def __init__(self, world: World = ALONE, unit: str = "items") -> None:
         self._world, self._unit = world, unit
         self._start = time.perf_counter()
+        self._items = 0
         self._added: list[dict[str, Tensor]] = []
 
-    def add(self, logged: Mapping[str, Tensor]) -> None:
-        """Add what `Losses.logged` says of some items."""
+    def add(self, items: int, logged: Mapping[str, Tensor]) -> None:
+        """Add what `Losses.logged` says of so many items, which may have several losses each."""
+        self._items += items
         self._added.append({name: value.detach() for name, value in logged.items()})
 
     def read(self, step: int, lr: float, validation: float | None) -> Progress:
         """The means over all that was added, in any process."""
         added = {name: torch.cat([figures[name] for figures in self._added]).cpu() for name in self._added[0]}
         losses = {name: value.double() for name, value in added.items() if value.is_floating_point()}
-        items = len(losses["loss"]) * self._world.size  # all add alike
-        means = self._world.sum(torch.stack(list(losses.values()), 1).sum(0)) / items
+        items, rows = (count * self._world.size for count in (self._items, len(losses["loss"])))  # all add alike
+        means = self._world.sum(torch.stack(list(losses.values()), 1).sum(0)) / rows
         figures = dict(zip(losses, means.tolist(), strict=True))
         figures |= {name: self._mean_iou(rows) for name, rows in added.items() if name not in losses}
         figures |= {"lr": lr, f"{self._unit}_per_second": items / (time.perf_counter() - self._start)}

@@ -172,7 +172,7 @@ class TrainingRun(Generic[T]):
                             if not losses.total.isfinite().all():
                                 raise self._diverged("loss")
                         (losses.total.sum() / len(batch)).backward()
-                    meter.add(losses.logged)
+                    meter.add(len(part), losses.logged)
                 # Gradients are now the mean over all processes, whose shares are equal: the same in each from here on.
                 norm = nn.utils.clip_grad_norm_(module.parameters(), settings.clip or math.inf)
                 if not norm.isfinite():

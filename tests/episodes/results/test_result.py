@@ -2,9 +2,11 @@
 
 import json
 import math
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
 from episodes.data.stickers import STICKERS
@@ -101,3 +103,11 @@ def test_numbers_are_plain() -> None:
 def test_versions_of_what_moves_a_score() -> None:
     assert sorted(versions()) == ["numpy", "pillow", "python", "srpnet", "torch", "torchvision"]
     assert versions()["torch"].split("+")[0] == torch.__version__.split("+")[0]
+
+
+def test_a_checkout_that_is_not_installed_loses_no_score(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> str:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", missing)
+    assert versions()["srpnet"] == "not installed"
