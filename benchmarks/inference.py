@@ -47,7 +47,7 @@ def encodings(report: Report, network: SRPNet, size: int, repeats: int, compilin
     lying = torch.rand(1, 3, size * 3 // 4, size, device=device)
     alike, mixed = [lying] * 4, [lying, lying.mT.contiguous()] * 2
     batch = torch.cat(alike).contiguous(memory_format=torch.channels_last)
-    folded, unfolded = network.for_inference(device), network.place(device)
+    folded, unfolded = network.for_inference(device), network.move_to(device)
     contiguous = network.for_inference(device).to(memory_format=torch.contiguous_format)
     calls = {
         "bf16": partial(encode_all, folded.encode, mixed, "bf16"),

@@ -73,7 +73,7 @@ class Workload:
         The photographs lie in memory before the clock starts, and BatchNorm is as it came. Also how many they are.
         """
         machine = runtime("auto", "bf16")
-        backbone = self.network.place(machine.device).backbone.eval()
+        backbone = self.network.move_to(machine.device).backbone.eval()
         ids = photographs_of(episodes.sampler, count)
         images = [episodes.loader.photograph(id).image for id in ids]
         batches = [

@@ -55,7 +55,7 @@ def episodes_of(given: argparse.Namespace) -> EpisodeList:
 def passes(given: argparse.Namespace, network: SRPNet, backward: bool) -> float:
     """Photographs a second of the backbone alone, as training runs it: one by one on the CPU, else in a batch."""
     machine = runtime()
-    network.place(machine.device).train()
+    network.move_to(machine.device).train()
     photographs = 2 * given.batch
     together = 1 if machine.device.type == "cpu" else photographs
     images = torch.rand(photographs, 3, given.size, given.size, device=machine.device)

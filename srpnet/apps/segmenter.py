@@ -25,7 +25,7 @@ from srpnet.apps.outputs import output_paths, write_outputs
 from srpnet.apps.reading import Picture, described, read_photograph
 from srpnet.fewshot.checkpoint import load_network
 from srpnet.fewshot.network import SRPNet
-from srpnet.fewshot.predictor import Found, Predictor
+from srpnet.fewshot.predictor import Prediction, Predictor
 from srpnet.fewshot.presence import examples
 from srpnet.fewshot.support_set import SupportSet
 from srpnet.nn.device import runtime
@@ -198,7 +198,7 @@ class Segmenter:
             InputError: if `set_support` was not called, or the image cannot be read.
         """
         placed = place_photograph(read_photograph(image), self.size)
-        logits_1Phw = self._find(placed).logits_BPhw
+        logits_1Phw = self._segment(placed).logits_BPhw
         scores = upsample(logits_1Phw, placed.placement.outer, self.predictor.network.stride)
         probabilities: NDArray[np.float32] = placed.placement.restore(scores)[0].softmax(0).cpu().numpy()
         return probabilities
@@ -210,10 +210,10 @@ class Segmenter:
             InputError: if `set_support` was not called, or the image cannot be read.
         """
         placed = place_photograph(read_photograph(image), self.size)
-        return self._labels(placed, self._find(placed))
+        return self._labels(placed, self._segment(placed))
 
     def presence(self, image: Picture) -> NDArray[np.float32]:
-        """How much what is found of each class resembles the supports: (N,), cosines in [0, 1], 0 where nothing is.
+        """How much the predicted region of each class resembles the supports: (N,), cosines in [0, 1], 0 without one.
 
         Where one is below `present_above`, which was chosen on other classes, the class may not be there at all:
         `predict` finds something nearly always. See `srpnet.fewshot.presence`. The first call takes longer.
@@ -221,9 +221,9 @@ class Segmenter:
         Raises:
             InputError: if `set_support` was not called, or the image or the ImageNet weights cannot be had.
         """
-        found = self._find(place_photograph(read_photograph(image), self.size), presence=True)
-        assert found.presence_BN is not None
-        presence: NDArray[np.float32] = found.presence_BN[0].cpu().numpy()
+        prediction = self._segment(place_photograph(read_photograph(image), self.size), presence=True)
+        assert prediction.presence_BN is not None
+        presence: NDArray[np.float32] = prediction.presence_BN[0].cpu().numpy()
         return presence
 
     def write(self, photograph: Path, folder: Path) -> Array:
@@ -286,9 +286,9 @@ class Segmenter:
                     if output.resolve() in self._files:
                         raise InputError(f"{output} is an example and would be overwritten: name another folder")
                 if not isinstance(placed, InputError):
-                    found = self._find(placed, telling)
-                    shown = None if found.presence_BN is None else found.presence_BN[0].cpu().numpy()
-                    yield placed.photograph, Segmented(path, self._labels(placed, found), shown)
+                    prediction = self._segment(placed, telling)
+                    shown = None if prediction.presence_BN is None else prediction.presence_BN[0].cpu().numpy()
+                    yield placed.photograph, Segmented(path, self._labels(placed, prediction), shown)
                 elif on_unreadable is None:
                     raise placed
                 else:
@@ -301,14 +301,14 @@ class Segmenter:
 
         return map_in_threads(write, segmented())
 
-    def _find(self, placed: PlacedPhotograph, presence: bool = False) -> Found:
+    def _segment(self, placed: PlacedPhotograph, presence: bool = False) -> Prediction:
         supports = self._with_examples() if presence else self._shown
         encoded = self.predictor.encode(placed.image[None], presence)
         return self.predictor.segment(encoded, [supports], iqi=self.predictor.network.config.iqi)
 
-    def _labels(self, placed: PlacedPhotograph, found: Found) -> Array:
+    def _labels(self, placed: PlacedPhotograph, prediction: Prediction) -> Array:
         stride = self.predictor.network.stride
-        labels: Array = label_maps(found.logits_BPhw, stride, placed.placement, original=True)[0].cpu().numpy()
+        labels: Array = label_maps(prediction.logits_BPhw, stride, placed.placement, original=True)[0].cpu().numpy()
         return labels
 
     @property

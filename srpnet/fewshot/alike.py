@@ -14,9 +14,9 @@ from episodes.fewshot.sampler import Sampler
 from srpnet.fewshot.presence import Recogniser, examples
 
 PHOTOGRAPHS = 3
-"""Of each class that are looked at, if it has so many."""
+"""How many photographs of each class are compared, if it has that many."""
 MOST_ALIKE = 5
-"""So many other classes are taken for each, those of the highest cosine."""
+"""How many similar classes are kept for each: those with the highest cosine."""
 
 
 @torch.no_grad()
@@ -25,7 +25,7 @@ def alike_classes(
 ) -> dict[int, tuple[int, ...]]:
     """Class -> those that look most like it, the nearest first.
 
-    What photographs show of a class is averaged over a few of them, as of the supports in `presence`.
+    A class is described by the mean over a few of its photographs, as by its supports in `presence`.
 
     Args:
         recogniser: Describes photographs.

@@ -51,7 +51,7 @@ class EpisodeTensors(NamedTuple):
         return EpisodeTensors._make(moved)
 
     def reversed(self) -> "EpisodeTensors | None":
-        """The episode with supports and queries in each other's place; None if the queries do not show every way."""
+        """The episode with supports and queries swapped; None if the queries do not show every way."""
         ways = torch.arange(1, self.membership.shape[1] + 1, device=self.query_labels.device)
         shown_QN = (self.query_labels.flatten(1)[..., None] == ways).any(1)
         if not shown_QN.any(0).all():
@@ -87,5 +87,5 @@ class EpisodeTensors(NamedTuple):
 
 
 def _images(photographs: Sequence[AnyPhotograph]) -> Tensor:
-    images = [each.prepared if isinstance(each, PreparedPhotograph) else each.image for each in photographs]
+    images = [image.prepared if isinstance(image, PreparedPhotograph) else image.image for image in photographs]
     return images[0][None] if len(images) == 1 else torch.stack(images)  # no copy of what is large, and kept

@@ -48,12 +48,12 @@ def expand(small: Mapping[str, Tensor], start: Mapping[str, Tensor]) -> StateDic
     state: StateDict = dict(start)
     for name, value in small.items():
         if name.endswith(CODE):
-            own = name.removesuffix(CODE)
-            step = small.get(own + STEP)
-            if own not in start or step is None or not _fit(value, step, start[own]):
-                raise InputError(f"{own} is stored as a difference to other weights than these")
-            levels = _unpack(value)[: start[own].numel()].view(start[own].shape)
-            state[own] = start[own] + levels * _along(step, levels)
+            base = name.removesuffix(CODE)
+            step = small.get(base + STEP)
+            if base not in start or step is None or not _fit(value, step, start[base]):
+                raise InputError(f"{base} is stored as a difference to other weights than these")
+            levels = _unpack(value)[: start[base].numel()].view(start[base].shape)
+            state[base] = start[base] + levels * _along(step, levels)
         elif not name.endswith(STEP):
             state[name] = value.float()
     return state

@@ -16,8 +16,8 @@ from srpnet.nn.grid import upsample
 def levels(network: SRPNet, images_B3HW: Tensor) -> list[Tensor]:
     """The levels of images, RGB in [0, 1], each (B, C, h, w), finest first, before they become a pyramid."""
     normalised = ((images_B3HW - network.mean) / network.std).contiguous(memory_format=torch.channels_last)
-    found: list[Tensor] = network.backbone(normalised)
-    return found
+    maps: list[Tensor] = network.backbone(normalised)
+    return maps
 
 
 def level_shapes(network: SRPNet, size: tuple[int, ...]) -> list[tuple[int, int, int]]:
@@ -32,8 +32,8 @@ def level_shapes(network: SRPNet, size: tuple[int, ...]) -> list[tuple[int, int,
 def reduced_levels(network: SRPNet, packed_BL: Tensor, size: tuple[int, ...]) -> Tensor:
     """What `SRPNet.encode` makes of images (B, C, h, w), up to rounding, from their levels: all that a head trains.
 
-    A 1 x 1 convolution and an interpolation may change places. So each level is reduced on its own grid, which takes
-    less than half of the time where the training stride is 16.
+    A 1 x 1 convolution and an interpolation commute, so each level is reduced on its own grid: less than half of the
+    time where the training stride is 16.
 
     Args:
         network: With a head.

@@ -33,7 +33,7 @@ class Kept(NamedTuple):
 
     Attributes:
         features_hwC: The final feature map as it was computed, in bfloat16 or float32.
-        shots: `Episode.lesson` -> what the photograph says as a support of such episodes, once it was one.
+        shots: `Episode.lesson` -> its masked averages as a support of such episodes, once it was one.
         deep_Dyx: What the `Recogniser` makes of it, if presence is asked for.
     """
 
@@ -59,7 +59,7 @@ class Part(NamedTuple):
 
 
 class Segmented(NamedTuple):
-    """A label map (H, W), and how sure the network is that each way is there, if that was asked for."""
+    """A label map (H, W), and the presence score of each way, if that was asked for."""
 
     labels: Tensor
     presence: Sequence[float] = ()
@@ -72,7 +72,7 @@ class SRPNetMethod(BaseMethod):
         network: Copied for inference, and left as it is.
         runtime: Device and precision.
         iqi: The recipe of query inference; None takes the network's own.
-        presence: Say of each query, too, how sure it is that the classes are there, see `srpnet.fewshot.presence`.
+        presence: Also score, for each query, whether the classes are present, see `srpnet.fewshot.presence`.
 
     Raises:
         InputError: if presence is asked for, and the weights that it takes cannot be had.
@@ -91,14 +91,14 @@ class SRPNetMethod(BaseMethod):
     def prepare(self, photographs: Sequence[Photograph]) -> list[Kept]:
         """The final feature map of each photograph, those of one size encoded together."""
         kept: dict[int, Kept] = {}
-        for same in alike(range(len(photographs)), lambda place: photographs[place].image.shape):
-            images_B3HW = torch.stack([photographs[place].image for place in same])
+        for same in alike(range(len(photographs)), lambda index: photographs[index].image.shape):
+            images_B3HW = torch.stack([photographs[index].image for index in same])
             features_BChw, deep_BDyx = self.predictor.encode(images_B3HW, self.presence)
-            for row, place in enumerate(same):
+            for row, index in enumerate(same):
                 # Copies, so that maps that were encoded together can leave memory one by one.
                 features_hwC = features_BChw[row].permute(1, 2, 0).clone(memory_format=torch.contiguous_format)
-                kept[place] = Kept(features_hwC, {}, None if deep_BDyx is None else deep_BDyx[row].clone())
-        return [kept[place] for place in range(len(photographs))]
+                kept[index] = Kept(features_hwC, {}, None if deep_BDyx is None else deep_BDyx[row].clone())
+        return [kept[index] for index in range(len(photographs))]
 
     def __call__(self, episode: Episode) -> Sequence[Tensor]:
         """Segment the queries: a uint8 label map for each, of the size of `episode.truth`."""
@@ -113,24 +113,24 @@ class SRPNetMethod(BaseMethod):
         """Both, for several episodes."""
         parts: list[Part] = []
         for episode in episodes:
-            asked, shown = (
+            queries, supports = (
                 [(photograph, self._kept(photograph)) for photograph in photographs]
                 for photographs in (episode.queries(), episode.supports())
             )
-            supports, original = self.supports(episode, shown), episode.score_at == "original"
-            parts += [Part(*query, supports, original, self.iqi, self.presence) for query in asked]
-            parts += [Part(*support, supports, False, None, False) for support in shown]
+            support_set, original = self.supports(episode, supports), episode.score_at == "original"
+            parts += [Part(*query, support_set, original, self.iqi, self.presence) for query in queries]
+            parts += [Part(*support, support_set, False, None, False) for support in supports]
         done: dict[int, Segmented] = {}
-        for same in alike(range(len(parts)), lambda place: parts[place].kind()):
+        for same in alike(range(len(parts)), lambda index: parts[index].kind()):
             for some in chunks(same, TOGETHER):
-                done |= zip(some, self._segment([parts[place] for place in some]), strict=True)
-        rest = iter(done[place] for place in range(len(parts)))
+                done |= zip(some, self._segment([parts[index] for index in some]), strict=True)
+        in_order = iter(done[index] for index in range(len(parts)))
         answers = []
         for episode in episodes:
-            queries = [next(rest) for _ in episode.spec.queries]
-            restored = [next(rest) for _ in episode.support_ways]
-            presence = [query.presence for query in queries] if self.presence else ()
-            answers.append(Answer([each.labels for each in queries], [each.labels for each in restored], presence))
+            segmented = [next(in_order) for _ in episode.spec.queries]
+            restored = [next(in_order) for _ in episode.support_ways]
+            presence = [query.presence for query in segmented] if self.presence else ()
+            answers.append(Answer([query.labels for query in segmented], [one.labels for one in restored], presence))
         return answers
 
     def _kept(self, photograph: AnyPhotograph) -> Kept:
@@ -139,20 +139,20 @@ class SRPNetMethod(BaseMethod):
             return kept
         return self.prepare([photograph])[0]
 
-    def supports(self, episode: Episode, shown: Sequence[tuple[AnyPhotograph, Kept]]) -> SupportSet:
-        """What the supports of an episode teach; what each says alone is kept for other episodes."""
+    def supports(self, episode: Episode, supports: Sequence[tuple[AnyPhotograph, Kept]]) -> SupportSet:
+        """The set of an episode's supports; the masked averages of each are kept for other episodes."""
         lesson, ways = episode.lesson, len(episode.spec.classes)
-        for support, kept in shown:
+        for support, kept in supports:
             if lesson not in kept.shots:
                 deep_1Dyx = None if kept.deep_Dyx is None else kept.deep_Dyx[None]
                 encoded = Encoded(kept.features_hwC.permute(2, 0, 1)[None], deep_1Dyx)
                 kept.shots[lesson] = self.predictor.shots(encoded, episode.support_labels(support)[None], ways)
         membership_SN = membership(episode).to(self.predictor.runtime.device)
-        ids = [support.id for support, _ in shown]
-        return SupportSet.of([kept.shots[lesson] for _, kept in shown], membership_SN, ids)
+        ids = [support.id for support, _ in supports]
+        return SupportSet.of([kept.shots[lesson] for _, kept in supports], membership_SN, ids)
 
     def _segment(self, parts: Sequence[Part]) -> list[Segmented]:
-        """What is found in parts of one kind."""
+        """Parts of one kind, segmented together."""
         first, placement, predictor = parts[0], parts[0].photograph.placement, self.predictor
         features_BChw = torch.stack([part.kept.features_hwC for part in parts]).permute(0, 3, 1, 2)
         deep = [deep_Dyx for part in parts if part.presence and (deep_Dyx := part.kept.deep_Dyx) is not None]
@@ -160,11 +160,11 @@ class SRPNetMethod(BaseMethod):
         if first.iqi is not None and placement.inner != placement.outer:
             valid_BHW = torch.stack([part.photograph.valid for part in parts]).to(features_BChw.device)
         encoded = Encoded(features_BChw, torch.stack(deep) if deep else None)
-        found = predictor.segment(encoded, [part.supports for part in parts], valid_BHW, first.iqi)
-        maps = label_maps(found.logits_BPhw, predictor.network.stride, placement, first.original).cpu()
-        if found.presence_BN is None:
+        prediction = predictor.segment(encoded, [part.supports for part in parts], valid_BHW, first.iqi)
+        maps = label_maps(prediction.logits_BPhw, predictor.network.stride, placement, first.original).cpu()
+        if prediction.presence_BN is None:
             return [Segmented(labels_HW) for labels_HW in maps]
-        return [Segmented(*each) for each in zip(maps, found.presence_BN.tolist(), strict=True)]
+        return [Segmented(*pair) for pair in zip(maps, prediction.presence_BN.tolist(), strict=True)]
 
 
 def alike(items: Iterable[T], kind: Callable[[T], Hashable]) -> list[list[T]]:
@@ -173,7 +173,7 @@ def alike(items: Iterable[T], kind: Callable[[T], Hashable]) -> list[list[T]]:
     >>> alike([1, 4, 3, 2], lambda number: number % 2)
     [[1, 3], [4, 2]]
     """
-    found: dict[Hashable, list[T]] = {}
+    groups: dict[Hashable, list[T]] = {}
     for item in items:
-        found.setdefault(kind(item), []).append(item)
-    return list(found.values())
+        groups.setdefault(kind(item), []).append(item)
+    return list(groups.values())

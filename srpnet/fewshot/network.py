@@ -150,7 +150,7 @@ class SRPNet(
             support_labels_SHW: uint8, 0 background, 1..N, 255 neither.
             membership_SN: bool, whether support s is a shot of way n.
             query_valid_QHW: bool, False on padding.
-            iqi: Rounds of query inference; None: none.
+            iqi: The recipe of query inference; None: no rounds.
         """
         features_BChw = self.encode(torch.cat([support_images_S3HW, query_images_Q3HW]))
         supports_SChw, queries_QChw = features_BChw.tensor_split([len(support_images_S3HW)])
@@ -168,9 +168,9 @@ class SRPNet(
         """
         network = copy.deepcopy(self).eval().requires_grad_(False)
         network.backbone.fold_batchnorm()
-        return network.place(device)
+        return network.move_to(device)
 
-    def place(self, device: torch.device) -> Self:
+    def move_to(self, device: torch.device) -> Self:
         """Move to a device, with weights channels last, as convolutions like them there."""
         return self.to(device).to(memory_format=torch.channels_last)
 
@@ -187,7 +187,7 @@ def build(config: NetworkSettings, file: Path | None = None, say: Callable[[str]
         InputError: if the weights cannot be had, or are not the ones that are named.
     """
     name = None if config.backbone == "auto" else config.backbone
-    found, state = weights.get_weights(name, file, sha256=config.backbone_sha256, say=say)
-    network = SRPNet(replace(config, backbone=found.name, backbone_sha256=found.sha256))
+    imagenet, state = weights.get_weights(name, file, sha256=config.backbone_sha256, say=say)
+    network = SRPNet(replace(config, backbone=imagenet.name, backbone_sha256=imagenet.sha256))
     weights.load_backbone(network.backbone, state)
     return network.eval()

@@ -32,13 +32,13 @@ class Encoded(NamedTuple):
     deep_BDyx: Tensor | None = None
 
 
-class Found(NamedTuple):
-    """What is found in photographs.
+class Prediction(NamedTuple):
+    """The prediction for photographs of one size.
 
     Attributes:
         logits_BPhw: At the cells, background first.
-        presence_BN: How much what is found of each class resembles the supports, see `Recogniser.presence`; None if it
-            is not asked for.
+        presence_BN: How much the predicted region of each class resembles the supports, see `Recogniser.presence`;
+            None if it is not asked for.
     """
 
     logits_BPhw: Tensor
@@ -56,17 +56,17 @@ class Predictor:
     def __init__(self, network: SRPNet, runtime: Runtime) -> None:
         self.network = network.for_inference(runtime.device)
         self.runtime = runtime
-        self._given = network
+        self._original = network
 
     @cached_property
     def recogniser(self) -> Recogniser:
-        """Which tells the presence of classes; see there for errors."""
+        """Scores the presence of classes; made when first used, see `Recogniser` for errors."""
         return Recogniser(self.network, self.runtime.device)
 
     @cached_property
     def sha256(self) -> str:
         """Content hash of the weights, as in `result.json` under `trained_sha256`."""
-        return content_hash(self._given.state_dict())
+        return content_hash(self._original.state_dict())
 
     @torch.inference_mode()
     def encode(self, images_B3HW: Tensor, presence: bool = False) -> Encoded:
@@ -87,7 +87,7 @@ class Predictor:
 
     @torch.inference_mode()
     def shots(self, encoded: Encoded, labels_SHW: Tensor, ways: int) -> Shots:
-        """What supports say, each alone.
+        """The masked averages of each support alone, and with presence its objects.
 
         Args:
             encoded: The supports.
@@ -106,18 +106,20 @@ class Predictor:
         supports: Sequence[SupportSet],
         valid_BHW: Tensor | None = None,
         iqi: QueryInference | None = None,
-    ) -> Found:
-        """Segment photographs by what was shown, each by its own supports.
+    ) -> Prediction:
+        """Segment photographs, each by its own supports.
 
         Args:
-            encoded: B photographs; if they were encoded for presence, it is found too.
+            encoded: B photographs; if they were encoded for presence, it is scored too.
             supports: B sets, with examples for presence.
             valid_BHW: bool, False on padding; None if there is none.
             iqi: The recipe of query inference; None: no rounds.
         """
-        prototypes_BPC = torch.stack([each.prototypes_PC for each in supports])
+        prototypes_BPC = torch.stack([shown.prototypes_PC for shown in supports])
         logits_BPhw = self.network.segment(encoded.features_BChw, prototypes_BPC, valid_BHW, iqi)
         if encoded.deep_BDyx is None:
-            return Found(logits_BPhw)
-        examples_BND = torch.stack([shown_ND for each in supports if (shown_ND := each.examples_ND) is not None])
-        return Found(logits_BPhw, self.recogniser.presence(encoded.deep_BDyx, logits_BPhw, examples_BND, valid_BHW))
+            return Prediction(logits_BPhw)
+        examples_BND = torch.stack([shown_ND for shown in supports if (shown_ND := shown.examples_ND) is not None])
+        return Prediction(
+            logits_BPhw, self.recogniser.presence(encoded.deep_BDyx, logits_BPhw, examples_BND, valid_BHW)
+        )

@@ -1,8 +1,8 @@
-"""Does a photograph show the class at all? What was found in it is compared with the supports' object by ImageNet.
+"""Does a photograph show the class at all? The predicted region is compared with the supports' object, by ImageNet.
 
-The features that prototypes are made of were trained to part an object from its background, whatever the object is, on
-episodes whose query always shows the class: they hardly tell a sheep from a horse. The deepest stage of the backbone,
-as ImageNet left it and at the stride that it was trained at, tells them better (docs/results.md).
+The features that prototypes are made of were trained to separate an object from its background, whatever the object is,
+on episodes whose query always shows the class: they hardly tell a sheep from a horse. The deepest stage of the
+backbone, as ImageNet left it and at the stride that it was trained at, tells them better (docs/results.md).
 
 Letters in names: B photographs, S supports, N ways, P = N + 1 classes with background, D channels of the deepest stage,
 h w feature size, y x size of the deepest stage, H W pixels.
@@ -21,11 +21,11 @@ from srpnet.nn.grid import average
 
 
 class Recogniser:
-    """Says how sure it is that photographs show the classes which a network found in them.
+    """Scores whether photographs show the classes that a network predicts in them.
 
     Args:
-        network: Whose backbone it takes, with the ImageNet weights that it was trained from. May be `for_inference`.
-        device: Where it works.
+        network: Its backbone is used, with the ImageNet weights that it was trained from. May be `for_inference`.
+        device: Where it runs.
 
     Raises:
         InputError: if a network whose backbone was fine-tuned comes from weights that cannot be had.
@@ -68,16 +68,16 @@ class Recogniser:
     def presence(
         self, deep_BDyx: Tensor, logits_BPhw: Tensor, examples_BND: Tensor, valid_BHW: Tensor | None = None
     ) -> Tensor:
-        """The cosine of what was found and what the supports show, in [0, 1]; 0 where nothing was found: (B, N).
+        """The cosine between predicted region and supports' object, (B, N) in [0, 1]; 0 where nothing is predicted.
 
         Args:
             deep_BDyx: From `describe`.
-            logits_BPhw: What the network says of the photographs.
+            logits_BPhw: The network's, of the photographs.
             examples_BND: From `examples`.
             valid_BHW: bool, False on padding; None if there is none.
         """
         size = deep_BDyx.shape[-2:]
-        weights_BNyx = average(found(logits_BPhw), size, self.ratio)
+        weights_BNyx = average(way_weights(logits_BPhw), size, self.ratio)
         if valid_BHW is not None:
             weights_BNyx = weights_BNyx * average(valid_BHW.float(), size, self.stride)[:, None]
         return (described(deep_BDyx, weights_BNyx) * examples_BND).sum(2).clamp(0, 1)
@@ -89,8 +89,8 @@ def described(deep_BDyx: Tensor, weights_BNyx: Tensor) -> Tensor:
     return normalize(torch.einsum("bdyx,bnyx->bnd", deep_BDyx, weights_BNyx), dim=2)
 
 
-def found(logits_BPhw: Tensor) -> Tensor:
-    """How much of each cell was found to be each way (B, N, h, w): its probability where no other is higher, else 0."""
+def way_weights(logits_BPhw: Tensor) -> Tensor:
+    """The probability of each way where it is the most probable class, else 0: (B, N, h, w)."""
     probability_BPhw = logits_BPhw.softmax(1)
     best_BPhw = probability_BPhw == probability_BPhw.amax(1, keepdim=True)
     return (probability_BPhw * best_BPhw)[:, 1:]

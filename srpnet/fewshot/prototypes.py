@@ -36,7 +36,7 @@ def masked_average_pooling(features_BChw: Tensor, weights_Bhw: Tensor) -> Tensor
 
 
 class Pooled(NamedTuple):
-    """What each support says of each class: masked averages (S, P, C), and whether it shows the class at all (S, P)."""
+    """Of each support and class: the masked average (S, P, C), and whether it shows the class at all (S, P)."""
 
     averages_SPC: Tensor
     shows_SP: Tensor
@@ -57,7 +57,7 @@ def pool_supports(features_SChw: Tensor, labels_SHW: Tensor, ways: int, stride: 
 
 
 def mean_prototypes(pooled: Pooled, membership_SN: Tensor, ids: Sequence[str] | None = None) -> Tensor:
-    """The prototypes of an episode from what its supports say; see `support_prototypes`.
+    """The prototypes of an episode from the masked averages of its supports; see `support_prototypes`.
 
     Raises:
         InputError: if a way has no pixel in any of its shots.

@@ -45,8 +45,8 @@ def infer(
     prototypes_BPC = prototypes_PC.expand(batch, -1, -1)
     total_BPhw = similar(features_BChw, prototypes_BPC, lengths_B1hw)
     if iqi.own_background and (lacking_B := ~prototypes_BPC[:, 0].any(1)).any():
-        own_BC = own_background(features_BChw, total_BPhw[:, 1:].amax(1), valid_Bhw)
-        first_BC = torch.where(lacking_B[:, None], own_BC, prototypes_BPC[:, 0])
+        background_BC = query_background(features_BChw, total_BPhw[:, 1:].amax(1), valid_Bhw)
+        first_BC = torch.where(lacking_B[:, None], background_BC, prototypes_BPC[:, 0])
         prototypes_BPC = torch.cat([first_BC[:, None], prototypes_BPC[:, 1:]], dim=1)
         total_BPhw = similar(features_BChw, prototypes_BPC, lengths_B1hw)
     weight_BP11 = features_BChw.new_ones(batch, classes, 1, 1)
@@ -66,13 +66,13 @@ def infer(
             confident_BPhw = confident_BPhw * valid_Bhw[:, None]
         gain_BP11 = iqi.weight * confident_BPhw.any((2, 3), keepdim=True).to(probability_BPhw.dtype)
         # A sum, not a mean: only the direction of a prototype matters.
-        own_BPC = confident_BPhw.flatten(2) @ features_BChw.flatten(2).mT
-        total_BPhw = total_BPhw + gain_BP11 * similar(features_BChw, own_BPC, lengths_B1hw)
+        query_BPC = confident_BPhw.flatten(2) @ features_BChw.flatten(2).mT
+        total_BPhw = total_BPhw + gain_BP11 * similar(features_BChw, query_BPC, lengths_B1hw)
         weight_BP11 = weight_BP11 + gain_BP11
     return logits_BPhw
 
 
-def own_background(features_BChw: Tensor, alike_Bhw: Tensor, valid_Bhw: Tensor | None = None) -> Tensor:
+def query_background(features_BChw: Tensor, alike_Bhw: Tensor, valid_Bhw: Tensor | None = None) -> Tensor:
     """A prototype (B, C) of a query's background from the query itself: the mean of the half least like the classes.
 
     That it is half was chosen on base classes (docs/results.md). Of an object that fills more, some is taken for

@@ -1,7 +1,7 @@
-"""What a frozen backbone makes of photographs, computed once and trained on again and again (`--reuse-features`).
+"""Features of a frozen backbone, computed once for each photograph and trained on many times (`--reuse-features`).
 
-Kept are the backbone's levels, each at its own stride: with a training stride of 16 they take less than half of the
-room of the pyramid that would be made of them, see `reduced_levels`.
+The backbone's levels are kept, each at its own stride: with a training stride of 16 they take less than half of the
+memory of the pyramid that would be made of them, see `reduced_levels`.
 
 Letters in names: V versions of photographs, L numbers of all levels, h w cells and C channels of one level.
 """
@@ -29,7 +29,7 @@ from srpnet.fewshot.train_settings import Reuse
 from srpnet.nn.device import Runtime
 
 FEATURES = ".features-"
-"""How the folder with the file of features begins, as long as it has a name."""
+"""Prefix of the folder with the file of features, which is removed as soon as the file is open."""
 CONTAINER_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 """Where Linux says how much memory a container may take, by version 2 and 1 of its control groups."""
 AUTO_SHARE = 0.4
@@ -83,7 +83,7 @@ class ReusedEpisodes:
 
     @property
     def pays(self) -> bool:
-        """Whether the backbone has less to do than with features that are computed at every step."""
+        """Whether the backbone runs less often than if features were computed at every step."""
         return self._uses > len(self._first_use)
 
     def fits(self, limit: float) -> bool:
@@ -103,8 +103,8 @@ class ReusedEpisodes:
                 f"the features of {self.shape[0]} photographs take {size:.1f} GB, and `cache_limit` is {limit:g}: "
                 "raise it, or leave out `reuse_features`"
             )
-        there = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.is_dir())
-        free = shutil.disk_usage(there).free / 2**30
+        existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir())
+        free = shutil.disk_usage(existing).free / 2**30
         if where == "disk" and size > free:
             raise InputError(
                 f"{folder} has room for {free:.1f} GB, and the features take {size:.1f}: free disk space, or leave out "
@@ -130,10 +130,10 @@ class ReusedEpisodes:
         features_VL = self._in_file(folder) if where == "disk" else torch.empty(self.shape, dtype=self._dtype)
         loaded, valid = map_in_threads(self._load, self._first_use), None
         labels_VHW: Tensor | None = None
-        for place, (version, photograph) in enumerate(zip(self._first_use, loaded, strict=True)):
+        for row, (version, photograph) in enumerate(zip(self._first_use, loaded, strict=True)):
             with self._runtime.autocast():
                 of_photograph = levels(self._network, photograph.image[None].to(self._runtime.device))
-            parts = features_VL[place].split([level_1Chw.numel() for level_1Chw in of_photograph])
+            parts = features_VL[row].split([level_1Chw.numel() for level_1Chw in of_photograph])
             for part, level_1Chw in zip(parts, of_photograph, strict=True):
                 level_hwC = level_1Chw[0].permute(1, 2, 0)
                 part.view(level_hwC.shape).copy_(level_hwC)
@@ -141,12 +141,12 @@ class ReusedEpisodes:
             if labels_VHW is None:
                 # In one piece: small maps that stay, among large ones that go, keep a thread's memory from being freed.
                 labels_VHW = photograph.labels.new_empty(self.shape[0], *photograph.labels.shape)
-            labels_VHW[place] = photograph.labels
+            labels_VHW[row] = photograph.labels
             original = photograph.original.new_empty(0, 0)
             self._photographs[version] = PreparedPhotograph(
-                version.id, features_VL[place], labels_VHW[place], valid, photograph.placement, original
+                version.id, features_VL[row], labels_VHW[row], valid, photograph.placement, original
             )
-            on_done(place + 1, self.shape[0])
+            on_done(row + 1, self.shape[0])
 
     def __getitem__(self, index: int) -> Episode:
         episode = self._episodes[index]
@@ -167,8 +167,8 @@ class ReusedEpisodes:
     def _in_file(self, folder: Path) -> Tensor:
         try:
             # The name goes at once, and the space with the last process that uses it, however that ends.
-            with tempfile.TemporaryDirectory(prefix=FEATURES, dir=folder, ignore_cleanup_errors=True) as own:
-                file, numbers = Path(own) / "features", math.prod(self.shape)
+            with tempfile.TemporaryDirectory(prefix=FEATURES, dir=folder, ignore_cleanup_errors=True) as temporary:
+                file, numbers = Path(temporary) / "features", math.prod(self.shape)
                 with file.open("wb") as new:
                     if hasattr(os, "posix_fallocate"):  # takes all the room now: a disk that fills up later is a crash
                         os.posix_fallocate(new.fileno(), 0, numbers * self._dtype.itemsize)

@@ -1,4 +1,4 @@
-"""What a network keeps of its examples: all that it takes to segment other photographs, and to save it.
+"""Prototypes and examples of supports: all that segments other photographs, to be saved and loaded.
 
 Letters in names: S supports, N ways, P = N + 1 classes with background, C channels, D channels of the deepest stage.
 """
@@ -32,15 +32,15 @@ LARGEST_FILE = 16 << 20
 LONGEST_NAME = 200
 ABOUT = ("names", "size", "fingerprint", "network_sha256")
 """The attributes in the head of a file."""
-MEND = "save the examples again"
+FIX = "save the examples again"
 
 
 class Shots(NamedTuple):
-    """What each support says alone.
+    """Masked averages of supports, each alone.
 
     Attributes:
         pooled: Of each class.
-        objects_SND: Of each way, to a `Recogniser`; None if presence is not asked for.
+        objects_SND: Of each way, see `Recogniser.shown`; None if presence is not asked for.
     """
 
     pooled: Pooled
@@ -49,7 +49,7 @@ class Shots(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class SupportSet:
-    """What was shown, to one network.
+    """The supports as one network sees them.
 
     Attributes:
         prototypes_PC: Background first, float32.
@@ -135,10 +135,10 @@ class SupportSet:
         except InputError:
             raise
         except KeyError as error:
-            raise InputError(f"{path} holds no {error.args[0]}: {MEND}") from None
+            raise InputError(f"{path} holds no {error.args[0]}: {FIX}") from None
         except Exception as error:  # safetensors has its own error type for a damaged file
             reason = next(iter(str(error).splitlines()), type(error).__name__)
-            raise InputError(f"{path} cannot be read as saved examples ({reason}): {MEND}") from None
+            raise InputError(f"{path} cannot be read as saved examples ({reason}): {FIX}") from None
         return supports
 
 
@@ -147,8 +147,8 @@ def _about(metadata: dict[str, str]) -> dict[str, Any]:
     about = parse_json(metadata["about"])
     if not isinstance(about, dict):
         raise ValueError("its header is not a table")
-    if (found := about.pop("format", None)) != FORMAT:
-        raise ValueError(f"its format is {shown(found)}, not {FORMAT!r}")
+    if (version := about.pop("format", None)) != FORMAT:
+        raise ValueError(f"its format is {shown(version)}, not {FORMAT!r}")
     if set(about) != set(ABOUT):
         raise ValueError("its header has other fields")
     names, size = about["names"], about["size"]

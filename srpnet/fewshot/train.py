@@ -187,18 +187,18 @@ class _Runs:
             )
         episodes = EpisodeList(sampler, loader)
 
-        def once(first: int) -> ReusedEpisodes:
-            own = [index for share in shares(range(first, steps), training.batch, world) for index in share]
-            return ReusedEpisodes(episodes, own, network, machine)
+        def reused_from(first: int) -> ReusedEpisodes:
+            indices = [index for share in shares(range(first, steps), training.batch, world) for index in share]
+            return ReusedEpisodes(episodes, indices, network, machine)
 
         training, where = replace(settings.training, steps=steps), settings.reuse_features
         if where == "auto":
-            where = self._reuse(once(0))
+            where = self._reuse(reused_from(0))
         if where != "none":
             training = replace(training, workers=0)  # what lies in memory, or in a file of it, needs nobody to load it
         if where != "none" and not resume:
             with world.together():
-                once(0).check(where, folder, settings.cache_limit)  # before anything is written
+                reused_from(0).check(where, folder, settings.cache_limit)  # before anything is written
         trainable = TrainableSRPNet(network, training, machine)
         run = TrainingRun(trainable, folder, settings.training.steps, resume, settings, world)
         with world.together():
@@ -206,7 +206,7 @@ class _Runs:
                 write_json(folder / "settings.json", asdict(settings))
         if where == "none" or run.step == steps:
             return run, episodes
-        reused = once(run.step)
+        reused = reused_from(run.step)
         say(f"Computing the features of {reused.shape[0]} photographs once: {reused.nbytes / 2**30:.1f} GB of {where}")
         with world.together():
             progress = partial(self.on_progress, "Computing features")
@@ -215,10 +215,8 @@ class _Runs:
 
     def _alike(self, sampler: Sampler, network: SRPNet) -> dict[int, tuple[int, ...]]:
         """For each class those that look like it."""
-        loader, recogniser = (
-            Loader(self.fold.source, Geometry(self.settings.size)),
-            Recogniser(network, self.machine.device),
-        )
+        loader = Loader(self.fold.source, Geometry(self.settings.size))
+        recogniser = Recogniser(network, self.machine.device)
         return alike_classes(recogniser, sampler, loader, partial(self.on_progress, "Comparing classes"))
 
     def _reuse(self, reused: ReusedEpisodes) -> Reuse:
@@ -259,7 +257,7 @@ class _Runs:
 
 
 def _silence(_: str) -> None:
-    """What the processes but the first say."""
+    """For all processes but the first."""
 
 
 def _named(fold: Fold, classes: tuple[int, ...]) -> str:

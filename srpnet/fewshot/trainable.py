@@ -1,4 +1,4 @@
-"""SRPNet as the training loop takes it: what of it learns how fast, and the losses of episodes."""
+"""SRPNet for the training loop: its parameter groups with their learning rates, and the losses of episodes."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -27,7 +27,7 @@ class TrainableSRPNet(Trainable):
 
     Args:
         network: Trained in place; it is moved to the device.
-        settings: How.
+        settings: How it is trained.
         runtime: Device and precision.
     """
 
@@ -37,7 +37,7 @@ class TrainableSRPNet(Trainable):
     load = staticmethod(EpisodeTensors.of)
 
     def __init__(self, network: SRPNet, settings: FewShotLoopSettings, runtime: Runtime) -> None:
-        self.module, self.settings, self.runtime = network.place(runtime.device), settings, runtime
+        self.module, self.settings, self.runtime = network.move_to(runtime.device), settings, runtime
 
     def identity(self) -> Mapping[str, Any]:
         """The settings of network and training."""
@@ -66,7 +66,7 @@ class TrainableSRPNet(Trainable):
         """L_query + lambda * L_support of each episode (method, 5). One pass of the backbone serves them all.
 
         With `both_ways` the mean of an episode and its reverse is minimized, with `one_vs_rest` that of all its ways;
-        the log tells of each way, and not of the reverse.
+        the log has each way, and not the reverse.
         """
         episodes = [episode.to(self.runtime.device) for episode in batch]
         totals: list[Tensor] = []
@@ -74,13 +74,15 @@ class TrainableSRPNet(Trainable):
         for episode, features in zip(episodes, self._encode(episodes), strict=True):
             parts = [self._losses(*part) for part in self._parts(episode, *features)]
             totals.append(torch.stack([total for total, _ in parts]).mean())
-            logged += [told for _, told in parts]
-        return Losses(torch.stack(totals), {name: torch.cat([one[name] for one in logged]) for name in logged[0]})
+            logged += [figures for _, figures in parts]
+        return Losses(
+            torch.stack(totals), {name: torch.cat([figures[name] for figures in logged]) for name in logged[0]}
+        )
 
     def _parts(
         self, episode: EpisodeTensors, supports_SChw: Tensor, queries_QChw: Tensor
     ) -> Iterator[tuple[EpisodeTensors, Tensor, Tensor]]:
-        """What is learned alone: the episode, or each of its ways."""
+        """The parts that have a loss of their own: the episode, or each of its ways alone, with their features."""
         if not self.settings.one_vs_rest:
             yield episode, supports_SChw, queries_QChw
             return
@@ -91,7 +93,7 @@ class TrainableSRPNet(Trainable):
     def _losses(
         self, episode: EpisodeTensors, supports_SChw: Tensor, queries_QChw: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """What is minimized, and what the log says."""
+        """The loss that is minimized, and the figures of the log."""
         logits = self._segment(episode, supports_SChw, queries_QChw)
         loss, query_loss, support_loss = self._compare(logits, episode)
         total = loss

@@ -35,11 +35,11 @@ def stop_requested() -> Iterator[Callable[[], bool]]:
     Under torchrun every signal only asks: it passes on what it hears itself, so that one signal to all processes of a
     job comes twice. It also ends whoever takes longer than its --shutdown-timeout.
     """
-    asked = False
+    requested = False
 
     def ask(number: int, _: Any) -> None:
-        nonlocal asked
-        asked = True
+        nonlocal requested
+        requested = True
         if not is_torchelastic_launched():
             signal.signal(number, before[signal.Signals(number)])
 
@@ -50,7 +50,7 @@ def stop_requested() -> Iterator[Callable[[], bool]]:
         yield lambda: False
         return
     try:
-        yield lambda: asked
+        yield lambda: requested
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""What a training run says of itself: means between two logging steps, one JSON line each."""
+"""The log of a training run: means between two logging steps, one JSON line each."""
 
 import json
 import math
@@ -16,7 +16,7 @@ from episodes.scoring.metrics import Counts, confusion
 
 
 class Progress(NamedTuple):
-    """What a logging step says.
+    """An entry of the log.
 
     Attributes:
         step: How many are done.
@@ -31,7 +31,7 @@ class Progress(NamedTuple):
 
 
 class Meter:
-    """What the log says between two logging steps: each process adds its own items, and all read together.
+    """Means over the items between two logging steps: each process adds its items, and all read together.
 
     Args:
         world: The processes.
@@ -45,7 +45,7 @@ class Meter:
         self._added: list[dict[str, Tensor]] = []
 
     def add(self, items: int, logged: Mapping[str, Tensor]) -> None:
-        """Add what `Losses.logged` says of so many items, which may have several losses each."""
+        """Add `Losses.logged` of so many items, which may have several losses each."""
         self._items += items
         self._added.append({name: value.detach() for name, value in logged.items()})
 

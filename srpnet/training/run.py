@@ -23,13 +23,13 @@ from srpnet.training.workers import Indexed, Item, Items, batches_of, handed_ove
 
 
 class Losses(NamedTuple):
-    """What a forward pass over E items comes to.
+    """The losses of a forward pass over E items.
 
     Attributes:
         total: (E,) What is minimized: its mean over the items of a batch.
-        logged: What the log says of them, by name, `loss` first: losses (E,), of which it takes the mean, and rows
-            (R, 4) int64 of a label and its true positives, false positives and false negatives, of which it takes the
-            mean IoU.
+        logged: Figures for the log, by name, `loss` first: losses (E,), of which it takes the mean, and rows (R, 4)
+            int64 of a label and its true positives, false positives and false negatives, of which it takes the mean
+            IoU.
     """
 
     total: Tensor
@@ -41,7 +41,7 @@ class Trainable(ABC):
 
     Attributes:
         module: What is learned: those of its parameters that require a gradient, which are saved by name.
-        settings: How.
+        settings: How it is trained.
         unit: What an item is, in the log.
     """
 
@@ -79,7 +79,7 @@ T = TypeVar("T", bound=Trainable)
 
 
 class TrainingRun(Generic[T]):
-    """A folder in which something is trained, with all that is needed to go on.
+    """A training run in a folder, with all that is needed to resume it.
 
     The folder holds what the trainable writes, `training.pt` (weights, optimizer and step, for resuming) and
     `log.jsonl`. Each is written atomically, so that a kill at any moment leaves a folder that loads; the first are
@@ -90,7 +90,7 @@ class TrainingRun(Generic[T]):
 
     Args:
         trainable: What is trained, in place, and how.
-        folder: Where.
+        folder: Of the run.
         schedule_steps: Length of the learning-rate schedule; `settings.steps` if None. A run may stop before its end.
         resume: Go on from `training.pt`, if it is there.
         identity: What else, beside the trainable's own, must be the same to resume: settings, as a dataclass or a

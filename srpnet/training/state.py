@@ -1,4 +1,4 @@
-"""What a run needs to go on: `training.pt`, and which settings must be those that it was begun with."""
+"""The state of a run, `training.pt`, and which settings must stay the same when it is resumed."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +18,7 @@ FILE = "training.pt"
 
 
 class Identity(NamedTuple):
-    """The settings of a run by dotted name, and which of them may be others.
+    """The settings of a run by dotted name, and which of them may change.
 
     Attributes:
         values: In plain types that survive saving.
@@ -32,7 +32,7 @@ class Identity(NamedTuple):
 
     @classmethod
     def of(cls, *settings: Any) -> "Identity":
-        """Of dataclasses of settings, or mappings of them; of two values of one name the later counts."""
+        """From dataclasses of settings, or mappings of them; of two values with the same name the later counts."""
         values: dict[str, Any] = {}
         free: set[str] = set()
         local: set[str] = set()
@@ -45,7 +45,7 @@ class Identity(NamedTuple):
     def difference(self, begun: Mapping[str, Any]) -> str | None:
         """The first setting that moves weights and is not the same in a run that was begun.
 
-        What is off here and unknown there came with a later version, and was off there too.
+        A setting that is off here and unknown there came with a later version, and was off there too.
 
         >>> Identity.of({"size": 321, "composition.absent": 0.0}).difference({"size": 321})
         """
@@ -109,8 +109,8 @@ def load(
             "resume with the same settings, or train in another folder"
         )
     try:
-        weights, own = state["network"], trained_parameters(module)
-        if weights.keys() != own.keys() or not all(value.isfinite().all() for value in weights.values()):
+        weights, expected = state["network"], trained_parameters(module)
+        if weights.keys() != expected.keys() or not all(value.isfinite().all() for value in weights.values()):
             raise ValueError("it lacks trained weights, or contains NaN")
         module.load_state_dict(weights, strict=False)
         optimizer.load_state_dict(state["optimizer"])

@@ -42,7 +42,7 @@ def test_a_photograph_segmented_by_example(network: SRPNet) -> None:
         "read_photograph",
         "_opened",
         "place_photograph",
-        "Segmenter._find",
+        "Segmenter._segment",
         "Predictor.encode",
         "Runtime.autocast",
         "SRPNet.encode",

@@ -13,7 +13,7 @@ from episodes.errors import InputError
 from episodes.fewshot.geometry import Geometry
 from srpnet.fewshot.method import SRPNetMethod
 from srpnet.fewshot.network import SRPNet
-from srpnet.fewshot.presence import Recogniser, described, examples, found
+from srpnet.fewshot.presence import Recogniser, described, examples, way_weights
 from srpnet.fewshot.settings import NetworkSettings
 from srpnet.nn.device import Runtime
 from tests.srpnet.conftest import Noise
@@ -24,7 +24,7 @@ FP32 = Runtime(torch.device("cpu"), "fp32")
 def test_what_is_found_is_the_probability_of_the_best_class() -> None:
     logits = torch.tensor([[0.0, 2.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 3.0]]).T[None, :, :, None]  # 3 cells
     probability = logits[0, :, :, 0].softmax(0)
-    weights = found(logits)[0, :, :, 0]
+    weights = way_weights(logits)[0, :, :, 0]
     assert torch.equal(weights, torch.stack([probability[1], probability[2]]) * torch.tensor([[1, 0, 0], [0, 0, 1]]))
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from episodes.errors import InputError
 from srpnet.fewshot.prototypes import EPSILON
-from srpnet.fewshot.query_inference import infer, own_background
+from srpnet.fewshot.query_inference import infer, query_background
 from srpnet.fewshot.settings import QueryInference
 from srpnet.nn.settings import Similarity
 from srpnet.nn.similarity import cosine, fidelity
@@ -220,10 +220,10 @@ def test_impossible_recipes_are_refused(options: dict[str, Any], complaint: str)
 def test_own_background_is_the_mean_of_the_less_similar_half() -> None:
     features = torch.tensor([[[[1.0, 3.0], [5.0, 9.0]], [[0.0, 2.0], [5.0, 9.0]]]])
     alike = torch.tensor([[[0.1, 0.2], [0.8, 0.9]]])
-    assert own_background(features, alike).tolist() == [[2.0, 1.0]]
+    assert query_background(features, alike).tolist() == [[2.0, 1.0]]
     padded = torch.tensor([[[0.0, 0.5], [1.0, 1.0]]])  # of the three that are photograph, two are the half
-    assert own_background(features, alike, padded).tolist() == [[4.0, 3.5]]
-    assert own_background(features, alike, torch.zeros(1, 2, 2)).tolist() == [[0.0, 0.0]]
+    assert query_background(features, alike, padded).tolist() == [[4.0, 3.5]]
+    assert query_background(features, alike, torch.zeros(1, 2, 2)).tolist() == [[0.0, 0.0]]
 
 
 def test_a_query_lends_the_background_that_no_support_shows() -> None:
