@@ -217,7 +217,7 @@ def test_impossible_recipes_are_refused(options: dict[str, Any], complaint: str)
 # ------------------------------------------------------------------------------------------- own background
 
 
-def test_own_background_is_the_mean_of_the_less_similar_half() -> None:
+def test_the_querys_background_is_the_mean_of_the_less_similar_half() -> None:
     features = torch.tensor([[[[1.0, 3.0], [5.0, 9.0]], [[0.0, 2.0], [5.0, 9.0]]]])
     alike = torch.tensor([[[0.1, 0.2], [0.8, 0.9]]])
     assert query_background(features, alike).tolist() == [[2.0, 1.0]]
