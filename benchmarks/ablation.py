@@ -7,6 +7,7 @@ done, so that the command goes on where it was stopped.
 
 import argparse
 import json
+import math
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,6 @@ from typing import Any
 
 import torch
 from harness import Report, parser
-from torch import Tensor
 
 from episodes import (
     PROTOCOLS,
@@ -44,6 +44,7 @@ from srpnet import (
     build,
     runtime,
 )
+from srpnet.fewshot.levels import level_shapes, levels, packed, reduced_levels
 from srpnet.fewshot.method import Kept
 from srpnet.nn.device import Runtime
 
@@ -98,7 +99,7 @@ VARIANTS = (
 
 
 class Workload:
-    """Base classes of a fold, some of them held back, with the pyramid of every photograph in memory."""
+    """Base classes of a fold, some of them held back, with the levels of the backbone of every photograph."""
 
     def __init__(self, given: argparse.Namespace) -> None:
         self.given = given
@@ -106,12 +107,13 @@ class Workload:
         self.held_back = self.fold.labels(given.hold_back.split(","), self.fold.base, "base class")
         self.runtime: Runtime = runtime("auto", "auto")
         self.backbone = build(NetworkSettings(stages=STAGES, width=None))
+        self.backbone.move_to(self.runtime.device)
         self.rules = PROTOCOLS["hsnet"]
         self.validation = Loader(self.fold.source, self.rules.geometry)
         self.photographs: dict[tuple[str, int], Photograph] = {}
 
     def sampler(self, variant: Variant, seed: int) -> Sampler:
-        """Training episodes; with a share of the images, of every so manieth pair."""
+        """Training episodes; of a share of the images, if the variant has one."""
         sampler, _ = self.fold.training_sampler(self.held_back, "drop", seed=seed, **variant.episodes)
         if variant.images == 1.0:
             return sampler
@@ -120,24 +122,27 @@ class Workload:
         kept = fewer.of([label for label in sampler.classes if len(fewer.by_class.get(label, ())) > 1])
         return replace(sampler, supports=kept, queries=kept)
 
-    @torch.inference_mode()
-    def with_pyramid(self, loader: Loader, id: str) -> PreparedPhotograph:
-        """A photograph whose pyramid (h, w, C) is computed once, and kept on the disk: all are some 20 GB."""
+    @torch.no_grad()
+    def with_levels(self, loader: Loader, id: str, stages: Sequence[int]) -> PreparedPhotograph:
+        """A photograph with its levels of some stages; those of all are computed once and kept on the disk, 20 GB."""
         size = loader.geometry.size
-        file = self.given.runs / "pyramids" / str(size) / f"{id}.pt"
+        file = self.given.runs / "levels" / str(size) / f"{id}.pt"
         if (id, size) not in self.photographs:
             photograph = loader.photograph(id)
             if not file.exists():
                 with self.runtime.autocast():
-                    pyramid_1Chw = self.backbone.encode(photograph.image[None].to(self.runtime.device))
+                    levels_L = packed(levels(self.backbone, photograph.image[None].to(self.runtime.device)))
                 with atomic_write(file) as temporary:
-                    torch.save(pyramid_1Chw[0].permute(1, 2, 0).to(torch.bfloat16).contiguous(), temporary)
+                    torch.save(levels_L.cpu(), temporary)
             self.photographs[id, size] = replace(photograph, image=photograph.image.new_empty(3, 0, 0))
-        return self.photographs[id, size].with_prepared(torch.load(file, weights_only=True, mmap=True))
+        levels_L = torch.load(file, weights_only=True, mmap=True)
+        counts = [math.prod(shape) for shape in level_shapes(self.backbone, (size, size))]
+        parts = dict(zip(STAGES, levels_L.split(counts), strict=True))
+        return self.photographs[id, size].with_prepared(torch.cat([parts[stage] for stage in stages]))
 
 
 class StoredEpisodes:
-    """Episodes by index whose photographs carry the stages that a network takes."""
+    """Episodes by index whose photographs carry the levels that a network takes."""
 
     def __init__(self, workload: Workload, sampler: Sampler, size: int, stages: Sequence[int]) -> None:
         self.workload, self.stages = workload, stages
@@ -146,14 +151,13 @@ class StoredEpisodes:
 
     def __getitem__(self, index: int) -> Episode:
         def load(id: str, _: int) -> PreparedPhotograph:
-            photograph = self.workload.with_pyramid(self.loader, id)
-            return replace(photograph, prepared=chosen(photograph.prepared, self.stages))
+            return self.workload.with_levels(self.loader, id, self.stages)
 
         return replace(self.episodes[index], load=load)
 
 
 class StoredMethod(SRPNetMethod):
-    """A network that reduces stored pyramids instead of encoding photographs."""
+    """A network that reduces stored levels instead of encoding photographs."""
 
     def __init__(self, workload: Workload, network: SRPNet, rounds: int) -> None:
         super().__init__(network, workload.runtime, replace(network.config.iqi, rounds=rounds))
@@ -162,22 +166,14 @@ class StoredMethod(SRPNetMethod):
     @torch.inference_mode()
     def prepare(self, photographs: Sequence[Photograph]) -> list[Kept]:
         """The final feature map of each."""
-        encoded = []
+        network, runtime, loader = self.predictor.network, self.predictor.runtime, self.workload.validation
+        size, encoded = loader.geometry.size, []
         for photograph in photographs:
-            stored = self.workload.with_pyramid(self.workload.validation, photograph.id).prepared
-            network, runtime = self.predictor.network, self.predictor.runtime
-            pyramid_1Chw = chosen(stored, network.config.stages).permute(2, 0, 1)[None]
+            levels_L = self.workload.with_levels(loader, photograph.id, network.config.stages).prepared
             with runtime.autocast():
-                features_1Chw = network.reduce(pyramid_1Chw.to(runtime.device))
-            features_1Chw = features_1Chw.relu() if network.config.relu else features_1Chw
+                features_1Chw = reduced_levels(network, levels_L[None].to(runtime.device), (size, size))
             encoded.append(Kept(features_1Chw[0].permute(1, 2, 0).contiguous(), {}))
         return encoded
-
-
-def chosen(pyramid_hwC: Tensor, stages: Sequence[int]) -> Tensor:
-    """Some stages of a pyramid of all."""
-    parts = dict(zip(STAGES, pyramid_hwC.split([256 * 2 ** (stage - 1) for stage in STAGES], dim=2), strict=True))
-    return torch.cat([parts[stage] for stage in stages], dim=2)
 
 
 def run(workload: Workload, variant: Variant, seed: int) -> dict[str, float]:
@@ -214,8 +210,8 @@ def interval(differences: Sequence[float]) -> str:
 
 def main() -> None:
     arguments = parser("ablation", __doc__)
-    arguments.add_argument("--data", required=True, help="pascal:PATH")
-    arguments.add_argument("--pairs", required=True, help="folder of the pair lists")
+    arguments.add_argument("--data", default="stickers", help="as of srpnet train")
+    arguments.add_argument("--pairs", help="folder of the pair lists")
     arguments.add_argument("--fold", type=int, default=1)
     arguments.add_argument("--hold-back", default="horse,sheep")
     arguments.add_argument("--steps", type=int, default=200)

@@ -30,7 +30,7 @@ class Presence:
 
 
 @dataclass(frozen=True)
-class Sightings:
+class PresenceScores:
     """Every (query, class) of a run and of its negative episodes, as arrays of one length.
 
     Attributes:
@@ -46,7 +46,7 @@ class Sightings:
     area: Floats
 
     @classmethod
-    def of(cls, positives: Records, negatives: Records, said: bool = True) -> "Sightings":
+    def of(cls, positives: Records, negatives: Records, said: bool = True) -> "PresenceScores":
         """Those of the queries, with the method's scores, or the area if it has none or `said` is False.
 
         A photograph that lost its class to label 255 does not show it.
@@ -65,7 +65,7 @@ class Sightings:
         """The figures of `Presence`, (replicates, figures), NaN where there is nothing to count.
 
         Args:
-            weights: (replicates, sightings), how often each counts.
+            weights: (replicates, scores), how often each counts.
             threshold: Below it a class is declared absent; None leaves that out.
         """
         present, absent, negative = weights * self.shown, weights * (1 - self.shown), weights * self.negative
@@ -102,13 +102,13 @@ def presence(
     """
     rows = [*positives.role("query").rows, *negatives.role("query").rows]
     said = all(row.presence for row in rows)
-    sightings = Sightings.of(positives, negatives, said)
+    scores = PresenceScores.of(positives, negatives, said)
     names = [field.name for field in fields(Presence)]
-    (own,) = sightings.presence(np.ones((1, len(sightings.score))), threshold)
+    (own,) = scores.presence(np.ones((1, len(scores.score))), threshold)
     ways = [len(row.matrix) - 1 for row in rows]
     drawn, count = [], 0
     for weights in resampling.weights(rows):
-        drawn.append(sightings.presence(np.repeat(weights, ways, axis=1), threshold))
+        drawn.append(scores.presence(np.repeat(weights, ways, axis=1), threshold))
         if (count := count + len(weights)) >= resampling.replicates:
             break
     spread = intervals(np.concatenate(drawn)[: resampling.replicates], names)

@@ -1,9 +1,10 @@
-"""The backbone's levels, each at its own stride, and how a head makes features of them: what is reused in training.
+"""The backbone's levels, each at its own stride, packed to be kept, and reduced by a head to features.
 
 Letters in names: B images, L numbers of all levels of an image, h w cells and C channels of one level.
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -18,6 +19,11 @@ def levels(network: SRPNet, images_B3HW: Tensor) -> list[Tensor]:
     normalised = ((images_B3HW - network.mean) / network.std).contiguous(memory_format=torch.channels_last)
     maps: list[Tensor] = network.backbone(normalised)
     return maps
+
+
+def packed(levels_1Chw: Sequence[Tensor]) -> Tensor:
+    """The levels of one image as (L,) numbers: each in the order (h, w, C), one after the other."""
+    return torch.cat([level_1Chw[0].permute(1, 2, 0).flatten() for level_1Chw in levels_1Chw])
 
 
 def level_shapes(network: SRPNet, size: tuple[int, ...]) -> list[tuple[int, int, int]]:
@@ -37,7 +43,7 @@ def reduced_levels(network: SRPNet, packed_BL: Tensor, size: tuple[int, ...]) ->
 
     Args:
         network: With a head.
-        packed_BL: Of each image, its levels in the order (h, w, C), one after the other.
+        packed_BL: See `packed`.
         size: (H, W) of the images.
     """
     if packed_BL.device.type == "cpu" and len(packed_BL) > 1:  # as in `SRPNet.encode`
@@ -45,10 +51,10 @@ def reduced_levels(network: SRPNet, packed_BL: Tensor, size: tuple[int, ...]) ->
     assert network.reduce is not None
     assert network.reduce.bias is not None
     shapes = level_shapes(network, size)
-    packed = packed_BL.split([math.prod(shape) for shape in shapes], dim=1)
+    parts = packed_BL.split([math.prod(shape) for shape in shapes], dim=1)
     kernels = network.reduce.weight.split(network.backbone.channels, dim=1)
     features_BChw: Tensor = network.reduce.bias[:, None, None]
-    for part_BL, shape, kernel, stride in zip(packed, shapes, kernels, network.backbone.strides, strict=True):
+    for part_BL, shape, kernel, stride in zip(parts, shapes, kernels, network.backbone.strides, strict=True):
         level_BChw = conv2d(part_BL.unflatten(1, shape).permute(0, 3, 1, 2), kernel)
         if (finer := stride // network.stride) > 1:
             level_BChw = upsample(level_BChw, shapes[0][:2], finer)

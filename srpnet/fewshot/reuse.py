@@ -23,7 +23,7 @@ from episodes.errors import InputError
 from episodes.fewshot.episode import Episode, EpisodeSpec, Photograph, PreparedPhotograph
 from episodes.fewshot.loading import EpisodeList
 from episodes.threads import map_in_threads
-from srpnet.fewshot.levels import level_shapes, levels
+from srpnet.fewshot.levels import level_shapes, levels, packed
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.train_settings import Reuse
 from srpnet.nn.device import Runtime
@@ -132,11 +132,7 @@ class ReusedEpisodes:
         labels_VHW: Tensor | None = None
         for row, (version, photograph) in enumerate(zip(self._first_use, loaded, strict=True)):
             with self._runtime.autocast():
-                of_photograph = levels(self._network, photograph.image[None].to(self._runtime.device))
-            parts = features_VL[row].split([level_1Chw.numel() for level_1Chw in of_photograph])
-            for part, level_1Chw in zip(parts, of_photograph, strict=True):
-                level_hwC = level_1Chw[0].permute(1, 2, 0)
-                part.view(level_hwC.shape).copy_(level_hwC)
+                features_VL[row] = packed(levels(self._network, photograph.image[None].to(self._runtime.device)))
             valid = photograph.valid if valid is None else valid  # all of them are, and one says so for all
             if labels_VHW is None:
                 # In one piece: small maps that stay, among large ones that go, keep a thread's memory from being freed.

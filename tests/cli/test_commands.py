@@ -13,7 +13,7 @@ from PIL import Image
 from cli.main import COMMANDS
 from episodes import InputError
 from tests.cli.commands import TINY, refused, srpnet
-from tests.episodes.fakes import masks_folder
+from tests.episodes.fakes import masks_folder, painted, voc_folder
 
 SOURCES = {"one": "cup ant ant cup bee bee ant", "two": "elk elk Bee Bee elk"}
 RECIPES = Path(__file__).parents[2] / "configs"
@@ -131,14 +131,8 @@ def test_settings_of_a_file_are_named_like_the_flags() -> None:
 
 def test_counting_a_folder_shows_how_far_it_is() -> None:
     """Once: the second command finds the counts in the cache."""
-    folders = [Path("voc", name) for name in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation")]
-    for folder in folders:
-        folder.mkdir(parents=True)
-    for id in "ab":
-        Image.new("RGB", (40, 40), "red").save(folders[0] / f"{id}.jpg")
-        Image.fromarray(np.ones((40, 40), np.uint8)).save(folders[1] / f"{id}.png")
-    for name in ("train", "val"):
-        (folders[2] / f"{name}.txt").write_text("a\nb\n")
+    labels = np.ones((40, 40), np.uint8)
+    voc_folder(Path("voc"), dict.fromkeys(("train", "val"), dict.fromkeys("ab", (painted(labels), labels))))
     words = ("--data", "pascal:voc", "--min-pixels", "1", "--episodes", "1", "--classes", "aeroplane")
     shown = [srpnet("eval", *TINY, *words).stderr for _ in range(2)]
     assert ["Counting the val masks" in text for text in shown] == [True, False]

@@ -65,6 +65,21 @@ class Fake:
         return painted(self.maps[id]), self.maps[id].copy()
 
 
+VOC_FOLDERS = ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation")
+
+
+def voc_folder(root: Path, splits: Mapping[str, Mapping[str, tuple[Array, Array]]]) -> Path:
+    """A folder in VOC layout of split -> id -> photograph (H, W, 3) and label map (H, W)."""
+    for name in VOC_FOLDERS:
+        (root / name).mkdir(parents=True)
+    for split, photographs in splits.items():
+        (root / f"ImageSets/Segmentation/{split}.txt").write_text("".join(f"{id}\n" for id in photographs))
+        for id, (image, labels) in photographs.items():
+            Image.fromarray(image).save(root / f"JPEGImages/{id}.jpg")
+            Image.fromarray(labels).save(root / f"SegmentationClass/{id}.png")
+    return root
+
+
 def masks_folder(root: Path, classes: str = "cup ant ant cup bee bee ant", val: str = "") -> Path:
     """Photographs p0, p1, ... of 20 x 16 pixels; number n has a light square of 2 x (n + 1) pixels."""
     for name in ("images", "masks"):

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch import Tensor
 
 from episodes.data.source import Array
@@ -25,6 +24,7 @@ from srpnet.fewshot.trainable import TrainableSRPNet
 from srpnet.nn import weights as weights_module
 from srpnet.training.run import TrainingRun
 from tests.backbones import TinyWeights
+from tests.episodes.fakes import voc_folder
 from tests.srpnet.runs import FP32, QUICK, Begin
 
 Noise = Callable[..., Tensor]
@@ -153,22 +153,17 @@ SPLITS = {"train": (6, 7, 8), "val": (1, 2, 3, 4, 5, 6, 7, 8)}
 @pytest.fixture
 def data(tmp_path: Path) -> DataSettings:
     """A VOC folder, four photographs of each class in each split."""
-    root = tmp_path / "voc"
-    for folder in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation"):
-        (root / folder).mkdir(parents=True)
+    photographs: dict[str, dict[str, tuple[Any, Any]]] = {split: {} for split in SPLITS}
     for split, classes in SPLITS.items():
-        ids = [f"{split}_{label}_{number}" for label in classes for number in range(4)]
-        (root / "ImageSets/Segmentation" / f"{split}.txt").write_text("\n".join(ids))
-        for seed, id in enumerate(ids):
+        for seed, id in enumerate(f"{split}_{label}_{number}" for label in classes for number in range(4)):
             label, random = int(id.split("_")[1]), np.random.default_rng(seed)
             photograph = random.integers(0, 60, (48, 64, 3), dtype=np.uint8)
             mask = np.zeros((48, 64), dtype=np.uint8)
             top, left = random.integers(0, 18), random.integers(0, 34)
             mask[top : top + 30, left : left + 30] = label
             photograph[mask > 0] += np.array([label * 20, 170 - label * 20, 100], dtype=np.uint8)
-            Image.fromarray(photograph).save(root / "JPEGImages" / f"{id}.jpg")
-            Image.fromarray(mask).save(root / "SegmentationClass" / f"{id}.png")
-    return DataSettings(f"pascal:{root}", min_pixels=100)
+            photographs[split][id] = photograph, mask
+    return DataSettings(f"pascal:{voc_folder(tmp_path / 'voc', photographs)}", min_pixels=100)
 
 
 @pytest.fixture

@@ -2,13 +2,15 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from episodes.data import stickers
 from episodes.data.source import IGNORE, PASCAL_CLASSES, Split
-from episodes.data.stickers import ARTWORK, ROLES, SPLITS, Role, Stickers, _half, _photograph, _scene
+from episodes.data.stickers import ARTWORK, ROLES, SPLITS, Role, Stickers, _half, _photograph, _picture, _scene
 from episodes.errors import InputError
 
 POOLS = [(split, role) for split in SPLITS for role in ROLES]
@@ -116,8 +118,14 @@ def test_supports_and_queries_share_no_artwork_no_design_and_no_background() -> 
 @pytest.mark.parametrize("role", ROLES)
 def test_a_scene_is_made_of_its_roles_half(monkeypatch: pytest.MonkeyPatch, role: Role) -> None:
     opened: set[Path] = set()
-    picture = stickers._picture
-    monkeypatch.setattr(stickers, "_picture", lambda path: (opened.add(path), picture(path))[1])
+
+    def opening(file: Any, read: Any = Image.open) -> Image.Image:
+        if isinstance(file, Path):
+            opened.add(file)
+        return read(file)
+
+    monkeypatch.setattr(Image, "open", opening)
+    _picture.cache_clear()
     _scene.cache_clear()
     for number in range(40):
         Stickers().load(f"train-{role}-{number:04}")

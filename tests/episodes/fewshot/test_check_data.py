@@ -12,21 +12,17 @@ from PIL import Image
 from cli.main import main
 from episodes.fewshot.check_data import Diagnosis, check
 from tests.episodes.data.test_fss import folder as fss_folder
+from tests.episodes.fakes import painted, voc_folder
 
 IDS = {"train": ["a1", "a2"], "val": ["b1", "b2", "b3", "b4", "b5"]}
 
 
 @pytest.fixture
 def voc(tmp_path: Path) -> Path:
-    root = tmp_path / "voc"
-    for name in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation"):
-        (root / name).mkdir(parents=True)
-    for split, ids in IDS.items():
-        (root / f"ImageSets/Segmentation/{split}.txt").write_text("".join(f"{id}\n" for id in ids))
-        for id in ids:
-            Image.new("RGB", (10, 8), "teal").save(root / f"JPEGImages/{id}.jpg")
-            Image.fromarray(np.full((8, 10), 3, np.uint8)).save(root / f"SegmentationClass/{id}.png")
-    return root
+    labels = np.full((8, 10), 3, np.uint8)
+    return voc_folder(
+        tmp_path / "voc", {split: {id: (painted(labels), labels) for id in ids} for split, ids in IDS.items()}
+    )
 
 
 def texts(found: Diagnosis, weight: str) -> list[str]:

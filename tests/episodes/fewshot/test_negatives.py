@@ -17,7 +17,7 @@ from episodes.fewshot.negatives import Negatives
 from episodes.fewshot.settings import DataSettings
 from episodes.results.bootstrap import Resampling
 from episodes.results.output import Output
-from episodes.results.presence import Sightings, presence
+from episodes.results.presence import PresenceScores, presence
 from episodes.score import score
 from episodes.scoring.methods import Answer, BaseMethod
 from episodes.scoring.metrics import confusion
@@ -112,7 +112,7 @@ def test_auc_equals_every_pair_compared() -> None:
     draws = np.random.default_rng(5)
     score = draws.integers(0, 6, 60) / 6
     shown, weights = draws.integers(0, 2, 60).astype(float), draws.integers(0, 3, (4, 60)).astype(float)
-    found = Sightings(shown, 1 - shown, score, score).presence(weights, None)[:, 2]
+    found = PresenceScores(shown, 1 - shown, score, score).presence(weights, None)[:, 2]
     for own, auc in zip(weights, found, strict=True):
         won = total = 0.0
         for i in range(60):
@@ -134,7 +134,7 @@ def test_without_a_score_of_the_method_the_area_is_taken() -> None:
 def test_ways_that_a_query_does_not_show_are_absent() -> None:
     truth = torch.tensor([0, 0, 1, 1], dtype=torch.uint8)
     two = Record(EpisodeSpec(0, (1, 2), (("s",), ("t",)), ("q",)), 2, confusion(truth, truth, 2), 0, (0.8, 0.3))
-    found = Sightings.of(Records((two,)), Records(()))
+    found = PresenceScores.of(Records((two,)), Records(()))
     assert found.shown.tolist() == [1, 0]
     assert found.negative.tolist() == [0, 0]
     assert found.score.tolist() == [0.8, 0.3]

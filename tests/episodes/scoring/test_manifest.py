@@ -43,6 +43,16 @@ def of_lists(lists: DataSettings, **more: object) -> PlanSettings:
     return replace(PlanSettings(lists, episodes=4, classes=("aeroplane", "bicycle")), **more)
 
 
+def export_changed(lists: DataSettings, folder: Path, old: str, new: str) -> Path:
+    """A manifest in whose episodes, not in the header, a text is replaced."""
+    file = folder / "m.jsonl"
+    planned(of_lists(lists, seed=1)).export().write(file)
+    head, *lines = file.read_text().splitlines()
+    assert old in "".join(lines)
+    file.write_text("\n".join([head, *(line.replace(old, new) for line in lines)]))
+    return file
+
+
 def test_golden_bytes_from_a_pair_list_alone(lists: DataSettings, tmp_path: Path) -> None:
     planned(of_lists(lists, way=2)).export().write(tmp_path / "m.jsonl")
     assert (tmp_path / "m.jsonl").read_bytes() == GOLDEN.read_bytes()
@@ -165,13 +175,9 @@ def test_a_file_that_is_none(tmp_path: Path, line: str | None, words: str) -> No
     ],
 )
 def test_a_line_that_is_wrong_is_named(tmp_path: Path, lists: DataSettings, old: str, new: str, words: str) -> None:
-    planned(of_lists(lists, seed=1)).export().write(tmp_path / "m.jsonl")
-    text = (tmp_path / "m.jsonl").read_text()
-    head, *lines = text.splitlines()
-    (tmp_path / "m.jsonl").write_text("\n".join([head, *(line.replace(old, new) for line in lines)]))
-    assert old in "".join(lines)
+    file = export_changed(lists, tmp_path, old, new)
     with pytest.raises(InputError, match=words):
-        Manifest.read(tmp_path / "m.jsonl")
+        Manifest.read(file)
 
 
 def test_photographs_that_are_not_there_are_asked_for() -> None:
@@ -204,12 +210,9 @@ def test_pictures_of_a_manifest(tmp_path: Path) -> None:
 def test_photographs_show_their_classes_by_the_pair_list(
     tmp_path: Path, lists: DataSettings, old: str, new: str, words: str
 ) -> None:
-    planned(of_lists(lists, seed=1)).export().write(tmp_path / "m.jsonl")
-    text = (tmp_path / "m.jsonl").read_text()
-    assert old in text
-    (tmp_path / "m.jsonl").write_text(text.replace(old, new))
+    file = export_changed(lists, tmp_path, old, new)
     with pytest.raises(InputError, match=words):
-        plans(of_lists(lists, manifest=str(tmp_path / "m.jsonl"), episodes=None))
+        plans(of_lists(lists, manifest=str(file), episodes=None))
 
 
 @pytest.mark.parametrize(

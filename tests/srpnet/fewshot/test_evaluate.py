@@ -196,16 +196,6 @@ def test_one_class_by_two_names_is_one_class(
     assert tuple(scored(replace(settings, classes=NOVEL[1:]))["per_class"]) == NOVEL[1:]
 
 
-@pytest.mark.parametrize("out", ["file", "file/run"])
-def test_a_file_where_the_folder_should_be_is_noticed_before_the_work(
-    evaluation: EvalSettings, tmp_path: Path, out: str
-) -> None:
-    (tmp_path / "file").write_text("kept")
-    work = replace(evaluation, data=DataSettings("pascal:nowhere"))
-    with pytest.raises(InputError, match="file is a file, not a folder: name another `out`"):
-        scored(work, tmp_path / out)
-
-
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [

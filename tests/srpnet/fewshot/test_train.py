@@ -19,7 +19,10 @@ from episodes.data.stickers import STICKERS
 from episodes.errors import InputError
 from episodes.fewshot.settings import Composition, DataSettings
 from episodes.files import locked, write_text
+from episodes.results.output import Output
 from srpnet.fewshot.checkpoint import load_network
+from srpnet.fewshot.eval_settings import EvalSettings
+from srpnet.fewshot.evaluate import run_evaluation
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.settings import NetworkSettings
 from srpnet.fewshot.train import run_training
@@ -223,10 +226,15 @@ def test_resuming_on_other_photographs_is_an_input_error(
 def test_a_file_where_the_folder_should_be_is_noticed_before_the_work(
     training: FewShotTrainSettings, tmp_path: Path, out: str
 ) -> None:
+    """By training and evaluation alike."""
     (tmp_path / "file").write_text("kept")
-    work = replace(training, data=DataSettings("pascal:nowhere"))
-    with pytest.raises(InputError, match="file is a file, not a folder: name another `out`"):
-        run_training(work, tmp_path / out, say=lambda _: None)
+    nowhere = DataSettings("pascal:nowhere")
+    for begin in (
+        lambda: run_training(replace(training, data=nowhere), tmp_path / out, say=lambda _: None),
+        lambda: run_evaluation(EvalSettings(nowhere), Output(tmp_path / out)),
+    ):
+        with pytest.raises(InputError, match="file is a file, not a folder: name another `out`"):
+            begin()
 
 
 @pytest.mark.parametrize(("begun", "wanted"), [("none", "bus"), ("bus", "none")])
