@@ -17,9 +17,10 @@ from typing import Any
 import torch
 
 from episodes.files import write_json
+from srpnet import __version__
 
 RESULTS = Path(__file__).parent / "results"
-PATHS = {"json", "data", "pairs", "checkpoint", "runs"}
+PATHS = {"json", "data", "pairs", "checkpoint", "runs", "unets"}
 """Arguments that name places on somebody's machine, which are not recorded."""
 
 
@@ -77,7 +78,8 @@ def machine() -> dict[str, Any]:
         "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
-        **{package: version(package) for package in ("torch", "torchvision", "numpy", "srpnet")},
+        **{package: version(package) for package in ("torch", "torchvision", "numpy")},
+        "srpnet": __version__,
     }
 
 

@@ -21,6 +21,7 @@ COMMANDS = {
     "episodes": "Export episodes to a file, and draw them.",
     "data": "Build and check data sets, and report leakage of novel classes.",
     "predict": "Segment your own photographs by example.",
+    "faces": "Face parsing: train, score, and use a parser of brows, eyes, nose and lips.",
     "models": "List the released models.",
     "weights": "Fetch the ImageNet weights of the backbone.",
 }

@@ -9,7 +9,8 @@ from dataclasses import MISSING, field, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, Literal, NamedTuple, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
-from episodes.checks import check_choice, check_number, check_type, check_whole
+from episodes.checks import check_choice, check_number, check_type, check_whole, shown
+from episodes.errors import InputError
 
 T = TypeVar("T")
 MayChange = Literal["never", "on resuming", "among processes"]
@@ -165,6 +166,20 @@ def build(settings: type[T], values: Mapping[str, Any]) -> T:
         elif prefix + each.name in values:
             given[each.name] = values[prefix + each.name]
     return settings(**given)
+
+
+def from_mapping(settings: type[T], content: object, what: str) -> T:
+    """Settings from a mapping with the names of their fields, as from a file.
+
+    Raises:
+        InputError: if it is not a mapping, or holds other names.
+    """
+    if not isinstance(content, Mapping):
+        raise InputError(f"{what} must be a table of settings, not {shown(content)}")
+    known = {each.name for each in fields(cast(Any, settings))}
+    if unknown := sorted(shown(name) for name in content if name not in known):
+        raise InputError(f"{what} holds {unknown[0]}, a setting unknown to this version: update srpnet")
+    return settings(**content)
 
 
 def may_change(settings: Any, how: MayChange, path: str = "") -> set[str]:

@@ -31,7 +31,10 @@ def test_the_tables_are_those_of_the_results(page: Any) -> None:
 def test_every_result_is_shown_and_every_script_has_one(page: Any) -> None:
     shown = {name for path in page.PAGES for _, name, _ in page.TABLE.findall(path.read_text(encoding="utf-8"))}
     assert shown == {path.stem for path in (BENCHMARKS / "results").glob("*.json")}
-    assert shown == {path.stem for path in BENCHMARKS.glob("*.py")} - {"harness", "page", "plain", "scoring"}
+    assert shown == {path.stem for path in BENCHMARKS.glob("*.py")} - {
+        *("harness", "page", "plain", "scoring"),
+        *("faces", "faces_unet"),  # shown with the first trained parsers
+    }
 
 
 @pytest.mark.parametrize("path", sorted((BENCHMARKS / "results").glob("*.json")), ids=lambda path: path.stem)

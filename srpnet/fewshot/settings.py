@@ -1,21 +1,17 @@
 """What fixes a network: its settings, written as `config.json` beside its weights. Nothing here needs torch."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal
 
 from episodes.checks import check_type, shown
 from episodes.errors import InputError
 from episodes.inputs import read_json
-from episodes.settings import check, setting
+from episodes.settings import check, from_mapping, setting
 from srpnet.nn.settings import Similarity
 from srpnet.nn.weight_sets import WEIGHT_SETS
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
-S = TypeVar("S", bound="DataclassInstance")
 Trained = Literal["head", "all"]
 Pooling = Literal["feature", "mask"]
 MOST_ROUNDS = 100
@@ -152,19 +148,6 @@ class NetworkSettings:
             return from_mapping(cls, content, "it")
         except InputError as error:
             raise InputError(f"{file} cannot be loaded: {error}") from None
-
-
-def from_mapping(settings: type[S], content: object, what: str) -> S:
-    """Settings from a mapping with the names of their fields.
-
-    Raises:
-        InputError: if it is not a mapping, or holds other names.
-    """
-    if not isinstance(content, Mapping):
-        raise InputError(f"{what} must be a table of settings, not {shown(content)}")
-    if unknown := sorted(shown(name) for name in content if name not in {known.name for known in fields(settings)}):
-        raise InputError(f"{what} holds {unknown[0]}, a setting unknown to this version: update srpnet")
-    return settings(**content)
 
 
 TRAINING_FREE = NetworkSettings(stages=(4,), width=None)

@@ -43,11 +43,13 @@ class Trainable(ABC):
         module: What is learned: those of its parameters that require a gradient, which are saved by name.
         settings: How it is trained.
         unit: What an item is, in the log.
+        buffers: Whether training changes buffers of the module, as BatchNorm's running statistics, if it is not frozen.
     """
 
     module: nn.Module
     settings: LoopSettings
     unit = "items"
+    buffers = False
 
     @abstractmethod
     def identity(self) -> Mapping[str, Any]:
@@ -124,7 +126,7 @@ class TrainingRun(Generic[T]):
         if resume and world.any(world.first and state.exists(folder)):
             with world.together():
                 self.step, self.validations = state.load(
-                    folder, trainable.module, self.optimizer, self.identity, rewrite_log=world.first
+                    folder, trainable.module, self.optimizer, self.identity, world.first, trainable.buffers
                 )
             world.check_same({"the step to go on from": self.step})  # an --out that is not shared may hold an old copy
         else:
@@ -209,9 +211,16 @@ class TrainingRun(Generic[T]):
             if self.world.first:
                 if self.step == 0:
                     (self.folder / "log.jsonl").unlink(missing_ok=True)
-                self.trainable.write(self.folder)
+                trainable = self.trainable
+                trainable.write(self.folder)
                 state.save(
-                    self.folder, self.trainable.module, self.optimizer, self.identity, self.step, self.validations
+                    self.folder,
+                    trainable.module,
+                    self.optimizer,
+                    self.identity,
+                    self.step,
+                    self.validations,
+                    trainable.buffers,
                 )
 
     def _loader(self, items: Indexed) -> DataLoader[Any]:

@@ -65,15 +65,16 @@ def save(
     identity: Identity,
     step: int,
     validations: Mapping[int, float],
+    buffers: bool = False,
 ) -> None:
-    """Write the state after a step, atomically.
+    """Write the state after a step, atomically; `buffers`: with those of the module, see `Trainable`.
 
     Raises:
         InputError: if it cannot be written.
     """
     state = {
         "step": step,
-        "network": trained_parameters(module),
+        "network": trained_values(module, buffers),
         "optimizer": optimizer.state_dict(),
         "validations": validations,
         "identity": identity.values,
@@ -83,7 +84,12 @@ def save(
 
 
 def load(
-    folder: Path, module: nn.Module, optimizer: Optimizer, identity: Identity, rewrite_log: bool
+    folder: Path,
+    module: nn.Module,
+    optimizer: Optimizer,
+    identity: Identity,
+    rewrite_log: bool,
+    buffers: bool = False,
 ) -> tuple[int, dict[int, float]]:
     """Take over the state of a run into module and optimizer; its step and its validation scores are returned.
 
@@ -92,6 +98,7 @@ def load(
         module, optimizer: As they were when the run was begun.
         identity: Settings; those that move weights must be those that the run was begun with.
         rewrite_log: Drop the lines of the log that lie past the step.
+        buffers: As in `save`.
 
     Raises:
         InputError: if the file cannot be read, or is of another run.
@@ -109,7 +116,7 @@ def load(
             "resume with the same settings, or train in another folder"
         )
     try:
-        weights, expected = state["network"], trained_parameters(module)
+        weights, expected = state["network"], trained_values(module, buffers)
         if weights.keys() != expected.keys() or not all(value.isfinite().all() for value in weights.values()):
             raise ValueError("it lacks trained weights, or contains NaN")
         module.load_state_dict(weights, strict=False)
@@ -128,6 +135,7 @@ def _damaged(file: Path, error: Exception) -> InputError:
     return InputError(f"{file} cannot be read ({reason}): train in another folder")
 
 
-def trained_parameters(module: nn.Module) -> dict[str, Tensor]:
-    """Name -> value of the parameters that training changes (BatchNorm is frozen)."""
-    return {name: value.detach() for name, value in module.named_parameters() if value.requires_grad}
+def trained_values(module: nn.Module, buffers: bool) -> dict[str, Tensor]:
+    """Name -> value of the parameters that training changes, and with `buffers` of all buffers."""
+    values = {name: value.detach() for name, value in module.named_parameters() if value.requires_grad}
+    return values | dict(module.named_buffers()) if buffers else values

@@ -25,7 +25,8 @@ def test_a_source_that_only_its_user_has() -> None:
     assert data_set("mine:/somewhere") == DataSet("mine")
     assert PROTOCOLS["hsnet"].on("mine") == PROTOCOLS["hsnet"].counting(1000)
     with pytest.raises(
-        InputError, match=r"'mine' is not a data set: use stickers, pascal:PATH, coco:PATH, fss:PATH or masks:PATH"
+        InputError,
+        match=r"'mine' is not a data set: use stickers, pascal:PATH, coco:PATH, fss:PATH, masks:PATH or faces:PATH",
     ):
         open_source("mine")
 
@@ -48,7 +49,7 @@ def test_a_new_data_set_is_one_record(monkeypatch: pytest.MonkeyPatch) -> None:
     notes = [finding.text for finding in check("zoo:here").findings if finding.weight == "note"]
     assert "8 classes, where the whole data set has 9" in notes
     assert "train lists 1 photographs, where the whole data set has 5" in notes
-    with pytest.raises(InputError, match="masks:PATH or zoo:PATH"):
+    with pytest.raises(InputError, match="faces:PATH or zoo:PATH"):
         open_source("zoo")
 
 

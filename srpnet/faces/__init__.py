@@ -1,0 +1,1 @@
+"""STN-iCNN: face parsing, end to end."""
