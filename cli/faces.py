@@ -110,8 +110,9 @@ def print_scores(found: dict[str, Any], console: Console) -> None:
         f"rightly left out in {inner['absent']}",
     )
     covered, milliseconds = percent(found["coverage"].get("all")), 1000 * found["seconds_per_face"]
+    hidden = f" (of those covered {percent(found['coverage']['hidden'])} %)" if found["cover"] else ""
     say(
         console,
-        f"{found['faces']} faces, crops by {found['cropper']}, coverage of all parts {covered} %, "
+        f"{found['faces']} faces, crops by {found['cropper']}, coverage of all parts {covered} %{hidden}, "
         f"{milliseconds:.0f} ms a face, {found['device']}",
     )

@@ -101,8 +101,8 @@ def score_faces(
         canvas_13WW = face.canvas_3WW[None].to(device).float() / 255
         put = np.array(face.frame.put(Image.fromarray(face.labels), canvas))
         masks_1PWW = part_masks(torch.from_numpy(put)[None].to(device))
-        if cover:
-            chosen = Draws("cover", id).sample(range(len(CROPPED)), cover)
+        chosen = Draws("cover", id).sample(range(len(CROPPED)), cover)
+        if chosen:
             canvas_13WW = covered(canvas_13WW, masks_1PWW[:, chosen])
         start = time.perf_counter()
         labels_1WW, theta_1P23 = parse(canvas_13WW)
@@ -110,7 +110,7 @@ def score_faces(
         seconds.append(time.perf_counter() - start)
         matrix = confusion(torch.from_numpy(labels), torch.from_numpy(face.labels), LABELS - 1)
         shares = () if theta_1P23 is None else tuple(coverage(masks_1PWW[0], theta_1P23[0].float()).tolist())
-        found.append(FaceScore(matrix.numpy(), shares))
+        found.append(FaceScore(matrix.numpy(), shares, tuple(chosen)))
         on_progress("Scoring faces", number + 1, len(ids))
     return Scores(found), statistics.median(seconds)
 

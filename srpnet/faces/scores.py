@@ -39,10 +39,12 @@ class FaceScore(NamedTuple):
         confusion: (9, 9).
         covered: For each cropped part the share of its true pixels inside its crop, NaN if it shows none; empty without
             crops.
+        hidden: Numbers of the cropped parts that were hidden from the parser, see `score_faces`.
     """
 
     confusion: Counts
     covered: tuple[float, ...]
+    hidden: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -73,11 +75,17 @@ class Scores:
         return found
 
     def coverage(self) -> dict[str, float | None]:
-        """The mean share of a part's true pixels inside its crop, by its name, and of all; empty without crops."""
+        """The mean share of a part's true pixels inside its crop, by its name, of all, and of those that were hidden.
+
+        Empty without crops.
+        """
         if not self.faces[0].covered:
             return {}
         shares_NP = np.array([face.covered for face in self.faces])
-        columns = {part.name: shares_NP[:, number] for number, part in enumerate(CROPPED)} | {"all": shares_NP.ravel()}
+        columns = {part.name: shares_NP[:, number] for number, part in enumerate(CROPPED)}
+        columns |= {"all": shares_NP.ravel()}
+        if any(face.hidden for face in self.faces):
+            columns["hidden"] = np.array([face.covered[number] for face in self.faces for number in face.hidden])
         known = {name: column[~np.isnan(column)] for name, column in columns.items()}
         return {name: float(column.mean()) if len(column) else None for name, column in known.items()}
 

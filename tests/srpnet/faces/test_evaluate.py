@@ -84,6 +84,9 @@ def test_coverage_is_the_mean_over_faces_that_show_the_part() -> None:
     assert scores.coverage()["left brow"] == 1
     assert scores.coverage()["right brow"] == pytest.approx(0.6)
     assert scores.coverage()["all"] == pytest.approx((9 + 1.2) / 11)
+    assert "hidden" not in scores.coverage()
+    hidden = Scores([scores.faces[0]._replace(hidden=(1, 2)), scores.faces[1]._replace(hidden=(0, 1))])
+    assert hidden.coverage()["hidden"] == pytest.approx((0.5 + 1 + 0.7) / 3)
 
 
 def test_who_knows_the_truth_scores_one(root: Path) -> None:
