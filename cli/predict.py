@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
+from cli.examples import Given, OrderedCommand, example_options, given_examples, without_examples
 from cli.options import BadInput, config_option, flags_of, options, with_flags
 from cli.progress import Bars, waiting
 from episodes.files import locked
 from episodes.names import for_terminal
+from srpnet.apps.class_table import values_of, write_classes
+from srpnet.apps.examples import class_names
 from srpnet.apps.found_table import ABSENT, NOTHING, FoundTable, Row
 from srpnet.apps.outputs import mask_path
 from srpnet.apps.photographs import Listing, Photograph, list_photographs, name_outputs
@@ -29,26 +32,13 @@ SAVED = 10
 """Seconds after which the table is written again."""
 
 
-@click.command("predict")
+@click.command("predict", cls=OrderedCommand)
 @config_option
-@click.option(
-    "--support",
-    "supports",
-    nargs=2,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    multiple=True,
-    metavar="PHOTO MASK",
-    help="A photograph and its mask, in which the object is painted. Give one to five.",
-)
+@example_options
 @click.option(
     "--save-supports",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Save the prototypes of the examples, some ten kilobytes, for --load-supports.",
-)
-@click.option(
-    "--load-supports",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Instead of --support: examples saved by --save-supports with the same network.",
+    help="Save the prototypes of the examples, some ten kilobytes, for --supports.",
 )
 @click.argument("queries", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="QUERY...")
 @click.option(
@@ -60,7 +50,7 @@ SAVED = 10
 @click.option(
     "--size",
     type=int,
-    help="Longer side of the network input.  [default: 417, or that of --load-supports]",
+    help="Longer side of the network input.  [default: 417, or that of the saved examples]",
 )
 @click.option(
     "--presence/--no-presence",
@@ -74,12 +64,14 @@ SAVED = 10
 )
 @options(RuntimeSettings)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for masks and overlays.")
-def command(supports: tuple[tuple[Path, Path], ...], queries: tuple[Path, ...], out: Path, **flags: Any) -> None:
+@click.pass_context
+def command(ctx: click.Context, /, queries: tuple[Path, ...], out: Path, **flags: Any) -> None:
     """Segment your own photographs by example.
 
-    Each QUERY is a photograph, or a folder of them. For each photograph OUT receives NAME-mask.png (255 is the object,
-    at the photograph's own size), and NAME-overlay.jpg to look at; found.csv has a row for each. What is skipped in
-    a folder is named at the end: hidden files, *-mask and *-overlay, and whatever is not a picture.
+    Each QUERY is a photograph, or a folder of them. For each photograph OUT receives NAME-mask.png (255 is the object;
+    of several classes 1 is the first; at the photograph's own size), and NAME-overlay.jpg to look at; found.csv has a
+    row for each. What is skipped in a folder is named at the end: hidden files, *-mask and *-overlay, and whatever is
+    not a picture.
 
     For each example a line says what was read of its mask, and how much of it the network finds again. Ctrl-C ends it
     after the present photograph; --skip-existing goes on.
@@ -87,22 +79,22 @@ def command(supports: tuple[tuple[Path, Path], ...], queries: tuple[Path, ...], 
     \b
     Example:
       srpnet predict --support cup1.jpg cup1-mask.png kitchen/ --out found
-      srpnet predict --support cup1.jpg cup1-mask.png kitchen/ --out found --save-supports cup.safetensors
-      srpnet predict --load-supports cup.safetensors garden/ --out found
+      srpnet predict --class cup --support a.jpg a.png --class plate --support b.jpg b.png kitchen/ --out found
+      srpnet predict --supports examples/ kitchen/ --out found --save-supports cups.srp
+      srpnet predict --supports cups.srp garden/ --out found
     """
     try:
-        predict(supports, queries, out, **flags)
+        predict(given_examples(ctx), queries, out, **without_examples(flags))
     except KeyboardInterrupt:
         click.echo("Stopped before the first photograph: nothing was written", err=True)
         sys.exit(130)
 
 
 def predict(
-    supports: Sequence[tuple[Path, Path]],
+    given: Given,
     queries: Sequence[Path],
     out: Path,
     save_supports: Path | None,
-    load_supports: Path | None,
     checkpoint: str,
     size: int | None,
     presence: bool,
@@ -111,14 +103,8 @@ def predict(
     **flags: Any,
 ) -> None:
     """What the command does, in order."""
-    if bool(supports) == bool(load_supports):
-        raise BadInput("give examples with --support PHOTO MASK, or saved ones with --load-supports FILE")
-    images, masks = [photograph for photograph, _ in supports], [mask for _, mask in supports]
-    for file in (*images, *masks):
-        if not file.is_file():
-            raise BadInput(f"{file} is a pipe, socket or device: save it as a picture")
-    listing = list_photographs(queries, recursive, out, masks)
-    name_outputs(listing, out, (*images, *masks))
+    listing = list_photographs(queries, recursive, out, given.marks)
+    name_outputs(listing, out, (*given.photographs, *given.marks))
     if not listing.photographs:
         report_passed_over(listing)
         reasons = "; ".join(listing.failures[:NAMED]) or "none can be read"
@@ -129,17 +115,19 @@ def predict(
             from srpnet.apps.segmenter import Segmenter
 
             segmenter = Segmenter(checkpoint, size=size or 417, **flags)
-        if load_supports is None:
-            segmenter.set_support(images, masks)
+        if given.saved is None:
+            segmenter.show(given.classes)
             report_examples(segmenter)
         else:
-            segmenter.load_supports(load_supports)
-            click.echo(for_terminal(f"Examples from {load_supports}: {', '.join(segmenter.names)}"))
+            segmenter.load_supports(given.saved)
+            click.echo(for_terminal(f"Examples from {given.saved}: {', '.join(segmenter.names)}"))
         if size is not None and size != segmenter.size:
-            raise BadInput(f"{load_supports} was made with --size {segmenter.size}: leave out --size")
+            raise BadInput(f"{given.saved} was made with --size {segmenter.size}: leave out --size")
         if save_supports is not None:
             segmenter.supports.save(save_supports)
         classes = len(segmenter.names)
+        if segmenter.names != class_names(1):
+            write_classes(out, segmenter.names)
         run = Run(segmenter, listing, out, FoundTable(out, segmenter.fingerprint, segmenter.present_above, classes))
         if skip_existing:
             run.skip_existing()
@@ -234,6 +222,9 @@ def report_examples(segmenter: "Segmenter") -> None:
 
 def report(run: Run) -> None:
     """What was found, what is doubtful, what was skipped."""
+    if len(names := run.segmenter.names) > 1:
+        values = ", ".join(f"{value} {name}" for value, name in zip(values_of(names), names, strict=True))
+        click.echo(for_terminal(f"Values in the masks: {values}"))
     for doubt, sentence in ((NOTHING, "Nothing was found in {}"), (ABSENT, "May not show the object: {}")):
         if labels := [photograph.label for photograph, row in run.rows.items() if row["doubt"] == doubt]:
             click.echo(sentence.format(listed(labels)))

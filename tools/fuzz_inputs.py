@@ -27,7 +27,7 @@ TINY = "--size 64 --device cpu --precision fp32"
 TRAIN = f"--steps 2 --batch 1 --width 4 --stages 2 --workers 0 --min-pixels 1 {TINY}"
 LISTED = f"--manifest manifest.jsonl {TINY}"
 SUPPORT = "--support photos/one.png photos/mask.png"
-SAVED = ("photos", "net", "set.safetensors")
+SAVED = ("photos", "net", "set.srp")
 EVAL = f"--episodes 2 --min-pixels 1 --checkpoint net {TINY}"
 
 
@@ -69,7 +69,8 @@ BASES = (
     _base("data prepare", "coco --root new", "archive.tgz"),
     _base("predict", f"{SUPPORT} photos/two.jpg --out new --checkpoint net {TINY}", "photos", "net"),
     _base("predict", f"{SUPPORT} photos --out new --checkpoint net {TINY}", "photos", "net"),
-    _base("predict", f"--load-supports set.safetensors photos --out new --checkpoint net {TINY}", *SAVED),
+    _base("predict", f"--class a {SUPPORT} photos --out new --checkpoint net {TINY}", "photos", "net"),
+    _base("predict", f"--supports set.srp photos --out new --checkpoint net {TINY}", *SAVED),
     _base("weights", "--list"),
     _base("weights", "--file net/model.safetensors --name keras-v1", "net"),
 )
@@ -99,7 +100,7 @@ def build(ground: Path) -> None:
         f"eval --data pascal:voc --out scores --pictures 1 --wrong-support {EVAL}",
         f"eval --data pascal:voc --out other --iqi-rounds 0 --wrong-support {EVAL}",
         f"train --data pascal:voc --out run {TRAIN}",
-        f"predict {SUPPORT} photos/two.jpg --out found --checkpoint net --save-supports set.safetensors {TINY}",
+        f"predict {SUPPORT} photos/two.jpg --out found --checkpoint net --save-supports set.srp {TINY}",
     ):
         result = CliRunner().invoke(cli.main.main, line.split())
         if result.exit_code:

@@ -1,7 +1,7 @@
 """Read a person's photographs and masks from paths, Pillow images, arrays or tensors."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard, Union
 
@@ -64,18 +64,17 @@ def read_mask(picture: Picture, classes: int = 1) -> Array:
     return object_map(raster, name) if classes == 1 else label_map(raster, classes, name)
 
 
-def described(labels: Array) -> str:
-    """What a label map (H, W) of `read_mask` shows, in words: "10 % object, under 1 % ignored".
+def described(labels: Array, names: Sequence[str] = ("object",)) -> str:
+    """What a label map (H, W) shows of the classes, in words: "10 % object, under 1 % ignored".
 
-    Classes beyond the first are named one by one: "10 % class 1, 4 % class 2".
+    Of several classes those are named that it shows: "10 % cup, 4 % plate".
     """
     values, counts = np.unique(labels[labels > 0], return_counts=True)
-    one = not ((values > 1) & (values < IGNORE)).any()
-    words = {1: "object", IGNORE: "ignored"} if one else {IGNORE: "ignored"}
+    words = {**dict(enumerate(names, start=1)), IGNORE: "ignored"}
     shares = {int(value): count / labels.size for value, count in zip(values, counts, strict=True)}
-    if one:
+    if len(names) == 1:
         shares = {1: 0.0, **shares}
-    return ", ".join(f"{_percent(share)} {words.get(value, f'class {value}')}" for value, share in shares.items())
+    return ", ".join(f"{_percent(share)} {words[value]}" for value, share in shares.items())
 
 
 def _percent(share: float) -> str:

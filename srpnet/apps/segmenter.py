@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +19,7 @@ from episodes.errors import InputError
 from episodes.fewshot.geometry import Geometry, Placement, Resize
 from episodes.threads import map_in_threads
 from srpnet.apps.example_checks import SupportCheck, border_share, restoration
-from srpnet.apps.examples import class_names, read_examples
+from srpnet.apps.examples import Example, Marked, class_names, read_examples, read_marked
 from srpnet.apps.output_names import alike
 from srpnet.apps.outputs import output_paths, write_outputs
 from srpnet.apps.reading import Picture, described, read_photograph
@@ -94,7 +94,6 @@ class Segmenter:
         self._files: frozenset[Path] = frozenset()
         self._support_checks: tuple[SupportCheck, ...] = ()
 
-    @torch.inference_mode()
     def set_support(
         self,
         images: Picture | Iterable[Picture],
@@ -117,7 +116,25 @@ class Segmenter:
             InputError: if there is no example, or a mask is missing, empty, of another size than its photograph,
                 or all of them leave no background; or if there are not as many names as classes.
         """
-        shown, names = read_examples(images, masks, classes), class_names(classes, names)
+        self._show(read_examples(images, masks, classes), class_names(classes, names))
+
+    def show(self, classes: Mapping[str, Iterable[Marked]]) -> None:
+        """Show the examples class by class. Replaces what was shown before; kept as it was if this call fails.
+
+        Several marks in one photograph make one example. What is marked as several classes is ignored.
+
+        Args:
+            classes: Name of a class -> its photographs, each with what is marked in it: a mask as for `set_support`, or
+                an `Annotation` of `srpnet.apps.annotations`. The first class has the label 1.
+
+        Raises:
+            InputError: if a class has no example, or two have one name; or see `set_support`.
+        """
+        self._show(read_marked(classes), tuple(classes))
+
+    @torch.inference_mode()
+    def _show(self, shown: Sequence[Example], names: tuple[str, ...]) -> None:
+        classes = len(names)
         placed = [place_photograph(example.photograph, self.size, "letterbox") for example in shown]
         labels = [
             each.placement.labels(torch.from_numpy(example.labels)) for each, example in zip(placed, shown, strict=True)
@@ -139,7 +156,7 @@ class Segmenter:
         self._supports, self._examples = supports, inputs
         self._files = frozenset(file for example in shown for file in example.files)
         self._support_checks = tuple(
-            SupportCheck(example.id, described(example.labels), restored_N, border_share(example.labels))
+            SupportCheck(example.id, described(example.labels, names), restored_N, border_share(example.labels))
             for example, restored_N in zip(shown, restored_SN, strict=True)
         )
 

@@ -492,10 +492,12 @@ def test_saved_examples_come_alone_with_their_size_and_their_network(
     predict: Callable[..., Result], tmp_path: Path
 ) -> None:
     draw("photos/a.png")
-    wrong = "give examples with --support PHOTO MASK, or saved ones with --load-supports FILE"
+    wrong = "give examples with --support PHOTO MASK, or saved ones with --supports FILE"
     assert wrong in refused(predict("photos", mask=None))
     assert predict("photos", "--save-supports", "cup.safetensors").exit_code == 0
-    assert wrong in refused(predict("photos", "--load-supports", "cup.safetensors"))
+    assert "cup.safetensors holds saved examples, which come alone" in refused(
+        predict("photos", "--load-supports", "cup.safetensors")
+    )
     load = ("photos", "--load-supports", "cup.safetensors")
     size = predict(*load, "--size", "96", mask=None)
     assert "cup.safetensors was made with --size 64: leave out --size" in refused(size)

@@ -237,12 +237,16 @@ def test_a_strange_label_names_the_file(tmp_path: Path) -> None:
         ({1: 10}, "100 % object"),
         ({0: 10}, "0 % object"),
         ({0: 500, 255: 500}, "0 % object, 50 % ignored"),
-        ({0: 850, 1: 100, 2: 45, 255: 5}, "10 % class 1, 4 % class 2, under 1 % ignored"),
     ],
 )
 def test_what_a_mask_shows_in_words(counts: dict[int, int], expected: str) -> None:
     labels = np.repeat(np.array([*counts], dtype=np.uint8), [*counts.values()])[None]
     assert described(labels) == expected
+
+
+def test_what_a_mask_shows_of_several_classes() -> None:
+    labels = np.repeat(np.array([0, 1, 2, 255], dtype=np.uint8), [850, 100, 45, 5])[None]
+    assert described(labels, ("cup", "plate", "fork")) == "10 % cup, 4 % plate, under 1 % ignored"
 
 
 # ---------------------------------------------------------------------------------------------- no picture at all

@@ -1,0 +1,192 @@
+"""Examples on the command line of `srpnet predict`: classes, folders, and what is refused."""
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import Result
+from PIL import Image
+
+from srpnet.fewshot.network import SRPNet
+from srpnet.fewshot.settings import NetworkSettings
+from tests.cli.commands import TINY, refused, srpnet
+
+pytestmark = pytest.mark.usefixtures("random_backbone")
+
+LEFT, RIGHT = (5, 5, 20, 20), (22, 22, 36, 36)
+"""Where a photograph shows red, and where green."""
+
+
+def draw(path: str, *, seed: int = 0, red: bool = True, green: bool = False) -> None:
+    """A photograph of 40 x 40: dark noise with a red square, a green one, or both."""
+    pixels = np.random.default_rng(seed).integers(0, 60, (40, 40, 3), dtype=np.uint8)
+    for channel, box, there in ((0, LEFT, red), (1, RIGHT, green)):
+        left, top, right, bottom = box
+        pixels[top:bottom, left:right, channel] += 180 * there
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+def paint(path: str, *boxes: tuple[int, int, int, int], size: tuple[int, int] = (40, 40)) -> None:
+    """A mask with these boxes in white."""
+    mask = Image.new("L", size)
+    for box in boxes:
+        mask.paste(255, box)
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    mask.save(path)
+
+
+@pytest.fixture
+def predict(tmp_path: Path) -> Callable[..., Result]:
+    """`predict("--support", ...)`: with a tiny network, of `photos`, into `found`."""
+    tiny = NetworkSettings(layers=(1, 1, 1, 1), base_width=8, width=8, stages=(2, 3), trained="all")
+    SRPNet(tiny).write(tmp_path / "net")
+    draw("photos/x.png", seed=9, green=True)
+    draw("red.png", seed=1)
+    draw("both.png", seed=2, green=True)
+    paint("left.png", LEFT)
+    paint("right.png", RIGHT)
+
+    def run(*words: str, out: str = "found", queries: tuple[str, ...] = ("photos",)) -> Result:
+        return srpnet("predict", *words, *queries, "--checkpoint", "net", *TINY, "--out", out)
+
+    return run
+
+
+def mask(folder: str = "found") -> list[list[int]]:
+    """What the mask of the query holds."""
+    values: list[list[int]] = np.asarray(Image.open(Path(folder, "x-mask.png"))).tolist()
+    return values
+
+
+TWO = ("--class", "red", "--support", "red.png", "left.png", "--class", "green", "--support", "both.png", "right.png")
+
+
+# ---------------------------------------------------------------------------------------------------------- classes
+
+
+def test_a_class_names_the_examples_behind_it(predict: Callable[..., Result]) -> None:
+    result = predict(*TWO)
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith("red.png: mask: 14 % red; from your example the network recovers ")
+    assert lines[1].startswith("both.png: mask: 12 % green; ")
+    assert "Values in the masks: 1 red, 2 green" in lines
+    assert {value for row in mask() for value in row} <= {0, 1, 2}
+    assert Path("found/classes.csv").read_text() == "value,class\n1,red\n2,green\n"
+    with Path("found/found.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert {"area_1", "area_2", "presence_1", "presence_2"} < set(row)
+    swapped = predict(*TWO[5:], *TWO[:5], out="swapped")
+    assert swapped.exit_code == 0, swapped.output
+    assert np.array_equal(np.array([0, 2, 1])[mask()], mask("swapped"))
+
+
+def test_one_class_with_a_name_has_the_masks_of_one_without(predict: Callable[..., Result]) -> None:
+    support = ("--support", "red.png", "left.png")
+    assert "14 % red;" in predict("--class", "red", *support).stdout
+    assert predict(*support, out="unnamed").exit_code == 0
+    assert mask("found") == mask("unnamed")
+    assert Path("found/classes.csv").read_text() == "value,class\n255,red\n"
+    assert not Path("unnamed/classes.csv").exists()
+    assert "names other classes (red): name another --out" in refused(predict("--class", "blue", *support))
+
+
+def test_two_classes_in_one_photograph(predict: Callable[..., Result]) -> None:
+    both = ("--class", "red", "--support", "both.png", "left.png", "--class", "green", "--support", "both.png")
+    result = predict(*both, "right.png")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("both.png: mask: 14 % red, 12 % green; ")
+    message = refused(predict(*both, "left.png", out="other"))
+    assert "all that is marked as red in both.png is marked as green, too: choose one" in message
+
+
+def test_names_in_any_script(predict: Callable[..., Result]) -> None:
+    name = "чашка 茶碗"
+    result = predict("--class", name, "--support", "red.png", "left.png")
+    assert f"14 % {name};" in result.stdout
+    assert Path("found/classes.csv").read_text(encoding="utf-8") == f"value,class\n255,{name}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("--class", "a", *TWO[2:5], "--class", "a", *TWO[2:5]), "--class a is there twice"),
+        (("--class", "Cup", *TWO[2:5], "--class", "cup", *TWO[2:5]), "two classes are called Cup and cup"),
+        ((*TWO, "--class", "blue"), "class blue has no example: show at least one photograph of it"),
+        (("--class", "blue", *TWO), "class blue has no example"),
+        ((*TWO[2:5], *TWO), "--support red.png has no class: put it behind the --class that it shows"),
+        (("--class", "", *TWO[2:5]), "'' is not a class name"),
+        (("--class", "a\nb", *TWO[2:5]), "'a\\nb' is not a class name"),
+        ((), "give examples with --support PHOTO MASK, or saved ones with --supports FILE"),
+        (("--supports", "red.png"), "red.png is a picture: show a single example with --support PHOTO MASK"),
+        (("--support", "page.jpg", "left.png"), "page.jpg cannot be read as a picture"),
+        (("--support", "red.png", "small.png"), "the mask of red.png is 20 x 40 pixels, the photograph 40 x 40"),
+        (("--support", "huge.png", "left.png"), "huge.png cannot be read as a picture (Image size (400000000 pixels)"),
+    ],
+)
+def test_bad_examples_are_one_line_and_leave_nothing(
+    predict: Callable[..., Result], words: tuple[str, ...], complaint: str
+) -> None:
+    Path("page.jpg").write_text("<!doctype html><title>Not found</title>")
+    paint("small.png", (0, 0, 5, 5), size=(20, 40))
+    if "huge.png" in words:
+        Image.new("1", (20_000, 20_000)).save("huge.png")
+    assert complaint in refused(predict(*words))
+    assert not Path("found").exists()
+
+
+def test_a_config_may_name_examples_but_not_classes(predict: Callable[..., Result]) -> None:
+    Path("one.toml").write_text('support = [["red.png", "left.png"]]\n')
+    result = predict("--config", "one.toml")
+    assert result.exit_code == 0, result.output
+    Path("two.toml").write_text('support = [["red.png", "left.png"]]\nclass = ["red"]\n')
+    assert "a TOML file has no order of examples" in refused(predict("--config", "two.toml"))
+
+
+# ---------------------------------------------------------------------------------------------------------- folders
+
+
+def test_a_folder_has_a_subfolder_for_each_class(predict: Callable[..., Result]) -> None:
+    draw("ex/red/a.jpg")
+    paint("ex/red/a.png", LEFT)
+    draw("ex/red/b.png")
+    paint("ex/red/b_mask.png", LEFT)
+    draw("ex/green/images/c.png", green=True)
+    paint("ex/green/masks/c.png", RIGHT)
+    Path("ex/red/.DS_Store").touch()
+    Path("ex/notes.txt").touch()
+    result = predict("--supports", "ex")
+    assert result.exit_code == 0, result.output
+    assert [line.partition(";")[0] for line in result.stdout.splitlines()[:3]] == [
+        "ex/green/images/c.png: mask: 12 % green",
+        "ex/red/a.jpg: mask: 14 % red",
+        "ex/red/b.png: mask: 14 % red",
+    ]
+    more = predict("--supports", "ex", "--class", "red", "--support", "red.png", "left.png", out="more")
+    assert "red.png: mask: 14 % red" in more.stdout
+    assert "--support red.png has no class" in refused(predict("--supports", "ex", "--support", "red.png", "left.png"))
+
+
+def test_a_folder_without_subfolders_is_one_class(predict: Callable[..., Result]) -> None:
+    draw("red/a.jpg")
+    paint("red/a-mask.png", LEFT)
+    assert predict("--supports", "red").stdout.startswith("red/a.jpg: mask: 14 % red; ")
+
+
+@pytest.mark.parametrize(
+    ("files", "complaint"),
+    [
+        ((), "ex/red holds no examples"),
+        (("a.jpg",), "ex/red/a.jpg has no mask: save it beside the photograph as a-mask.png"),
+        (("a-mask.png",), "ex/red/a-mask.png has no photograph: it must be called a, too"),
+        (("a.jpg", "a.webp"), "ex/red holds a.jpg and a.webp: call the mask a-mask.png"),
+    ],
+)
+def test_folders_that_are_not_clear(predict: Callable[..., Result], files: tuple[str, ...], complaint: str) -> None:
+    Path("ex/red").mkdir(parents=True)
+    for file in files:
+        draw(f"ex/red/{file}")
+    assert complaint in refused(predict("--supports", "ex"))
