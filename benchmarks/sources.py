@@ -145,7 +145,7 @@ def report_episodes(report: "Report", root: Path) -> None:
     from harness import Timing, measure
 
     from episodes import DataSettings, Fold
-    from episodes.data.coco_annotations import Annotations
+    from episodes.data.coco.annotations import Annotations
     from episodes.data.source import silent
 
     sampler, _ = Fold(DataSettings(data=f"coco:{root}")).training_sampler((), "background", shot=5)

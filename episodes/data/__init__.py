@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from episodes.data.coco import COCO
+from episodes.data.coco.source import COCO
 from episodes.data.data_set import DataSet
 from episodes.data.faces import FACES
 from episodes.data.fss import FSS

@@ -10,7 +10,7 @@ from episodes.data.source import Crowds
 
 pytest.importorskip("pycocotools")
 
-from episodes.data.coco_shapes import Shape, count, encode, paint
+from episodes.data.coco.shapes import Shape, count, encode, paint
 
 # pycocotools 2.0 hands numpy 2 arrays in numpy 1's way; nothing here can change that.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from episodes.data.class_index import Index, read_areas
-from episodes.data.coco_records import Image, Records, ids_of
+from episodes.data.coco.json_stream import JsonStream
+from episodes.data.coco.records import Image, Records, ids_of
 from episodes.data.images import Size
-from episodes.data.json_stream import JsonStream
 from episodes.data.remarks import Remark
 from episodes.data.source import Array, Crowds, OnProgress
 from episodes.errors import InputError
@@ -109,7 +109,7 @@ class Annotations:
         Raises:
             InputError: The database is damaged.
         """
-        from episodes.data.coco_shapes import Shape, paint
+        from episodes.data.coco.shapes import Shape, paint
 
         shapes = [Shape(*shape) for shape in self._rows(SHAPES, self._row[id])]
         return paint(shapes, self.sizes[id], crowds)
@@ -182,7 +182,7 @@ def _build(path: Path, target: Path, on_progress: OnProgress) -> None:
     """
     import ijson
 
-    from episodes.data.coco_shapes import encode
+    from episodes.data.coco.shapes import encode
 
     records = Records()
     with closing(sqlite3.connect(target)) as database, database:
@@ -214,7 +214,7 @@ def _build(path: Path, target: Path, on_progress: OnProgress) -> None:
 
 def _count(database: sqlite3.Connection, images: Sequence[Image], on_progress: Callable[[int, int], None]) -> None:
     """Write the photographs, with what is seen of each class, as their shapes have it."""
-    from episodes.data.coco_shapes import Shape, count
+    from episodes.data.coco.shapes import Shape, count
 
     for row, (file, height, width) in enumerate(images):
         size = height, width

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from episodes.data.coco_records import (
+from episodes.data.coco.records import (
     AS_TEXT,
     LOST_IMAGE,
     NO_CATEGORY,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from episodes.data.class_index import Index
-from episodes.data.coco_annotations import Annotations
+from episodes.data.coco.annotations import Annotations
 from episodes.data.data_set import DataSet
 from episodes.data.images import fit, read_photograph, state_of
 from episodes.data.remarks import Remark

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from episodes.data.json_stream import DEEPEST, JsonStream
+from episodes.data.coco.json_stream import DEEPEST, JsonStream
 
 
 def read(content: bytes, size: int) -> bytes:

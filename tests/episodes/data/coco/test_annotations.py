@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from episodes.data.coco_annotations import VERSION, Annotations
+from episodes.data.coco.annotations import VERSION, Annotations
 from episodes.data.source import silent
 from episodes.errors import InputError
 
