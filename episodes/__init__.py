@@ -9,14 +9,14 @@ if TYPE_CHECKING:
     from episodes.data.source import Source
     from episodes.distributed import World, joined
     from episodes.errors import InputError
-    from episodes.fewshot.augmentation import Augmentation
     from episodes.fewshot.episode import Episode, EpisodeSpec, Photograph
     from episodes.fewshot.fold_classes import folds, novel_and_base
     from episodes.fewshot.folds import Fold
     from episodes.fewshot.geometry import Geometry
-    from episodes.fewshot.loading import EpisodeList, Loader
     from episodes.fewshot.pairs import Pairs
     from episodes.fewshot.sampler import Sampler
+    from episodes.fewshot.scenes.augmentation import Augmentation
+    from episodes.fewshot.scenes.loading import EpisodeList, Loader
     from episodes.fewshot.settings import DataSettings
     from episodes.results.bootstrap import Interval, Resampling
     from episodes.results.comparison import Difference, compare

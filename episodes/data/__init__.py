@@ -1,4 +1,4 @@
-"""Labelled photographs: each data set is one file here with its record, named at the command line as `name:PATH`."""
+"""Labelled photographs: each data set is a file or folder here with its record, named as `name:PATH` by a person."""
 
 import re
 from pathlib import Path

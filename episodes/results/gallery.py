@@ -11,7 +11,7 @@ from episodes.data import data_set
 from episodes.errors import InputError
 from episodes.fewshot.episode import EpisodeSpec
 from episodes.fewshot.folds import Fold
-from episodes.fewshot.loading import Loader
+from episodes.fewshot.scenes.loading import Loader
 from episodes.files import atomic_write, clear_parts
 from episodes.names import for_path
 from episodes.results.output import Scored

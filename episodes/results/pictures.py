@@ -12,7 +12,7 @@ from episodes.data.source import IGNORE, Array, Source
 from episodes.errors import InputError
 from episodes.fewshot.episode import AnyPhotograph, Episode, Photograph
 from episodes.fewshot.geometry import Geometry
-from episodes.fewshot.loading import Loader
+from episodes.fewshot.scenes.loading import Loader
 from episodes.files import atomic_write
 from episodes.names import for_display, for_path
 from episodes.scoring.manifest import Manifest

@@ -17,14 +17,14 @@ from episodes.data.source import Crowded, OnProgress, Source, silent
 from episodes.data.voc import PASCAL
 from episodes.distributed import ALONE, World
 from episodes.errors import InputError
-from episodes.fewshot.composition import Composer
 from episodes.fewshot.episode import Episode, EpisodeSpec
 from episodes.fewshot.folds import Fold
 from episodes.fewshot.hsnet_episodes import PUBLISHED
-from episodes.fewshot.loading import Loader
 from episodes.fewshot.negatives import Negatives
 from episodes.fewshot.pairs import ANY_SIZE
 from episodes.fewshot.sampler import Sampler
+from episodes.fewshot.scenes.composition import Composer
+from episodes.fewshot.scenes.loading import Loader
 from episodes.fewshot.settings import Composition
 from episodes.fewshot.wrong_supports import WrongSupports
 from episodes.scoring.evaluate import Evaluation, cache_for, evaluate

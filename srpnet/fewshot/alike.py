@@ -9,8 +9,8 @@ import torch
 
 from episodes.draws import Draws
 from episodes.fewshot.episode import episode_labels
-from episodes.fewshot.loading import Loader
 from episodes.fewshot.sampler import Sampler
+from episodes.fewshot.scenes.loading import Loader
 from srpnet.fewshot.presence import Recogniser, examples
 
 PHOTOGRAPHS = 3

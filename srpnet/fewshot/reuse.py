@@ -21,7 +21,7 @@ from torch import Tensor
 
 from episodes.errors import InputError
 from episodes.fewshot.episode import Episode, EpisodeSpec, Photograph, PreparedPhotograph
-from episodes.fewshot.loading import EpisodeList
+from episodes.fewshot.scenes.loading import EpisodeList
 from episodes.threads import map_in_threads
 from srpnet.fewshot.levels import level_shapes, levels, packed
 from srpnet.fewshot.network import SRPNet

@@ -9,12 +9,12 @@ from episodes.data import data_set
 from episodes.data.source import OnProgress, silent
 from episodes.distributed import ALONE, World
 from episodes.errors import InputError
-from episodes.fewshot.composition import Composer
 from episodes.fewshot.episode import Episode
 from episodes.fewshot.folds import Fold, Pools
 from episodes.fewshot.geometry import Geometry
-from episodes.fewshot.loading import EpisodeList, Loader
 from episodes.fewshot.sampler import Sampler
+from episodes.fewshot.scenes.composition import Composer
+from episodes.fewshot.scenes.loading import EpisodeList, Loader
 from episodes.files import check_folder, clear_parts, write_json
 from episodes.scoring.evaluate import evaluate
 from episodes.scoring.protocols import PROTOCOLS

@@ -5,8 +5,8 @@ from typing import Literal
 
 from episodes.checks import GIGABYTES
 from episodes.errors import InputError
-from episodes.fewshot.augmentation import Augmentation
 from episodes.fewshot.geometry import LARGEST_SIZE
+from episodes.fewshot.scenes.augmentation import Augmentation
 from episodes.fewshot.settings import Composition, EpisodeSettings, NovelPixels
 from episodes.settings import check, setting
 from srpnet.fewshot.settings import MOST_ROUNDS, NetworkSettings

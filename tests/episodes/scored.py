@@ -8,7 +8,7 @@ from torch import Tensor
 
 from episodes.fewshot.episode import Episode, EpisodeSpec, Photograph
 from episodes.fewshot.geometry import Geometry
-from episodes.fewshot.loading import Loader
+from episodes.fewshot.scenes.loading import Loader
 from episodes.scoring.evaluate import Evaluation, evaluate
 from episodes.scoring.methods import BaseMethod
 from episodes.scoring.protocols import PROTOCOLS

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from episodes.data.source import Array
-from episodes.fewshot.augmentation import Augmentation
 from episodes.fewshot.episode import Episode, EpisodeSpec
 from episodes.fewshot.geometry import Geometry
-from episodes.fewshot.loading import Loader
+from episodes.fewshot.scenes.augmentation import Augmentation
+from episodes.fewshot.scenes.loading import Loader
 from episodes.fewshot.settings import DataSettings
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.settings import NetworkSettings

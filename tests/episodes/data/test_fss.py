@@ -11,11 +11,11 @@ from PIL import Image
 from episodes.data import open_source
 from episodes.data.fss import Fss
 from episodes.errors import InputError
-from episodes.fewshot.augmentation import Augmentation
 from episodes.fewshot.episode import episode_labels
 from episodes.fewshot.folds import Fold
 from episodes.fewshot.geometry import Geometry
-from episodes.fewshot.loading import Loader
+from episodes.fewshot.scenes.augmentation import Augmentation
+from episodes.fewshot.scenes.loading import Loader
 from episodes.fewshot.settings import DataSettings
 from episodes.score import score
 from episodes.scoring.plan import plans

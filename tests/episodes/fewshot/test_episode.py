@@ -9,7 +9,7 @@ import torch
 
 from episodes.fewshot.episode import Episode, EpisodeSpec, Photograph, episode_labels
 from episodes.fewshot.geometry import Geometry
-from episodes.fewshot.loading import Loader
+from episodes.fewshot.scenes.loading import Loader
 from tests.episodes.fakes import Fake, label_map
 
 SPEC = EpisodeSpec(4, (3, 1), (("a", "b"), ("c",)), ("q", "r"))

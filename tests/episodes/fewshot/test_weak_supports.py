@@ -10,7 +10,7 @@ from episodes.draws import Draws
 from episodes.errors import InputError
 from episodes.fewshot.episode import EpisodeSpec
 from episodes.fewshot.geometry import Geometry
-from episodes.fewshot.loading import Loader
+from episodes.fewshot.scenes.loading import Loader
 from episodes.fewshot.settings import Annotation
 from episodes.fewshot.weak_supports import POINTS, weakened
 from episodes.scoring.plan_settings import PlanSettings

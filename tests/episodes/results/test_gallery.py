@@ -8,7 +8,7 @@ from PIL import Image
 from episodes.fewshot.episode import EpisodeSpec
 from episodes.fewshot.folds import Fold
 from episodes.fewshot.geometry import Geometry
-from episodes.fewshot.loading import Loader
+from episodes.fewshot.scenes.loading import Loader
 from episodes.fewshot.settings import DataSettings
 from episodes.results.gallery import chosen, draw, ranked
 from episodes.scoring.evaluate import cache_for

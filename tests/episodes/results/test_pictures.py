@@ -10,7 +10,7 @@ from PIL import Image
 from episodes.data.source import Array
 from episodes.fewshot.episode import Episode, EpisodeSpec
 from episodes.fewshot.geometry import Geometry
-from episodes.fewshot.loading import Loader
+from episodes.fewshot.scenes.loading import Loader
 from episodes.results import pictures
 from episodes.results.pictures import CAPTION, COLOURS, GAP, TILE, panel
 from tests.episodes.fakes import Fake, label_map

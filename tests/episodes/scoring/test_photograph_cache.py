@@ -10,10 +10,10 @@ import pytest
 from torch import Tensor
 
 from episodes.errors import InputError
-from episodes.fewshot.augmentation import Augmentation
 from episodes.fewshot.episode import Episode, EpisodeSpec, Photograph, PreparedPhotograph
 from episodes.fewshot.geometry import Geometry
-from episodes.fewshot.loading import Loader
+from episodes.fewshot.scenes.augmentation import Augmentation
+from episodes.fewshot.scenes.loading import Loader
 from episodes.scoring.evaluate import Evaluation, cache_for, evaluate
 from episodes.scoring.methods import Answer
 from tests.episodes.fakes import Fake

@@ -9,7 +9,7 @@ from torch import Tensor
 from episodes.errors import InputError
 from episodes.fewshot.episode import Episode, EpisodeSpec
 from episodes.fewshot.geometry import Geometry
-from episodes.fewshot.loading import Loader
+from episodes.fewshot.scenes.loading import Loader
 from episodes.scoring.evaluate import evaluate
 from episodes.scoring.protocols import PROTOCOLS, departures, pair_rule, protocols
 from tests.episodes.fakes import Fake, label_map

@@ -13,7 +13,7 @@ from torch import Tensor
 from episodes.data.source import Array
 from episodes.fewshot.episode import Episode
 from episodes.fewshot.folds import Fold
-from episodes.fewshot.loading import Loader
+from episodes.fewshot.scenes.loading import Loader
 from episodes.fewshot.settings import DataSettings
 from episodes.score import score
 from episodes.scoring.plan import Plan, plans

@@ -6,9 +6,9 @@ import torch
 
 from episodes.data.source import Array
 from episodes.fewshot.geometry import Geometry
-from episodes.fewshot.loading import Augmentation, Loader
 from episodes.fewshot.pairs import Pairs
 from episodes.fewshot.sampler import Sampler
+from episodes.fewshot.scenes.loading import Augmentation, Loader
 from srpnet.fewshot.alike import MOST_ALIKE, alike_classes
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.presence import Recogniser

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from benchmarks.plain import PlainMethod
 from episodes.fewshot.episode import EpisodeSpec
 from episodes.fewshot.geometry import Geometry
-from episodes.fewshot.loading import Loader
+from episodes.fewshot.scenes.loading import Loader
 from episodes.scoring.evaluate import cache_for, evaluate
 from episodes.scoring.methods import offers
 from episodes.scoring.metrics import confusion

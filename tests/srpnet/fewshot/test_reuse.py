@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from episodes.errors import InputError
-from episodes.fewshot.augmentation import Augmentation
 from episodes.fewshot.geometry import Geometry
-from episodes.fewshot.loading import EpisodeList, Loader
 from episodes.fewshot.pairs import Pairs
 from episodes.fewshot.sampler import Sampler
+from episodes.fewshot.scenes.augmentation import Augmentation
+from episodes.fewshot.scenes.loading import EpisodeList, Loader
 from episodes.fewshot.settings import Composition
 from srpnet.fewshot.batches import EpisodeTensors
 from srpnet.fewshot.levels import reduced_levels

@@ -9,13 +9,13 @@ import torch
 
 from episodes.data.source import IGNORE, UNNAMED
 from episodes.errors import InputError
-from episodes.fewshot.augmentation import Augmentation
-from episodes.fewshot.composition import Composer, Scene
 from episodes.fewshot.episode import EpisodeSpec, Photograph
 from episodes.fewshot.geometry import Geometry
-from episodes.fewshot.loading import EpisodeList, Loader
 from episodes.fewshot.pairs import Pairs
 from episodes.fewshot.sampler import Sampler
+from episodes.fewshot.scenes.augmentation import Augmentation
+from episodes.fewshot.scenes.composition import Composer, Scene
+from episodes.fewshot.scenes.loading import EpisodeList, Loader
 from episodes.fewshot.settings import Composition
 from tests.episodes.fakes import ANIMALS, Fake, label_map
 

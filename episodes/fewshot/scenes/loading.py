@@ -11,12 +11,12 @@ from torch import Tensor
 
 from episodes.data.source import IGNORE, Array, Source
 from episodes.draws import Draws
-from episodes.fewshot.augmentation import Augmentation
-from episodes.fewshot.compose import Cutout, cut_out, paste
-from episodes.fewshot.composition import Composer, Scene
 from episodes.fewshot.episode import Episode, EpisodeSpec, Photograph, ScoreAt, SupportIgnore
 from episodes.fewshot.geometry import Geometry
 from episodes.fewshot.sampler import Sampler
+from episodes.fewshot.scenes.augmentation import Augmentation
+from episodes.fewshot.scenes.composition import Composer, Scene
+from episodes.fewshot.scenes.pasting import Cutout, cut_out, paste
 from episodes.fewshot.settings import Annotation
 
 

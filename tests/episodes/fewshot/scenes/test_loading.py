@@ -10,12 +10,12 @@ from torch import Tensor
 
 from episodes.draws import Draws
 from episodes.errors import InputError
-from episodes.fewshot.augmentation import Augmentation
 from episodes.fewshot.episode import EpisodeSpec, Photograph
 from episodes.fewshot.geometry import Geometry
-from episodes.fewshot.loading import EpisodeList, Loader
 from episodes.fewshot.pairs import Pairs
 from episodes.fewshot.sampler import Sampler
+from episodes.fewshot.scenes.augmentation import Augmentation
+from episodes.fewshot.scenes.loading import EpisodeList, Loader
 from tests.episodes.fakes import ANIMALS, Fake, label_map, painted
 
 STRONG = Augmentation(flip=0.5, scale=0.5, colour=0.4)

@@ -5,7 +5,7 @@ import pytest
 
 from episodes.data.source import IGNORE, Array
 from episodes.draws import Draws
-from episodes.fewshot.compose import LARGEST_SIDE, SHARE, Cutout, cut_out, paste
+from episodes.fewshot.scenes.pasting import LARGEST_SIDE, SHARE, Cutout, cut_out, paste
 
 GREEN, WHITE = (40, 160, 40), (250, 250, 250)
 
