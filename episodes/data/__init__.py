@@ -6,6 +6,7 @@ from pathlib import Path
 from episodes.data.coco.source import COCO
 from episodes.data.data_set import DataSet
 from episodes.data.faces import FACES
+from episodes.data.folder import FOLDER
 from episodes.data.fss import FSS
 from episodes.data.joined import Joined
 from episodes.data.masks import MASKS
@@ -14,7 +15,7 @@ from episodes.data.stickers import STICKERS
 from episodes.data.voc import PASCAL
 from episodes.errors import InputError
 
-DATA_SETS = {record.name: record for record in (STICKERS, PASCAL, COCO, FSS, MASKS, FACES)}
+DATA_SETS = {record.name: record for record in (STICKERS, PASCAL, COCO, FSS, MASKS, FACES, FOLDER)}
 """By name."""
 USAGE = ", ".join(f"{record.usage} ({record.help})" for record in DATA_SETS.values())
 """What `--data` takes, for help texts."""

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from episodes.data.source import IGNORE, Array
+from episodes.data.source import IGNORE, Labels
 from episodes.errors import InputError
 from episodes.files import cache_folder, write_text
 
@@ -29,7 +29,7 @@ def fingerprint(parts: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
-def areas_of(labels: Array) -> dict[int, int]:
+def areas_of(labels: Labels) -> dict[int, int]:
     """Class -> pixels of a label map (H, W), without background and ignore.
 
     >>> areas_of(np.array([[0, 3, 3], [255, 3, 1]], dtype=np.uint8))

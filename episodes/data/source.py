@@ -73,7 +73,8 @@ IGNORE = 255
 
 
 class Source(Protocol):
-    """Labelled photographs. Ids are strings, unique over both splits; classes are 1..len(classes).
+    """Labelled photographs. Ids are strings, unique over both splits; classes are 1..len(classes). A source that is not
+    divided has the same pool as both splits.
 
     A pool is an ordered list of ids: `ids("train")` is for the base classes, `ids("val")` for the novel ones. A source
     whose supports must not share anything with its queries returns different pools for the two roles; the others

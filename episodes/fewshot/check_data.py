@@ -77,7 +77,14 @@ def check(data: str, pairs: Path | None = None, on_progress: OnProgress = silent
     known = sum(1 for name in source.classes if name)
     facts = [f"classes: {known}", *(f"photographs of {split}: {len(ids)}" for split, ids in splits.items())]
     findings += _counts(record, known, splits)
-    if shared := sorted(set(splits.get("train", ())) & set(splits.get("val", ()))):
+    if splits.get("train") and splits["train"] == splits.get("val"):
+        findings.append(
+            Finding(
+                "note", "train and val are the same photographs: put them into folders train and val to keep them apart"
+            )
+        )
+        del splits["val"]
+    elif shared := sorted(set(splits.get("train", ())) & set(splits.get("val", ()))):
         findings.append(Finding("error", f"{shared[0]} is listed in train and in val{_more(shared)}: list it once"))
     shown: Counter[int] = Counter()
     for split, ids in splits.items():

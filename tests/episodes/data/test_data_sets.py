@@ -26,7 +26,8 @@ def test_a_source_that_only_its_user_has() -> None:
     assert PROTOCOLS["hsnet"].on("mine") == PROTOCOLS["hsnet"].counting(1000)
     with pytest.raises(
         InputError,
-        match=r"'mine' is not a data set: use stickers, pascal:PATH, coco:PATH, fss:PATH, masks:PATH or faces:PATH",
+        match=r"'mine' is not a data set: use stickers, pascal:PATH, coco:PATH, fss:PATH, masks:PATH, faces:PATH or "
+        r"folder:PATH",
     ):
         open_source("mine")
 
@@ -49,7 +50,7 @@ def test_a_new_data_set_is_one_record(monkeypatch: pytest.MonkeyPatch) -> None:
     notes = [finding.text for finding in check("zoo:here").findings if finding.weight == "note"]
     assert "8 classes, where the whole data set has 9" in notes
     assert "train lists 1 photographs, where the whole data set has 5" in notes
-    with pytest.raises(InputError, match="faces:PATH or zoo:PATH"):
+    with pytest.raises(InputError, match="folder:PATH or zoo:PATH"):
         open_source("zoo")
 
 
