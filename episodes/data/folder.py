@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from episodes.data.class_index import areas_of
-from episodes.data.coco_records import ids_of
+from episodes.data.coco.records import ids_of
 from episodes.data.data_set import DataSet
 from episodes.data.formats import read_folder
 from episodes.data.images import fit, head, read_photograph, state_of

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from episodes.data.coco_annotations import Annotations
+from episodes.data.coco.annotations import Annotations
 from episodes.data.formats.annotated import Annotated, Format, Marked
 from episodes.data.formats.contents import Contents
 from episodes.data.formats.fill import Shape, mask_of
@@ -58,8 +58,8 @@ def _annotations(
             }
 
 
-def _polygons(each: Object, settings: ExportSettings) -> list[list[int]]:
-    return [polygon.ravel().astype(int).tolist() for polygon in each.polygons(settings)]
+def _polygons(each: Object, settings: ExportSettings) -> list[list[float]]:
+    return [polygon.ravel().tolist() for polygon in each.polygons(settings)]
 
 
 def _runs(each: Object, labels: Array) -> dict[str, Any]:

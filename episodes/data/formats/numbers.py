@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from episodes.data.coco_records import FAR, MOST_PIXELS
+from episodes.data.coco.records import FAR, MOST_PIXELS
 from episodes.data.formats.fill import Polygon
 from episodes.data.images import Size
 

@@ -24,7 +24,7 @@ class ExportSettings:
     )
     tolerance: float = setting(
         1.0,
-        "Pixels by which polygons may miss the border; less where that would cost a part 0.3 % IoU; 0 is exact.",
+        "Pixels by which polygons may miss the border; less where that would cost a part 0.4 % IoU; 0 is exact.",
         low=0,
         high=100,
     )
@@ -60,7 +60,7 @@ class Object(NamedTuple):
         return left, top, right - left, bottom - top
 
     def polygons(self, settings: ExportSettings) -> list[Polygon]:
-        """One for each part; all corners are whole pixels."""
+        """One for each part; corners lie on whole and half pixels."""
         return [outline(part, settings.tolerance) for part in self.parts]
 
 

@@ -6,7 +6,7 @@ from scipy import ndimage
 
 from episodes.data.formats.fill import Patch, Shape, filled, mask_of, paint
 from episodes.data.formats.objects import ExportSettings, objects
-from episodes.data.formats.outline import LOSS, outline, parts, rings_of, simplified
+from episodes.data.formats.outline import LOSS, joined, outline, parts, rings_of, simplified, smoothed
 from episodes.errors import InputError
 
 
@@ -24,6 +24,8 @@ def test_parts_and_outlines_restore_any_mask(seed: int) -> None:
     assert (sum(masks, np.zeros(mask.shape, int)) == mask).all()
     for part, own in zip(found, masks, strict=True):
         assert (mask_of(Shape("", [outline(part, 0)]), mask.shape) == own).all()
+        slanting = joined([smoothed(ring) for ring in rings_of(own)])
+        assert (mask_of(Shape("", [slanting]), mask.shape) == own).all()
 
 
 def test_a_ring_has_only_its_corners_and_a_hole_runs_the_other_way() -> None:
@@ -41,7 +43,7 @@ def test_a_simplified_disc_has_few_corners_and_loses_little() -> None:
     (part,) = parts(disc)
     exact, coarse = outline(part, 0), outline(part, 1.0)
     drawn = mask_of(Shape("", [coarse]), disc.shape)
-    assert len(coarse) < len(exact) / 7
+    assert len(coarse) < len(exact) / 12
     assert (drawn & disc).sum() >= (1 - LOSS) * (drawn | disc).sum()
 
 
