@@ -44,8 +44,8 @@ from srpnet import (
     build,
     runtime,
 )
-from srpnet.fewshot.levels import level_shapes, levels, packed, reduced_levels
 from srpnet.fewshot.method import Kept
+from srpnet.fewshot.training.levels import level_shapes, levels, packed, reduced_levels
 from srpnet.nn.device import Runtime
 
 STAGES = (2, 3, 4)

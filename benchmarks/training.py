@@ -20,8 +20,8 @@ from scoring import peak_gib
 
 from episodes import Augmentation, DataSettings, EpisodeList, Fold, Geometry, Loader
 from srpnet import FewShotLoopSettings, NetworkSettings, SRPNet, TrainableSRPNet, TrainingRun, build, runtime
-from srpnet.fewshot.batches import EpisodeTensors
-from srpnet.fewshot.reuse import ReusedEpisodes
+from srpnet.fewshot.training.batches import EpisodeTensors
+from srpnet.fewshot.training.reuse import ReusedEpisodes
 from srpnet.training.log import Progress
 from srpnet.training.run import Losses
 

@@ -12,7 +12,7 @@ from cli.options import DATA, announce_data, config_option, flags_of, given_flag
 from cli.progress import TrainingDisplay, waiting
 from episodes.data import data_set
 from episodes.settings import build, declared
-from srpnet.fewshot.train_settings import FewShotTrainSettings
+from srpnet.fewshot.training.settings import FewShotTrainSettings
 
 DEFAULTS = {each.key: each.said.shown or each.default for each in declared(FewShotTrainSettings)}
 SHARED = ("data", "pairs", "allow_missing", "min_pixels", "fold", "folds", "fold_order", "way", "shot")
@@ -56,7 +56,7 @@ def command(ctx: click.Context, /, out: Path | None, resume: bool, tensorboard: 
     console = Console(stderr=True, quiet=rank() > 0)
     with waiting(console, "Loading PyTorch"):
         from episodes.distributed import joined
-        from srpnet.fewshot.train import run_training
+        from srpnet.fewshot.training.train import run_training
         from srpnet.training.interrupts import Interrupted
 
         settings = build(FewShotTrainSettings, flags)

@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from srpnet.fewshot.checkpoint import load_network
     from srpnet.fewshot.eval_settings import EvalSettings
     from srpnet.fewshot.evaluate import run_evaluation
-    from srpnet.fewshot.losses import segmentation_loss
     from srpnet.fewshot.method import SRPNetMethod
     from srpnet.fewshot.network import SRPNet, build
     from srpnet.fewshot.prototypes import masked_average_pooling, support_prototypes
     from srpnet.fewshot.query_inference import infer
     from srpnet.fewshot.settings import TRAINING_FREE, NetworkSettings, QueryInference
     from srpnet.fewshot.support_set import SupportSet
-    from srpnet.fewshot.train import run_training
-    from srpnet.fewshot.train_settings import FewShotLoopSettings, FewShotTrainSettings
-    from srpnet.fewshot.trainable import TrainableSRPNet
+    from srpnet.fewshot.training.losses import segmentation_loss
+    from srpnet.fewshot.training.settings import FewShotLoopSettings, FewShotTrainSettings
+    from srpnet.fewshot.training.train import run_training
+    from srpnet.fewshot.training.trainable import TrainableSRPNet
     from srpnet.nn.backbone import Backbone
     from srpnet.nn.device import runtime
     from srpnet.nn.similarity import cosine, fidelity

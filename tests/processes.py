@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["torch", "torchvision", "episodes", "srpnet.fewshot.train"])  # imported once, not by each
+# Imported once, not by each.
+FORKS.set_forkserver_preload(["torch", "torchvision", "episodes", "srpnet.fewshot.training.train"])
 TIMEOUT = 300
 
 

@@ -14,7 +14,7 @@ from episodes.results.output import Output
 from episodes.scoring.plan_settings import DrawingSettings
 from episodes.settings import Declared, build, declared
 from srpnet.fewshot.eval_settings import EvalSettings
-from srpnet.fewshot.train_settings import FewShotTrainSettings
+from srpnet.fewshot.training.settings import FewShotTrainSettings
 from srpnet.nn.settings import RuntimeSettings
 from tests.cli.commands import refused, srpnet
 

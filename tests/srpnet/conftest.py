@@ -18,9 +18,9 @@ from episodes.fewshot.scenes.loading import Loader
 from episodes.fewshot.settings import DataSettings
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.settings import NetworkSettings
-from srpnet.fewshot.train import run_training
-from srpnet.fewshot.train_settings import FewShotLoopSettings, FewShotTrainSettings
-from srpnet.fewshot.trainable import TrainableSRPNet
+from srpnet.fewshot.training.settings import FewShotLoopSettings, FewShotTrainSettings
+from srpnet.fewshot.training.train import run_training
+from srpnet.fewshot.training.trainable import TrainableSRPNet
 from srpnet.nn import weights as weights_module
 from srpnet.training.run import TrainingRun
 from tests.backbones import TinyWeights

@@ -17,8 +17,8 @@ import torch
 
 from episodes.distributed import joined
 from episodes.errors import InputError
-from srpnet.fewshot.train import run_training
-from srpnet.fewshot.train_settings import FewShotTrainSettings
+from srpnet.fewshot.training.settings import FewShotTrainSettings
+from srpnet.fewshot.training.train import run_training
 from srpnet.nn import weights
 from srpnet.training.interrupts import Interrupted
 from srpnet.training.log import Progress

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from srpnet.fewshot.train_settings import FewShotLoopSettings
-from srpnet.fewshot.trainable import TrainableSRPNet
+from srpnet.fewshot.training.settings import FewShotLoopSettings
+from srpnet.fewshot.training.trainable import TrainableSRPNet
 from srpnet.nn.device import Runtime
 from srpnet.training.run import TrainingRun
 

@@ -15,7 +15,7 @@ from episodes.distributed import joined
 from episodes.errors import InputError
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.settings import NetworkSettings
-from srpnet.fewshot.trainable import TrainableSRPNet
+from srpnet.fewshot.training.trainable import TrainableSRPNet
 from srpnet.training.interrupts import Interrupted
 from srpnet.training.run import Losses, TrainingRun
 from tests import processes

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from episodes.errors import InputError
-from srpnet.fewshot.train_settings import FewShotLoopSettings
+from srpnet.fewshot.training.settings import FewShotLoopSettings
 from srpnet.training.optimizer import OPTIMIZERS, SCHEDULES, lr_factor
 from srpnet.training.run import Losses, Trainable, TrainingRun, best_step
 from srpnet.training.settings import LoopSettings

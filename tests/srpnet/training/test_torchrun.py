@@ -13,8 +13,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from srpnet.fewshot.train import run_training
-from srpnet.fewshot.train_settings import FewShotTrainSettings
+from srpnet.fewshot.training.settings import FewShotTrainSettings
+from srpnet.fewshot.training.train import run_training
 from srpnet.training.interrupts import stop_requested
 from tests import processes
 from tests.srpnet.launched import train

@@ -10,12 +10,12 @@ from torch import Tensor
 
 from episodes.data.source import IGNORE
 from episodes.errors import InputError
-from srpnet.fewshot.batches import EpisodeTensors
-from srpnet.fewshot.levels import reduced_levels
-from srpnet.fewshot.losses import segmentation_loss
 from srpnet.fewshot.network import Logits, SRPNet
 from srpnet.fewshot.prototypes import support_prototypes
-from srpnet.fewshot.train_settings import FewShotLoopSettings
+from srpnet.fewshot.training.batches import EpisodeTensors
+from srpnet.fewshot.training.levels import reduced_levels
+from srpnet.fewshot.training.losses import segmentation_loss
+from srpnet.fewshot.training.settings import FewShotLoopSettings
 from srpnet.nn.device import Runtime
 from srpnet.nn.grid import upsample
 from srpnet.training.log import iou_rows

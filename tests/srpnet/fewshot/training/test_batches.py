@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from episodes.errors import InputError
-from srpnet.fewshot.batches import EpisodeTensors
+from srpnet.fewshot.training.batches import EpisodeTensors
 from srpnet.training.workers import Items
 from tests.srpnet.runs import Begin
 

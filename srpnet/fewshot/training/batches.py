@@ -14,7 +14,7 @@ from srpnet.fewshot.method import membership
 class EpisodeTensors(NamedTuple):
     """An episode as the network takes it; see `SRPNet.forward` for the shapes.
 
-    If `encoded`, the images are levels of the backbone (B, L) instead of pixels, see `srpnet.fewshot.levels`.
+    If `encoded`, the images are levels of the backbone (B, L) instead of pixels, see `srpnet.fewshot.training.levels`.
     """
 
     classes: tuple[int, ...]

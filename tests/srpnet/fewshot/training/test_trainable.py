@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from episodes.errors import InputError
-from srpnet.fewshot.batches import EpisodeTensors
-from srpnet.fewshot.losses import segmentation_loss
 from srpnet.fewshot.network import SRPNet
-from srpnet.fewshot.train_settings import FewShotLoopSettings
-from srpnet.fewshot.trainable import TrainableSRPNet
+from srpnet.fewshot.training.batches import EpisodeTensors
+from srpnet.fewshot.training.losses import segmentation_loss
+from srpnet.fewshot.training.settings import FewShotLoopSettings
+from srpnet.fewshot.training.trainable import TrainableSRPNet
 from srpnet.nn.grid import upsample
 from srpnet.training.optimizer import make_optimizer
 from tests.srpnet.runs import FP32, Begin

@@ -15,13 +15,13 @@ from episodes.fewshot.sampler import Sampler
 from episodes.fewshot.scenes.augmentation import Augmentation
 from episodes.fewshot.scenes.loading import EpisodeList, Loader
 from episodes.fewshot.settings import Composition
-from srpnet.fewshot.batches import EpisodeTensors
-from srpnet.fewshot.levels import reduced_levels
 from srpnet.fewshot.network import SRPNet
-from srpnet.fewshot.reuse import ReusedEpisodes, machine_memory
 from srpnet.fewshot.settings import NetworkSettings
-from srpnet.fewshot.train_settings import FewShotLoopSettings, FewShotTrainSettings, Reuse
-from srpnet.fewshot.trainable import TrainableSRPNet
+from srpnet.fewshot.training.batches import EpisodeTensors
+from srpnet.fewshot.training.levels import reduced_levels
+from srpnet.fewshot.training.reuse import ReusedEpisodes, machine_memory
+from srpnet.fewshot.training.settings import FewShotLoopSettings, FewShotTrainSettings, Reuse
+from srpnet.fewshot.training.trainable import TrainableSRPNet
 from srpnet.nn.device import Runtime
 from srpnet.training.run import TrainingRun
 from tests.srpnet.conftest import Squares

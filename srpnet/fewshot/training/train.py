@@ -18,13 +18,13 @@ from episodes.fewshot.scenes.loading import EpisodeList, Loader
 from episodes.files import check_folder, clear_parts, write_json
 from episodes.scoring.evaluate import evaluate
 from episodes.scoring.protocols import PROTOCOLS
-from srpnet.fewshot.alike import alike_classes
 from srpnet.fewshot.method import SRPNetMethod
 from srpnet.fewshot.network import SRPNet, build
 from srpnet.fewshot.presence import Recogniser
-from srpnet.fewshot.reuse import ReusedEpisodes, clear_features
-from srpnet.fewshot.train_settings import FewShotTrainSettings, Reuse
-from srpnet.fewshot.trainable import TrainableSRPNet
+from srpnet.fewshot.training.alike import alike_classes
+from srpnet.fewshot.training.reuse import ReusedEpisodes, clear_features
+from srpnet.fewshot.training.settings import FewShotTrainSettings, Reuse
+from srpnet.fewshot.training.trainable import TrainableSRPNet
 from srpnet.nn.device import Runtime, runtime
 from srpnet.training import state
 from srpnet.training.log import Progress

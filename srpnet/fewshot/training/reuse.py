@@ -23,9 +23,9 @@ from episodes.errors import InputError
 from episodes.fewshot.episode import Episode, EpisodeSpec, Photograph, PreparedPhotograph
 from episodes.fewshot.scenes.loading import EpisodeList
 from episodes.threads import map_in_threads
-from srpnet.fewshot.levels import level_shapes, levels, packed
 from srpnet.fewshot.network import SRPNet
-from srpnet.fewshot.train_settings import Reuse
+from srpnet.fewshot.training.levels import level_shapes, levels, packed
+from srpnet.fewshot.training.settings import Reuse
 from srpnet.nn.device import Runtime
 
 FEATURES = ".features-"

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from srpnet.fewshot.losses import segmentation_loss
+from srpnet.fewshot.training.losses import segmentation_loss
 
 
 def slow_loss(logits_BPHW: Tensor, labels_BHW: Tensor) -> Tensor:

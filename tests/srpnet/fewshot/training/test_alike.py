@@ -9,9 +9,9 @@ from episodes.fewshot.geometry import Geometry
 from episodes.fewshot.pairs import Pairs
 from episodes.fewshot.sampler import Sampler
 from episodes.fewshot.scenes.loading import Augmentation, Loader
-from srpnet.fewshot.alike import MOST_ALIKE, alike_classes
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.presence import Recogniser
+from srpnet.fewshot.training.alike import MOST_ALIKE, alike_classes
 from tests.episodes.fakes import ANIMALS, Fake, label_map
 
 COLOURS = ((250, 10, 10), (10, 10, 250), (240, 30, 20), (20, 40, 240))

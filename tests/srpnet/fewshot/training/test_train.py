@@ -25,8 +25,8 @@ from srpnet.fewshot.eval_settings import EvalSettings
 from srpnet.fewshot.evaluate import run_evaluation
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.settings import NetworkSettings
-from srpnet.fewshot.train import run_training
-from srpnet.fewshot.train_settings import FewShotTrainSettings
+from srpnet.fewshot.training.settings import FewShotTrainSettings
+from srpnet.fewshot.training.train import run_training
 from srpnet.training.interrupts import Interrupted
 from srpnet.training.log import Progress
 from srpnet.training.run import best_step
@@ -117,7 +117,7 @@ def test_held_back_classes_choose_the_number_of_steps(
     """The final run trains on all base classes, for the best number of steps on the same learning rates."""
     scores = {2: 0.9 if best == 2 else 0.1, 4: 0.5}
     validated = iter(scores)
-    monkeypatch.setattr("srpnet.fewshot.train._Runs.validator", lambda *_: lambda: scores[next(validated)])
+    monkeypatch.setattr("srpnet.fewshot.training.train._Runs.validator", lambda *_: lambda: scores[next(validated)])
     heard: list[tuple[str, Progress]] = []
     out = run_training(
         training,
@@ -329,7 +329,7 @@ def test_composed_scenes_are_trained_on_and_recorded(training: FewShotTrainSetti
 def test_features_that_would_fill_the_memory_are_not_kept(
     training: FewShotTrainSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("srpnet.fewshot.reuse.machine_memory", lambda: 1 << 20)
+    monkeypatch.setattr("srpnet.fewshot.training.reuse.machine_memory", lambda: 1 << 20)
     lines: list[str] = []
     run_training(training, tmp_path / "run", say=lines.append)
     assert any(line.startswith("Features are computed at every step: kept, those of") for line in lines)
