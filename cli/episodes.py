@@ -37,7 +37,7 @@ def export(ctx: click.Context, /, out: Path, **flags: Any) -> None:
     """
     announce_data(ctx, flags["data"])
     from episodes.errors import InputError
-    from episodes.scoring.plan import plans
+    from episodes.scoring.planning import plans
 
     with Bars(Console(stderr=True)) as bars:
         chosen = plans(build(PlanSettings, flags), bars.update)

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from episodes.scoring.manifest import Header, Manifest
     from episodes.scoring.methods import BaseMethod, Method
     from episodes.scoring.metrics import Score, confusion
-    from episodes.scoring.plan import Outcome, Plan, plans
+    from episodes.scoring.plan import Outcome, Plan
     from episodes.scoring.plan_settings import PlanSettings
+    from episodes.scoring.planning import plans
     from episodes.scoring.predictions import Predictions
     from episodes.scoring.protocols import PROTOCOLS, Protocol, protocols
     from episodes.scoring.records import Record, Records

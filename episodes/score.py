@@ -18,8 +18,9 @@ from episodes.results.run import write_run
 from episodes.scoring.evaluate import cache_for
 from episodes.scoring.methods import Method, offers
 from episodes.scoring.metrics import Absent
-from episodes.scoring.plan import Plan, plans
+from episodes.scoring.plan import Plan
 from episodes.scoring.plan_settings import PlanSettings
+from episodes.scoring.planning import plans
 from episodes.scoring.predictions import Predictions
 from episodes.scoring.progress import bar
 from episodes.scoring.protocols import departures
@@ -45,7 +46,7 @@ def score(
     """Score a method by each plan; what it prepares of a photograph is shared where the geometry is the same.
 
     Args:
-        plans: By the name of the protocol, from `episodes.scoring.plan.plans`.
+        plans: By the name of the protocol, from `episodes.scoring.planning.plans`.
         method: See `episodes.evaluate`.
         about: What it is made of, for the result.
         output: What is kept.

@@ -12,16 +12,15 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
-from torch.nn.functional import pad
 
 from episodes.data.source import Array
 from episodes.errors import InputError
-from episodes.fewshot.geometry import Geometry, Placement, Resize
 from episodes.threads import map_in_threads
 from srpnet.apps.example_checks import SupportCheck, border_share, restoration
 from srpnet.apps.examples import Example, Marked, class_names, read_examples, read_marked
 from srpnet.apps.output_names import alike
 from srpnet.apps.outputs import output_paths, write_outputs
+from srpnet.apps.placing import PlacedPhotograph, place_photograph
 from srpnet.apps.reading import Picture, described, read_photograph
 from srpnet.fewshot.checkpoint import load_network
 from srpnet.fewshot.network import SRPNet
@@ -31,14 +30,6 @@ from srpnet.fewshot.support_set import SupportSet
 from srpnet.nn.device import runtime
 from srpnet.nn.grid import label_maps, upsample
 from srpnet.nn.settings import DeviceName, Precision
-
-
-class PlacedPhotograph(NamedTuple):
-    """A photograph, where it lands, and what lands there: (3, H, W) in [0, 1]."""
-
-    photograph: Image.Image
-    placement: Placement
-    image: Tensor
 
 
 class Segmented(NamedTuple):
@@ -355,12 +346,3 @@ class Segmenter:
         for tensor in (*reduction, examples.images_S3HW, examples.labels_SHW):
             digest.update(tensor.detach().cpu().numpy().tobytes())
         return digest.hexdigest()[:12]
-
-
-def place_photograph(photograph: Image.Image, size: int, resize: Resize = "longest") -> PlacedPhotograph:
-    """A photograph in its place, to within one step of 255 of `Placement.image`, and several times as fast."""
-    placement = Geometry(size, resize).place(photograph.height, photograph.width)
-    small = np.array(photograph.resize(placement.inner[::-1], Image.Resampling.BILINEAR))
-    image = torch.from_numpy(small).permute(2, 0, 1).float() / 255
-    _, _, right, below = placement.padding
-    return PlacedPhotograph(photograph, placement, pad(image, (0, right, 0, below), value=placement.fill))

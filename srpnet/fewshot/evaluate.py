@@ -10,7 +10,8 @@ from episodes.files import check_folder
 from episodes.results.bootstrap import Resampling
 from episodes.results.output import NOTHING_KEPT, Output
 from episodes.score import score
-from episodes.scoring.plan import Plan, plans
+from episodes.scoring.plan import Plan
+from episodes.scoring.planning import plans
 from episodes.scoring.workload import OnEpisode
 from episodes.settings import flat, may_change
 from srpnet.fewshot.checkpoint import load_network

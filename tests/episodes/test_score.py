@@ -15,8 +15,8 @@ from episodes.fewshot.geometry import Geometry
 from episodes.fewshot.settings import DataSettings
 from episodes.results.output import Output, Scored
 from episodes.score import WRITERS, score
-from episodes.scoring.plan import plans
 from episodes.scoring.plan_settings import PlanSettings
+from episodes.scoring.planning import plans
 from episodes.scoring.workload import PREPARING, Workload
 from tests.episodes.fakes import Fake, label_map
 from tests.episodes.scored import Threshold

@@ -12,8 +12,9 @@ from episodes.fewshot.episode import EpisodeSpec
 from episodes.fewshot.hsnet_episodes import PUBLISHED
 from episodes.fewshot.settings import DataSettings
 from episodes.scoring.manifest import Manifest
-from episodes.scoring.plan import Plan, plans
+from episodes.scoring.plan import Plan
 from episodes.scoring.plan_settings import PlanSettings
+from episodes.scoring.planning import plans
 from tests.episodes.fewshot.test_sampler import TINY, sampler
 
 IDS = [f"2007_{number:06d}" for number in range(60)]

@@ -14,8 +14,9 @@ from episodes.fewshot.settings import DataSettings
 from episodes.results.pictures import draw_manifest
 from episodes.score import score
 from episodes.scoring.manifest import Header, Manifest
-from episodes.scoring.plan import Plan, plans
+from episodes.scoring.plan import Plan
 from episodes.scoring.plan_settings import PlanSettings
+from episodes.scoring.planning import plans
 from episodes.scoring.protocols import PROTOCOLS, departures
 from tests.episodes.fakes import Fake, label_map, painted
 from tests.episodes.scored import perfect
