@@ -1,5 +1,6 @@
 """Examples on a command line, where --class names those that follow it."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +10,7 @@ import click
 from click.core import ParameterSource
 
 from cli.options import BadInput, flags_of, together
-from srpnet.apps.annotations import Annotation, Mask
+from srpnet.apps.annotations import Annotation, Box, Mask, Points, Scribbles
 from srpnet.apps.example_folder import examples_in
 from srpnet.apps.examples import marked_photographs
 from srpnet.apps.photographs import picture_suffixes
@@ -19,9 +20,40 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 ORDER = "order of examples"
 """Where a context keeps the names of the parameters in the order in which they were typed."""
 CLASS = "class_names"
-ANNOTATIONS: dict[str, Callable[..., tuple[Path, Annotation]]] = {"supports": lambda photo, mask: (photo, Mask(mask))}
-"""Parameter -> what its value says of a photograph."""
+ABSENT = "absent"
 HOW = "give examples with --support PHOTO MASK, or saved ones with --supports FILE"
+
+
+def _numbers(flag: str, text: str, example: str, count: int | None = None) -> list[int]:
+    """Whole numbers with commas between: so many, or, if that is not said, pairs."""
+    words = [word.strip() for word in text.split(",")]
+    if all(re.fullmatch(r"-?[0-9]{1,9}", word) for word in words) and len(words) in (
+        {count} if count else range(2, 999, 2)
+    ):
+        return [int(word) for word in words]
+    raise BadInput(f"{flag} {text!r} are not pixels: write {example}")
+
+
+def _box(text: str) -> Box:
+    return Box(*_numbers("--box", text, "left, top, right and bottom, as in 20,30,120,90", 4))
+
+
+def _points(flag: str, label: int) -> Callable[[str], Points]:
+    def read(text: str) -> Points:
+        numbers = _numbers(flag, text, "column and row of each point, as in 20,30,25,41")
+        return Points(tuple(zip(numbers[::2], numbers[1::2], strict=True)), label)
+
+    return read
+
+
+ANNOTATIONS: dict[str, Callable[[Any], Annotation]] = {
+    "supports": Mask,
+    "boxes": _box,
+    "points": _points("--points", 1),
+    "not_points": _points("--not-points", 0),
+    "scribbles": Scribbles,
+}
+"""Parameter -> what its second value says of the photograph that is its first."""
 
 example_options = together(
     click.option(
@@ -39,6 +71,47 @@ example_options = together(
         multiple=True,
         metavar="PHOTO MASK",
         help="A photograph and its mask, in which the object is painted. Give one to five.",
+    ),
+    click.option(
+        "--box",
+        "boxes",
+        nargs=2,
+        type=(FILE, str),
+        multiple=True,
+        metavar="PHOTO X0,Y0,X1,Y1",
+        help="A photograph and a box around the object, in pixels: left, top, right, bottom.",
+    ),
+    click.option(
+        "--points",
+        nargs=2,
+        type=(FILE, str),
+        multiple=True,
+        metavar="PHOTO X,Y,...",
+        help="A photograph and points on the object, in pixels.",
+    ),
+    click.option(
+        "--not-points",
+        nargs=2,
+        type=(FILE, str),
+        multiple=True,
+        metavar="PHOTO X,Y,...",
+        help="Points on what is not the object.",
+    ),
+    click.option(
+        "--scribbles",
+        nargs=2,
+        type=FILE,
+        multiple=True,
+        metavar="PHOTO STROKES",
+        help="A photograph, and strokes of its size: green on the object, red on what is not it.",
+    ),
+    click.option(
+        "--not",
+        ABSENT,
+        type=FILE,
+        multiple=True,
+        metavar="PHOTO",
+        help="A photograph without any of the classes: all of it is background.",
     ),
     click.option(
         "--supports",
@@ -65,16 +138,18 @@ class Given:
 
     Attributes:
         classes: Name -> photographs, and what is marked in each; empty if saved examples are used.
+        absent: Photographs without any of them.
         saved: The file of saved examples.
     """
 
     classes: dict[str, list[tuple[Path, Annotation]]] = field(default_factory=dict)
+    absent: list[Path] = field(default_factory=list)
     saved: Path | None = None
 
     @property
     def photographs(self) -> list[Path]:
         """Of all examples."""
-        return [photograph for shown in self.classes.values() for photograph, _ in shown]
+        return [photograph for shown in self.classes.values() for photograph, _ in shown] + self.absent
 
     @property
     def marks(self) -> list[Path]:
@@ -93,10 +168,10 @@ def given_examples(ctx: click.Context) -> Given:
     if shown is not None and shown.suffix.lower() in picture_suffixes():
         raise BadInput(f"{shown} is a picture: show a single example with --support PHOTO MASK")
     if shown is not None and not shown.is_dir():
-        if typed:
+        if typed or ctx.params[ABSENT]:
             raise BadInput(f"{shown} holds saved examples, which come alone: leave out the others")
         return Given(saved=shown)
-    given, classes = Given(), [value for name, value in typed if name == CLASS]
+    given, classes = Given(absent=list(ctx.params[ABSENT])), [value for name, value in typed if name == CLASS]
     if twice := next((name for name in classes if classes.count(name) > 1), None):
         raise BadInput(f"--class {twice} is there twice: put all of its examples behind one")
     if shown is not None:
@@ -108,16 +183,17 @@ def given_examples(ctx: click.Context) -> Given:
             current = value
             given.classes.setdefault(current, [])
             continue
+        photograph, mark = value
         if current is None:
             flag = flags_of(ctx.command)[name]
-            raise BadInput(f"{flag} {value[0]} has no class: put it behind the --class that it shows")
-        given.classes.setdefault(current, []).append(ANNOTATIONS[name](*value))
+            raise BadInput(f"{flag} {photograph} has no class: put it behind the --class that it shows")
+        given.classes.setdefault(current, []).append((photograph, ANNOTATIONS[name](mark)))
     if not given.classes:
         raise BadInput(HOW)
     for file in (*given.photographs, *given.marks):
         if not file.is_file():
             raise BadInput(f"{file} is a pipe, socket or device: save it as a picture")
-    marked_photographs(given.classes)  # what can be said before PyTorch is loaded
+    marked_photographs(given.classes, given.absent)  # what can be said before PyTorch is loaded
     return given
 
 
@@ -135,4 +211,4 @@ def _in_order(ctx: click.Context) -> list[tuple[str, Any]]:
 
 def without_examples(flags: dict[str, Any]) -> dict[str, Any]:
     """The other parameters of a command."""
-    return {name: value for name, value in flags.items() if name not in (CLASS, "shown", *ANNOTATIONS)}
+    return {name: value for name, value in flags.items() if name not in (CLASS, ABSENT, "shown", *ANNOTATIONS)}

@@ -116,7 +116,7 @@ def predict(
 
             segmenter = Segmenter(checkpoint, size=size or 417, **flags)
         if given.saved is None:
-            segmenter.show(given.classes)
+            segmenter.show(given.classes, given.absent)
             report_examples(segmenter)
         else:
             segmenter.load_supports(given.saved)
@@ -212,10 +212,12 @@ class Run:
 def report_examples(segmenter: "Segmenter") -> None:
     """A line for each example, and what is doubtful about it."""
     for check in segmenter.support_checks:
-        restored = "is too small for the network"
-        if not math.isnan(check.least):
+        read, restored = f"mask: {check.mask}", "is too small for the network"
+        if check.mistaken is not None:
+            read, restored = check.mask, f"the network finds it in {100 * check.mistaken:.0f} % of the photograph"
+        elif not math.isnan(check.least):
             restored = f"from your example the network recovers {100 * check.least:.0f} % of its mask"
-        click.echo(for_terminal(f"{check.name}: mask: {check.mask}; {restored}"))
+        click.echo(for_terminal(f"{check.name}: {read}; {restored}"))
         for doubt in check.doubts:
             click.echo(for_terminal(f"Warning: {doubt}"), err=True)
 

@@ -28,12 +28,14 @@ class SupportCheck(NamedTuple):
         mask: What was read of its mask, in words: "10 % object, 3 % ignored".
         restored: How well the network finds the mask again, IoU of each class (N,), see `restoration`.
         border: How much of the photograph's border is painted, see `border_share`.
+        mistaken: In a photograph that shows no class, the share of it that the network takes for one; else None.
     """
 
     name: str
     mask: str
     restored: NDArray[np.float32]
     border: float
+    mistaken: float | None = None
 
     @property
     def least(self) -> float:
@@ -80,6 +82,18 @@ def restoration(network: SRPNet, features_SChw: Tensor, labels_SHW: Tensor, prot
     shared_SN = (painted_SNHW & restored_SNHW).sum((2, 3))
     union_SN = (painted_SNHW | restored_SNHW).sum((2, 3))
     return torch.where(painted_SNHW.flatten(2).any(2), shared_SN / union_SN, torch.nan)
+
+
+def mistaken_share(network: SRPNet, features_1Chw: Tensor, labels_HW: Tensor, prototypes_PC: Tensor) -> float:
+    """How much of what is labelled 0 in a photograph is taken for a class, 0 to 1, without query inference.
+
+    Args:
+        network, features_1Chw, prototypes_PC: As for `restoration`.
+        labels_HW: uint8, 0 background, 255 unknown, at the size of the image that was encoded.
+    """
+    logits_1Phw = network.segment(features_1Chw, prototypes_PC)
+    predicted_HW = upsample(logits_1Phw, labels_HW.shape, network.stride)[0].argmax(0)
+    return float((predicted_HW[labels_HW == 0] > 0).float().mean())
 
 
 def border_share(labels: Array) -> float:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from episodes.data.source import IGNORE, Array
@@ -85,11 +86,14 @@ class MarkedPhotograph(NamedTuple):
     marks: list[tuple[int, Annotation]]
 
 
-def marked_photographs(classes: Mapping[str, Iterable[Marked]]) -> list[MarkedPhotograph]:
+def marked_photographs(
+    classes: Mapping[str, Iterable[Marked]], absent: Iterable[Picture] = ()
+) -> list[MarkedPhotograph]:
     """What is said of each photograph, checked as far as that is possible before any is decoded.
 
     Raises:
-        InputError: if a class has no example, or two have one name, or a mark does not fit its photograph.
+        InputError: if a class has no example, or two have one name, or a mark does not fit its photograph, or a
+            photograph is said to show a class and not to.
     """
     check_names(tuple(classes))
     found: dict[Path | int, MarkedPhotograph] = {}
@@ -98,9 +102,12 @@ def marked_photographs(classes: Mapping[str, Iterable[Marked]]) -> list[MarkedPh
         if not pairs:
             raise InputError(f"class {name} has no example: show at least one photograph of it")
         for photograph, mark in pairs:
-            key = Path(photograph).resolve() if isinstance(photograph, str | Path) else id(photograph)
-            marked = found.setdefault(key, MarkedPhotograph(_id(photograph, len(found)), photograph, []))
+            marked = found.setdefault(_key(photograph), MarkedPhotograph(_id(photograph, len(found)), photograph, []))
             marked.marks.append((way, mark if isinstance(mark, Annotation) else Mask(mark)))
+    for photograph in absent:
+        marked = found.setdefault(_key(photograph), MarkedPhotograph(_id(photograph, len(found)), photograph, []))
+        if marked.marks:
+            raise InputError(f"{marked.id} is an example with the object and one without it: choose one")
     for marked in found.values():
         if (size := declared_size(marked.photograph)) is not None:
             for _, annotation in marked.marks:
@@ -108,22 +115,23 @@ def marked_photographs(classes: Mapping[str, Iterable[Marked]]) -> list[MarkedPh
     return list(found.values())
 
 
-def read_marked(classes: Mapping[str, Iterable[Marked]]) -> list[Example]:
-    """The examples of each class, those of one photograph together; see `Segmenter.show`.
+def read_marked(classes: Mapping[str, Iterable[Marked]], absent: Iterable[Picture] = ()) -> list[Example]:
+    """The examples of each class, those of one photograph together, and those without any; see `Segmenter.show`.
 
     Raises:
         InputError: see `marked_photographs`; also if one cannot be read, or all of them leave no background.
     """
     examples, names = list[Example](), tuple(classes)
-    for id, picture, marks in marked_photographs(classes):
+    for id, picture, marks in marked_photographs(classes, absent):
         photograph = read_photograph(picture)
-        labels = together(id, names, [(way, annotation.labels(id, photograph)) for way, annotation in marks])
+        marked = [(way, annotation.labels(id, photograph)) for way, annotation in marks]
+        labels = together(id, names, (photograph.height, photograph.width), marked)
         files = [file for _, annotation in marks for file in annotation.files()]
         examples.append(Example(id, photograph, labels, _paths([picture, *files])))
     return _with_background(examples)
 
 
-def together(name: str, names: Sequence[str], marked: Sequence[tuple[int, Array]]) -> Array:
+def together(name: str, names: Sequence[str], shape: tuple[int, int], marked: Sequence[tuple[int, Array]]) -> Array:
     """One label map (H, W) of what is marked in a photograph.
 
     Several marks of one class add up. What is marked as several classes is ignored, and so is what one of them leaves
@@ -132,24 +140,24 @@ def together(name: str, names: Sequence[str], marked: Sequence[tuple[int, Array]
     Args:
         name: Of the photograph, for the error.
         names: Of the classes.
+        shape: Its height and width.
         marked: Label of a class, and its map of 0, 1 and 255, see `Annotation.labels`.
 
     Raises:
         InputError: if nothing is left of a class that is marked.
     """
-    shape = marked[0][1].shape
     labels, claims, known = np.zeros(shape, dtype=np.uint8), np.zeros(shape, dtype=np.uint8), np.ones(shape, dtype=bool)
-    ways = sorted({way for way, _ in marked})
-    for way in ways:
+    painted: dict[int, NDArray[np.bool_]] = {}
+    for way in sorted({way for way, _ in marked}):
         own = [values for other, values in marked if other == way]
-        painted = np.logical_or.reduce([values == 1 for values in own])
-        known &= painted | np.logical_or.reduce([values == 0 for values in own])
-        labels[painted] = way
-        claims += painted
+        painted[way] = np.logical_or.reduce([values == 1 for values in own])
+        known &= painted[way] | np.logical_or.reduce([values == 0 for values in own])
+        labels[painted[way]] = way
+        claims += painted[way]
     labels[(claims > 1) | ((claims == 0) & ~known)] = IGNORE
-    for way in ways:
-        if not (labels == way).any():
-            others = ", ".join(names[other - 1] for other in ways if other != way)
+    for way, pixels in painted.items():
+        if pixels.any() and not (labels == way).any():
+            others = ", ".join(names[other - 1] for other in painted if other != way)
             raise InputError(f"all that is marked as {names[way - 1]} in {name} is marked as {others}, too: choose one")
     return labels
 
@@ -182,6 +190,11 @@ def check_names(names: Sequence[str]) -> None:
             raise InputError(f"{name[:40]!r} is not a class name: write 1 to {LONGEST_NAME} letters")
         if (other := seen.setdefault(alike(name), name)) != name or names.count(name) > 1:
             raise InputError(f"two classes are called {other} and {name}: give them different names")
+
+
+def _key(photograph: Picture) -> Path | int:
+    """The same for one photograph: a file by its path, anything else by its identity."""
+    return Path(photograph).resolve() if isinstance(photograph, str | Path) else id(photograph)
 
 
 def _id(picture: Picture, index: int) -> str:

@@ -64,6 +64,21 @@ def read_mask(picture: Picture, classes: int = 1) -> Array:
     return object_map(raster, name) if classes == 1 else label_map(raster, classes, name)
 
 
+def read_strokes(picture: Picture) -> Image.Image:
+    """A picture of strokes in RGB; what is transparent is black.
+
+    Raises:
+        InputError: if it is not a readable picture.
+    """
+    name = str(picture) if isinstance(picture, str | Path) else "a picture of strokes"
+    with readable(name):
+        pixels = _opened(picture, "picture of strokes").pixels
+        if isinstance(pixels, Image.Image) and pixels.has_transparency_data:
+            strokes = pixels.convert("RGBA")
+            return Image.alpha_composite(Image.new("RGBA", strokes.size, "black"), strokes).convert("RGB")
+        return as_rgb(pixels, name)
+
+
 def described(labels: Array, names: Sequence[str] = ("object",)) -> str:
     """What a label map (H, W) shows of the classes, in words: "10 % object, under 1 % ignored".
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from episodes.data.source import Array
 from episodes.errors import InputError
 from episodes.threads import map_in_threads
-from srpnet.apps.example_checks import SupportCheck, border_share, restoration
+from srpnet.apps.example_checks import SupportCheck, border_share, mistaken_share, restoration
 from srpnet.apps.examples import Example, Marked, class_names, read_examples, read_marked
 from srpnet.apps.output_names import alike
 from srpnet.apps.outputs import output_paths, write_outputs
@@ -109,19 +109,21 @@ class Segmenter:
         """
         self._show(read_examples(images, masks, classes), class_names(classes, names))
 
-    def show(self, classes: Mapping[str, Iterable[Marked]]) -> None:
+    def show(self, classes: Mapping[str, Iterable[Marked]], absent: Iterable[Picture] = ()) -> None:
         """Show the examples class by class. Replaces what was shown before; kept as it was if this call fails.
 
         Several marks in one photograph make one example. What is marked as several classes is ignored.
 
         Args:
             classes: Name of a class -> its photographs, each with what is marked in it: a mask as for `set_support`, or
-                an `Annotation` of `srpnet.apps.annotations`. The first class has the label 1.
+                a `Box`, `Points` or `Scribbles` of `srpnet.apps.annotations`. The first class has the label 1.
+            absent: Photographs that show none of them.
 
         Raises:
-            InputError: if a class has no example, or two have one name; or see `set_support`.
+            InputError: if a class has no example, or two have one name, or a photograph is among its examples and among
+                those that do not show it; or see `set_support`.
         """
-        self._show(read_marked(classes), tuple(classes))
+        self._show(read_marked(classes, absent), tuple(classes))
 
     @torch.inference_mode()
     def _show(self, shown: Sequence[Example], names: tuple[str, ...]) -> None:
@@ -146,10 +148,15 @@ class Segmenter:
         restored_SN = restoration(network, encoded.features_BChw, labels_SHW, supports.prototypes_PC).cpu().numpy()
         self._supports, self._examples = supports, inputs
         self._files = frozenset(file for example in shown for file in example.files)
-        self._support_checks = tuple(
-            SupportCheck(example.id, described(example.labels, names), restored_N, border_share(example.labels))
-            for example, restored_N in zip(shown, restored_SN, strict=True)
-        )
+        checks = []
+        for s, example in enumerate(shown):
+            mask, mistaken = described(example.labels, names), None
+            if not ((example.labels > 0) & (example.labels <= classes)).any():
+                mask = f"without {'the ' if names == class_names(1) else ''}{' and '.join(names)}"
+                one = encoded.features_BChw[s : s + 1]
+                mistaken = mistaken_share(network, one, labels_SHW[s], supports.prototypes_PC)
+            checks.append(SupportCheck(example.id, mask, restored_SN[s], border_share(example.labels), mistaken))
+        self._support_checks = tuple(checks)
 
     def load_supports(self, path: Path | str) -> None:
         """Take what was shown from a file of `supports.save`, and with it the size of all photographs.

@@ -13,8 +13,6 @@ from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.settings import NetworkSettings
 from tests.cli.commands import TINY, refused, srpnet
 
-pytestmark = pytest.mark.usefixtures("random_backbone")
-
 LEFT, RIGHT = (5, 5, 20, 20), (22, 22, 36, 36)
 """Where a photograph shows red, and where green."""
 
@@ -39,8 +37,10 @@ def paint(path: str, *boxes: tuple[int, int, int, int], size: tuple[int, int] = 
 
 
 @pytest.fixture
-def predict(tmp_path: Path) -> Callable[..., Result]:
+def predict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     """`predict("--support", ...)`: with a tiny network, of `photos`, into `found`."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
     tiny = NetworkSettings(layers=(1, 1, 1, 1), base_width=8, width=8, stages=(2, 3), trained="all")
     SRPNet(tiny).write(tmp_path / "net")
     draw("photos/x.png", seed=9, green=True)
@@ -190,3 +190,69 @@ def test_folders_that_are_not_clear(predict: Callable[..., Result], files: tuple
     for file in files:
         draw(f"ex/red/{file}")
     assert complaint in refused(predict("--supports", "ex"))
+
+
+# ----------------------------------------------------------------------------------------------- less than a mask
+
+
+@pytest.mark.parametrize(
+    ("words", "shows"),
+    [
+        (("--box", "red.png", "5,5,20,20"), "14 % object"),
+        (("--box", "both.png", "5,5,20,20", "--box", "both.png", "22,22,36,36"), "26 % object"),
+        (("--points", "red.png", "10,10,15,15", "--not-points", "red.png", "30,30"), "1 % object, 98 % ignored"),
+        (("--scribbles", "red.png", "strokes.png"), "3 % object, 95 % ignored"),
+        (("--scribbles", "red.png", "drawn.png"), "3 % object, 95 % ignored"),
+        (("--scribbles", "red.png", "clear.png"), "3 % object, 95 % ignored"),
+    ],
+)
+def test_boxes_points_and_scribbles(predict: Callable[..., Result], words: tuple[str, ...], shows: str) -> None:
+    strokes = Image.new("RGB", (40, 40))
+    strokes.paste((0, 255, 0), (7, 10, 19, 14))
+    strokes.paste((255, 0, 0), (22, 30, 34, 33))
+    strokes.save("strokes.png")
+    drawn, clear = Image.open("red.png").convert("RGB"), strokes.convert("RGBA")
+    drawn.paste((0, 255, 0), (7, 10, 19, 14))
+    drawn.paste((255, 0, 0), (22, 30, 34, 33))
+    drawn.save("drawn.png")
+    clear.putalpha(strokes.convert("L").point(lambda value: 255 * (value > 0)))
+    clear.save("clear.png")
+    result = predict(*words)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.partition(": mask: ")[2].startswith(shows), result.stdout
+    assert Path("found/x-mask.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("--box", "red.png", "5,5,41,20"), "the box 5,5,41,20 reaches beyond red.png, which is 40 x 40 pixels"),
+        (("--box", "red.png", "-1,5,20,20"), "the box -1,5,20,20 reaches beyond red.png"),
+        (("--box", "red.png", "20,5,5,20"), "the box 20,5,5,20 in red.png is empty"),
+        (("--box", "red.png", "5,5,20"), "--box '5,5,20' are not pixels: write left, top, right and bottom"),
+        (("--box", "red.png", "a,b,c,d"), "--box 'a,b,c,d' are not pixels"),
+        (("--box", "red.png", "0,0,40,40"), "the masks leave no background"),
+        (("--points", "red.png", "40,3"), "the point 40,3 lies outside red.png, which is 40 x 40 pixels"),
+        (("--points", "red.png", "4,3,5"), "--points '4,3,5' are not pixels: write column and row of each point"),
+        (("--points", "red.png", "4,3"), "the masks leave no background"),
+        (("--scribbles", "red.png", "left.png"), "the scribbles of red.png show no green"),
+        (("--scribbles", "red.png", "photos/wide.png"), "the scribbles of red.png is 50 x 40 pixels"),
+        (("--support", "red.png", "left.png", "--not", "red.png"), "red.png is an example with the object and one"),
+        (("--not", "red.png"), "give examples with --support PHOTO MASK"),
+    ],
+)
+def test_bad_marks_are_one_line_and_leave_nothing(
+    predict: Callable[..., Result], words: tuple[str, ...], complaint: str
+) -> None:
+    paint("photos/wide.png", size=(50, 40))
+    assert complaint in refused(predict(*words))
+    assert not Path("found").exists()
+
+
+def test_a_photograph_without_the_object_is_background(predict: Callable[..., Result]) -> None:
+    draw("none.png", seed=5, red=False, green=True)
+    support = ("--support", "red.png", "left.png")
+    result = predict(*support, "--not", "none.png")
+    assert result.exit_code == 0, result.output
+    assert "none.png: without the object; the network finds it in " in result.stdout
+    assert predict(*support, out="without").exit_code == 0

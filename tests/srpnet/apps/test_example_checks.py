@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from srpnet.apps.example_checks import BORDER, RESTORED, SupportCheck, border_share, restoration
+from srpnet.apps.example_checks import BORDER, RESTORED, SupportCheck, border_share, mistaken_share, restoration
 from srpnet.fewshot.network import SRPNet
 
 
@@ -65,3 +65,11 @@ def test_what_is_doubtful_is_said() -> None:
     assert doubt.startswith("the network recovers only 31 % of the mask of cup.jpg: ")
     (doubt,) = check(0.9, border=0.95).doubts
     assert doubt.startswith("the mask of cup.jpg paints 95 % of the photograph's border: is it inverted?")
+
+
+def test_what_is_mistaken_by_hand(pixels: SRPNet) -> None:
+    """Of three cells that are background, one looks like the class; a fourth does too, but is not known."""
+    features = torch.zeros(1, 3, 1, 4)
+    features[0, 1, 0, :2] = features[0, 0, 0, 2:] = 1
+    labels = torch.tensor([[255, 0, 0, 0]], dtype=torch.uint8)
+    assert mistaken_share(pixels, features, labels, torch.tensor([[1.0, 0, 0], [0, 1, 0]])) == pytest.approx(1 / 3)
