@@ -58,6 +58,14 @@ SAVED = 10
     show_default=True,
     help="Report photographs that may not show the object. It takes a second, faster pass.",
 )
+@click.option(
+    "--fit",
+    type=click.Choice(["auto", "none"]),
+    default="auto",
+    show_default=True,
+    help="auto: fit a head to the examples, where there are several of a class and it does better on them. Saved "
+    "examples come as they were fitted.",
+)
 @click.option("--recursive", is_flag=True, help="Include subfolders; OUT has the same ones.")
 @click.option(
     "--skip-existing", is_flag=True, help="Skip photographs whose mask is in OUT: continue an interrupted run."
@@ -220,6 +228,9 @@ def report_examples(segmenter: "Segmenter") -> None:
         click.echo(for_terminal(f"{check.name}: {read}; {restored}"))
         for doubt in check.doubts:
             click.echo(for_terminal(f"Warning: {doubt}"), err=True)
+    if segmenter.fitted_share:
+        share = f"{100 * segmenter.fitted_share:.0f} %"
+        click.echo(f"A head fitted to the examples has a share of {share} in the masks; --fit none leaves it out")
 
 
 def report(run: Run) -> None:

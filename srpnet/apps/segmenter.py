@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ from srpnet.fewshot.checkpoint import load_network
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.predictor import Prediction, Predictor
 from srpnet.fewshot.presence import examples
+from srpnet.fewshot.settings import Fit
 from srpnet.fewshot.support_set import SupportSet
 from srpnet.nn.device import runtime
 from srpnet.nn.grid import label_maps, upsample
@@ -63,9 +64,11 @@ class Segmenter:
         size: Photographs are resized to this longer side, in pixels, for the network.
         device: `auto`, `cpu`, `cuda` or `mps`.
         precision: `auto`, `fp32` or `bf16`.
+        fit: `auto`: a head is fitted to the examples where there are several of a class and it does better on them, see
+            `srpnet.fewshot.fitted_head`. `none`: prototypes alone.
 
     Raises:
-        InputError: if the network or its weights cannot be had, or the device is not there.
+        InputError: if the network or its weights cannot be had, the device is not there, or `fit` is another word.
     """
 
     def __init__(
@@ -75,10 +78,14 @@ class Segmenter:
         size: int = 417,
         device: DeviceName = "auto",
         precision: Precision = "auto",
+        fit: Fit = "auto",
     ) -> None:
         network = network if isinstance(network, SRPNet) else load_network(network)
         self.predictor = Predictor(network, runtime(device, precision))
         self.size = size
+        if fit not in get_args(Fit):
+            raise InputError(f"`fit` must be {' or '.join(get_args(Fit))}, not {fit!r}")
+        self.fits = fit == "auto"
         self.present_above = network.config.present_above
         self._supports: SupportSet | None = None
         self._examples: _Examples | None = None
@@ -135,14 +142,21 @@ class Segmenter:
         labels_SHW = torch.stack(labels).to(self.predictor.runtime.device)
         membership_SN = torch.stack([(labels_SHW == way + 1).flatten(1).any(1) for way in range(classes)], dim=1)
         inputs = _Examples(torch.stack([each.image for each in placed]), labels_SHW, membership_SN)
-        encoded = self.predictor.encode(inputs.images_S3HW)
+        several = self.fits and len(shown) > 1
+        encoded = self.predictor.encode(inputs.images_S3HW, fit=several)
+        shots = [self.predictor.shots(encoded, labels_SHW, classes)]
+        head = None
+        if several:
+            valid_SHW = torch.stack([each.placement.valid() for each in placed])
+            head = self.predictor.fit([encoded], shots, membership_SN, [valid_SHW], self.predictor.network.config.iqi)
         supports = SupportSet.of(
-            [self.predictor.shots(encoded, labels_SHW, classes)],
+            shots,
             membership_SN,
             [example.id for example in shown],
+            head=head,
             names=names,
             size=self.size,
-            fingerprint=self._digest(inputs),
+            fingerprint=self._digest(inputs, head is not None),
         )
         network = self.predictor.network
         restored_SN = restoration(network, encoded.features_BChw, labels_SHW, supports.prototypes_PC).cpu().numpy()
@@ -205,6 +219,16 @@ class Segmenter:
             InputError: if `set_support` was not called.
         """
         return self._shown.fingerprint
+
+    @property
+    def fitted_share(self) -> float:
+        """How much a head that was fitted to the examples has to say, up to 1; 0 where there is none.
+
+        Raises:
+            InputError: if nothing was shown.
+        """
+        head = self._shown.head
+        return 0.0 if head is None else head.share
 
     def probabilities(self, image: Picture) -> NDArray[np.float32]:
         """Probability of the background and of each class, (N + 1, H, W), at the photograph's own size.
@@ -318,7 +342,7 @@ class Segmenter:
 
     def _segment(self, placed: PlacedPhotograph, presence: bool = False) -> Prediction:
         supports = self._with_examples() if presence else self._shown
-        encoded = self.predictor.encode(placed.image[None], presence)
+        encoded = self.predictor.encode(placed.image[None], presence, supports.head is not None)
         return self.predictor.segment(encoded, [supports], iqi=self.predictor.network.config.iqi)
 
     def _labels(self, placed: PlacedPhotograph, prediction: Prediction) -> Array:
@@ -339,15 +363,16 @@ class Segmenter:
             if self._examples is None:
                 raise InputError("these examples were saved without presence features: give the examples again")
             images_S3HW, labels_SHW, membership_SN = self._examples
-            deep_SDyx = self.predictor.describe(images_S3HW)
+            deep_SDyx = self.predictor.levels(images_S3HW)[-1]
             objects_SND = self.predictor.recogniser.shown(deep_SDyx, labels_SHW, membership_SN.shape[1])
             self._supports = replace(self._shown, examples_ND=examples(objects_SND, membership_SN))
         return self._shown
 
-    def _digest(self, examples: _Examples) -> str:
+    def _digest(self, examples: _Examples, fitted: bool) -> str:
         """See `fingerprint`."""
         network, classes = self.predictor.network, examples.membership_SN.shape[1]
-        settings = json.dumps([asdict(network.config), self.size, classes], sort_keys=True, default=str)
+        choices = [asdict(network.config), self.size, classes] + fitted * ["fitted"]
+        settings = json.dumps(choices, sort_keys=True, default=str)
         digest = hashlib.sha256(settings.encode())
         reduction = [] if network.reduce is None else list(network.reduce.parameters())
         for tensor in (*reduction, examples.images_S3HW, examples.labels_SHW):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from episodes.checks import GIGABYTES
 from episodes.scoring.plan_settings import PlanSettings
 from episodes.settings import setting
-from srpnet.fewshot.settings import MOST_ROUNDS
+from srpnet.fewshot.settings import MOST_ROUNDS, Fit
 from srpnet.nn.settings import RuntimeSettings
 
 
@@ -26,6 +26,11 @@ class EvalSettings(RuntimeSettings, PlanSettings):
     )
     iqi_rounds: int | None = setting(
         None, "Rounds of query inference.", low=0, high=MOST_ROUNDS, shown="the checkpoint's"
+    )
+    fit: Fit = setting(
+        "none",
+        "auto: fit a head to the supports of each episode, where there are several of a class and it does better on "
+        "them.",
     )
     resample_supports: bool = setting(False, "Intervals resample the supports too, not only the queries.")
     cache_limit: float = setting(

@@ -66,6 +66,7 @@ def run_evaluation(
         asked = {name: value for name, value in flat(settings).items() if name not in local}
         drawn = {name: asdict(plan.header) for name, plan in chosen.items()}
         world.check_same(asked | flat(drawn) | {"weights": digest})
+    several = any(plan.header.shot > 1 for plan in chosen.values())  # else nothing is fitted, nor prepared for it
     about = {
         "name": network.config.backbone,
         "sha256": network.config.backbone_sha256,
@@ -74,10 +75,10 @@ def run_evaluation(
     }
     return score(
         chosen,
-        SRPNetMethod(network, machine, iqi, presence=settings.negatives > 0),
+        SRPNetMethod(network, machine, iqi, settings.negatives > 0, settings.fit if several else "none"),
         about,
         output,
-        used={"iqi": asdict(iqi), "runtime": str(machine)},
+        used={"iqi": asdict(iqi), "fit": settings.fit, "runtime": str(machine)},
         resampling=Resampling(supports=settings.resample_supports),
         present_above=network.config.present_above,
         cache_bytes=int(settings.cache_limit * 2**30),

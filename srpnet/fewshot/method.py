@@ -5,6 +5,7 @@ deepest stage, h w feature size, y x size of the deepest stage, H W pixels.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
 import torch
@@ -15,7 +16,7 @@ from episodes.scoring.methods import Answer, BaseMethod
 from episodes.scoring.photograph_cache import TOGETHER, chunks
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.predictor import Encoded, Predictor
-from srpnet.fewshot.settings import QueryInference
+from srpnet.fewshot.settings import Fit, QueryInference
 from srpnet.fewshot.support_set import Shots, SupportSet
 from srpnet.nn.device import Runtime
 from srpnet.nn.grid import label_maps
@@ -35,11 +36,13 @@ class Kept(NamedTuple):
         features_hwC: The final feature map as it was computed, in bfloat16 or float32.
         shots: `Episode.lesson` -> its masked averages as a support of such episodes, once it was one.
         deep_Dyx: What the `Recogniser` makes of it, if presence is asked for.
+        levels_Chw: All that it makes of it, if heads are fitted.
     """
 
     features_hwC: Tensor
     shots: dict[Hashable, Shots]
     deep_Dyx: Tensor | None = None
+    levels_Chw: tuple[Tensor, ...] = ()
 
 
 class Part(NamedTuple):
@@ -54,7 +57,7 @@ class Part(NamedTuple):
 
     def kind(self) -> Hashable:
         """Parts of one kind are worked on together."""
-        sizes = self.kept.features_hwC.shape, self.supports.prototypes_PC.shape
+        sizes = self.kept.features_hwC.shape, self.supports.prototypes_PC.shape, self.supports.head is None
         return sizes, self.photograph.placement, self.original, self.iqi, self.presence
 
 
@@ -73,18 +76,25 @@ class SRPNetMethod(BaseMethod):
         runtime: Device and precision.
         iqi: The recipe of query inference; None takes the network's own.
         presence: Also score, for each query, whether the classes are present, see `srpnet.fewshot.presence`.
+        fit: Whether a head is fitted to the supports of each episode, see `srpnet.fewshot.fitted_head`.
 
     Raises:
-        InputError: if presence is asked for, and the weights that it takes cannot be had.
+        InputError: if presence or fit is asked for, and the weights that it takes cannot be had.
     """
 
     def __init__(
-        self, network: SRPNet, runtime: Runtime, iqi: QueryInference | None = None, presence: bool = False
+        self,
+        network: SRPNet,
+        runtime: Runtime,
+        iqi: QueryInference | None = None,
+        presence: bool = False,
+        fit: Fit = "none",
     ) -> None:
         self.predictor = Predictor(network, runtime)
         self.iqi = iqi or network.config.iqi
         self.presence = presence
-        if presence:
+        self.fits = fit == "auto"
+        if presence or self.fits:
             _ = self.predictor.recogniser  # now, not after the first photographs
 
     @torch.inference_mode()
@@ -93,11 +103,12 @@ class SRPNetMethod(BaseMethod):
         kept: dict[int, Kept] = {}
         for same in alike(range(len(photographs)), lambda index: photographs[index].image.shape):
             images_B3HW = torch.stack([photographs[index].image for index in same])
-            features_BChw, deep_BDyx = self.predictor.encode(images_B3HW, self.presence)
+            features_BChw, deep_BDyx, levels_BChw = self.predictor.encode(images_B3HW, self.presence, self.fits)
             for row, index in enumerate(same):
                 # Copies, so that maps that were encoded together can leave memory one by one.
                 features_hwC = features_BChw[row].permute(1, 2, 0).clone(memory_format=torch.contiguous_format)
-                kept[index] = Kept(features_hwC, {}, None if deep_BDyx is None else deep_BDyx[row].clone())
+                deep_Dyx = None if deep_BDyx is None else deep_BDyx[row].clone()
+                kept[index] = Kept(features_hwC, {}, deep_Dyx, tuple(level[row].clone() for level in levels_BChw))
         return [kept[index] for index in range(len(photographs))]
 
     def __call__(self, episode: Episode) -> Sequence[Tensor]:
@@ -105,7 +116,7 @@ class SRPNetMethod(BaseMethod):
         return self.answer([episode])[0].queries
 
     def restore_supports(self, episode: Episode) -> Sequence[Tensor]:
-        """Segment the supports by their own prototypes, without query inference: (S) label maps at input size."""
+        """Segment the supports by their own prototypes alone, without query inference: (S) label maps at input size."""
         return self.answer([episode])[0].supports
 
     @torch.inference_mode()
@@ -119,7 +130,7 @@ class SRPNetMethod(BaseMethod):
             )
             support_set, original = self.supports(episode, supports), episode.score_at == "original"
             parts += [Part(*query, support_set, original, self.iqi, self.presence) for query in queries]
-            parts += [Part(*support, support_set, False, None, False) for support in supports]
+            parts += [Part(*support, replace(support_set, head=None), False, None, False) for support in supports]
         done: dict[int, Segmented] = {}
         for same in alike(range(len(parts)), lambda index: parts[index].kind()):
             for some in chunks(same, TOGETHER):
@@ -144,27 +155,43 @@ class SRPNetMethod(BaseMethod):
         lesson, ways = episode.lesson, len(episode.spec.classes)
         for support, kept in supports:
             if lesson not in kept.shots:
-                deep_1Dyx = None if kept.deep_Dyx is None else kept.deep_Dyx[None]
-                encoded = Encoded(kept.features_hwC.permute(2, 0, 1)[None], deep_1Dyx)
-                kept.shots[lesson] = self.predictor.shots(encoded, episode.support_labels(support)[None], ways)
+                labels_1HW = episode.support_labels(support)[None]
+                kept.shots[lesson] = self.predictor.shots(_encoded([kept]), labels_1HW, ways)
         membership_SN = membership(episode).to(self.predictor.runtime.device)
         ids = [support.id for support, _ in supports]
-        return SupportSet.of([kept.shots[lesson] for _, kept in supports], membership_SN, ids)
+        shots = [kept.shots[lesson] for _, kept in supports]
+        support_set = SupportSet.of(shots, membership_SN, ids)
+        if not self.fits:
+            return support_set
+        encoded, valid = [_encoded([kept]) for _, kept in supports], [_valid([support]) for support, _ in supports]
+        return replace(support_set, head=self.predictor.fit(encoded, shots, membership_SN, valid, self.iqi))
 
     def _segment(self, parts: Sequence[Part]) -> list[Segmented]:
         """Parts of one kind, segmented together."""
         first, placement, predictor = parts[0], parts[0].photograph.placement, self.predictor
-        features_BChw = torch.stack([part.kept.features_hwC for part in parts]).permute(0, 3, 1, 2)
-        deep = [deep_Dyx for part in parts if part.presence and (deep_Dyx := part.kept.deep_Dyx) is not None]
-        valid_BHW = None
-        if first.iqi is not None and placement.inner != placement.outer:
-            valid_BHW = torch.stack([part.photograph.valid for part in parts]).to(features_BChw.device)
-        encoded = Encoded(features_BChw, torch.stack(deep) if deep else None)
+        encoded = _encoded([part.kept for part in parts], first.presence, first.supports.head is not None)
+        valid_BHW = None if first.iqi is None else _valid([part.photograph for part in parts])
         prediction = predictor.segment(encoded, [part.supports for part in parts], valid_BHW, first.iqi)
         maps = label_maps(prediction.logits_BPhw, predictor.network.stride, placement, first.original).cpu()
         if prediction.presence_BN is None:
             return [Segmented(labels_HW) for labels_HW in maps]
         return [Segmented(*pair) for pair in zip(maps, prediction.presence_BN.tolist(), strict=True)]
+
+
+def _encoded(kept: Sequence[Kept], presence: bool = True, fitted: bool = True) -> Encoded:
+    """Kept photographs of one size together."""
+    features_BChw = torch.stack([each.features_hwC for each in kept]).permute(0, 3, 1, 2)
+    deep = [each.deep_Dyx for each in kept if presence and each.deep_Dyx is not None]
+    levels = zip(*(each.levels_Chw for each in kept if fitted), strict=True)
+    return Encoded(features_BChw, torch.stack(deep) if deep else None, tuple(map(torch.stack, levels)))
+
+
+def _valid(photographs: Sequence[AnyPhotograph]) -> Tensor | None:
+    """Where photographs of one placement are no padding, bool (B, H, W); None if they are nowhere padded."""
+    placement = photographs[0].placement
+    if placement.inner == placement.outer:
+        return None
+    return torch.stack([photograph.valid for photograph in photographs])
 
 
 def alike(items: Iterable[T], kind: Callable[[T], Hashable]) -> list[list[T]]:

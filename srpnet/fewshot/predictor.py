@@ -11,9 +11,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from srpnet.fewshot.fitted_head import Head, Lesson, Levels, areas, blend, fit
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.presence import Recogniser
-from srpnet.fewshot.prototypes import pool_supports
+from srpnet.fewshot.prototypes import Pooled, pool_supports
 from srpnet.fewshot.settings import QueryInference
 from srpnet.fewshot.support_set import Shots, SupportSet
 from srpnet.nn.device import Runtime
@@ -26,10 +27,12 @@ class Encoded(NamedTuple):
     Attributes:
         features_BChw: The final feature map, in bfloat16 or float32.
         deep_BDyx: What the `Recogniser` makes of them; None if presence is not asked for.
+        levels_BChw: All that it makes of them, for a fitted head; empty if there is none.
     """
 
     features_BChw: Tensor
     deep_BDyx: Tensor | None = None
+    levels_BChw: tuple[Tensor, ...] = ()
 
 
 class Prediction(NamedTuple):
@@ -69,21 +72,26 @@ class Predictor:
         return content_hash(self._original.state_dict())
 
     @torch.inference_mode()
-    def encode(self, images_B3HW: Tensor, presence: bool = False) -> Encoded:
+    def encode(self, images_B3HW: Tensor, presence: bool = False, fit: bool = False) -> Encoded:
         """Encode images, RGB in [0, 1].
 
+        Args:
+            images_B3HW: Of one size.
+            presence, fit: Whether presence will be told, and whether a head is fitted or used.
+
         Raises:
-            InputError: if presence is asked for, and the weights that it takes cannot be had.
+            InputError: if one of them is asked for, and the weights that it takes cannot be had.
         """
         with self.runtime.autocast():
             features_BChw = self.network.encode(images_B3HW.to(self.runtime.device))
-        return Encoded(features_BChw, self.describe(images_B3HW) if presence else None)
+        levels_BChw = self.levels(images_B3HW) if presence or fit else ()
+        return Encoded(features_BChw, levels_BChw[-1] if presence else None, levels_BChw if fit else ())
 
     @torch.inference_mode()
-    def describe(self, images_B3HW: Tensor) -> Tensor:
-        """What the recogniser makes of images (B, D, y, x), see `encode`."""
+    def levels(self, images_B3HW: Tensor) -> tuple[Tensor, ...]:
+        """What the recogniser makes of images, see `encode`; presence takes the last."""
         with self.runtime.autocast():
-            return self.recogniser.describe(images_B3HW.to(self.runtime.device))
+            return tuple(self.recogniser.levels(images_B3HW.to(self.runtime.device)))
 
     @torch.inference_mode()
     def shots(self, encoded: Encoded, labels_SHW: Tensor, ways: int) -> Shots:
@@ -97,7 +105,48 @@ class Predictor:
         labels_SHW = labels_SHW.to(self.runtime.device)
         network, deep_SDyx = self.network, encoded.deep_BDyx
         pooled = pool_supports(encoded.features_BChw, labels_SHW, ways, network.stride, network.config.pooling)
-        return Shots(pooled, None if deep_SDyx is None else self.recogniser.shown(deep_SDyx, labels_SHW, ways))
+        objects_SND = None if deep_SDyx is None else self.recogniser.shown(deep_SDyx, labels_SHW, ways)
+        areas_SPhw = (
+            areas(labels_SHW, ways, encoded.features_BChw.shape[-2:], network.stride) if encoded.levels_BChw else None
+        )
+        return Shots(pooled, objects_SND, areas_SPhw)
+
+    @torch.inference_mode()
+    def fit(
+        self,
+        supports: Sequence[Encoded],
+        shots: Sequence[Shots],
+        membership_SN: Tensor,
+        valid: Sequence[Tensor | None],
+        iqi: QueryInference | None,
+    ) -> Head | None:
+        """The fitted head of a task, see `srpnet.fewshot.fitted_head.fit`.
+
+        Args:
+            supports: S photographs in all, encoded for it; those of one element have one size.
+            shots: Of each element.
+            membership_SN: bool, whether support s is a shot of way n.
+            valid: Of each element, as for `segment`.
+            iqi: The recipe that queries will be segmented by.
+        """
+        lessons: list[Lesson] = []
+        for encoded, (pooled, _, areas_SPhw), valid_BHW in zip(supports, shots, valid, strict=True):
+            maps, ratios = self._levels(encoded)
+            assert areas_SPhw is not None  # as they were encoded for it
+            for s in range(len(areas_SPhw)):
+                one = slice(s, s + 1)
+                levels = Levels(tuple(map_BChw[one] for map_BChw in maps), ratios)
+                own = Pooled(pooled.averages_SPC[one], pooled.shows_SP[one])
+                valid_1HW = None if valid_BHW is None else valid_BHW[one].to(self.runtime.device)
+                lessons.append(Lesson(levels, areas_SPhw[s], own, valid_1HW))
+
+        def segment(lesson: Lesson, prototypes_PC: Tensor) -> Tensor:
+            return self.network.segment(lesson.levels.maps_BChw[0], prototypes_PC, lesson.valid_1HW, iqi)[0]
+
+        return fit(lessons, membership_SN.to(self.runtime.device), segment)
+
+    def _levels(self, encoded: Encoded) -> Levels:
+        return Levels((encoded.features_BChw, *encoded.levels_BChw), (1, *self.recogniser.ratios))
 
     @torch.inference_mode()
     def segment(
@@ -111,12 +160,16 @@ class Predictor:
 
         Args:
             encoded: B photographs; if they were encoded for presence, it is scored too.
-            supports: B sets, with examples for presence.
+            supports: B sets, with examples for presence; all of them have a fitted head, or none.
             valid_BHW: bool, False on padding; None if there is none.
             iqi: The recipe of query inference; None: no rounds.
         """
+        if valid_BHW is not None:
+            valid_BHW = valid_BHW.to(self.runtime.device)
         prototypes_BPC = torch.stack([shown.prototypes_PC for shown in supports])
         logits_BPhw = self.network.segment(encoded.features_BChw, prototypes_BPC, valid_BHW, iqi)
+        if heads := [shown.head for shown in supports if shown.head is not None]:
+            logits_BPhw = blend(logits_BPhw, self._levels(encoded), heads)
         if encoded.deep_BDyx is None:
             return Prediction(logits_BPhw)
         examples_BND = torch.stack([shown_ND for shown in supports if (shown_ND := shown.examples_ND) is not None])

@@ -43,16 +43,23 @@ class Recogniser:
         backbone.requires_grad_(False).fold_batchnorm()
         self.backbone = backbone.to(device).to(memory_format=torch.channels_last)
         self.stride = self.backbone.strides[-1]
-        self.ratio = self.stride // min(config.output_stride, *(2 ** (stage + 1) for stage in config.stages))
+        finest = min(config.output_stride, *(2 ** (stage + 1) for stage in config.stages))
+        self.ratios = tuple(stride // finest for stride in self.backbone.strides)
+        self.ratio = self.ratios[-1]
         self.mean, self.std = network.mean.to(device), network.std.to(device)
+
+    def levels(self, images_B3HW: Tensor) -> list[Tensor]:
+        """Images, RGB in [0, 1] -> the network's stages (B, C, h, w), the deepest last."""
+        if images_B3HW.device.type == "cpu" and len(images_B3HW) > 1:  # as in `SRPNet.encode`
+            each = [self.levels(image_13HW) for image_13HW in images_B3HW.split(1)]
+            return [torch.cat(level) for level in zip(*each, strict=True)]
+        normalised = ((images_B3HW - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+        found: list[Tensor] = self.backbone(normalised)
+        return found
 
     def describe(self, images_B3HW: Tensor) -> Tensor:
         """Images, RGB in [0, 1] -> the deepest stage (B, D, y, x)."""
-        if images_B3HW.device.type == "cpu" and len(images_B3HW) > 1:  # as in `SRPNet.encode`
-            return torch.cat([self.describe(image_13HW) for image_13HW in images_B3HW.split(1)])
-        normalised = ((images_B3HW - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
-        deep_BDyx: Tensor = self.backbone(normalised)[-1]
-        return deep_BDyx
+        return self.levels(images_B3HW)[-1]
 
     def shown(self, deep_SDyx: Tensor, labels_SHW: Tensor, ways: int) -> Tensor:
         """What each support shows of each way: unit vectors (S, N, D), 0 where it shows nothing.

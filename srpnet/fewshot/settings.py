@@ -14,6 +14,8 @@ from srpnet.nn.weight_sets import WEIGHT_SETS
 
 Trained = Literal["head", "all"]
 Pooling = Literal["feature", "mask"]
+Fit = Literal["auto", "none"]
+"""Whether a head is fitted to supports: `auto` where there are several of a class and it does better on them."""
 MOST_ROUNDS = 100
 
 

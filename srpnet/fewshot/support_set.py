@@ -20,6 +20,7 @@ from episodes.errors import InputError
 from episodes.fewshot.geometry import LARGEST_SIZE
 from episodes.files import atomic_write
 from episodes.inputs import check_regular, parse_json
+from srpnet.fewshot.fitted_head import Head
 from srpnet.fewshot.presence import examples
 from srpnet.fewshot.prototypes import Pooled, joined, mean_prototypes
 
@@ -41,10 +42,12 @@ class Shots(NamedTuple):
     Attributes:
         pooled: Of each class.
         objects_SND: Of each way, see `Recogniser.shown`; None if presence is not asked for.
+        areas_SPhw: Of each cell the share that is each class; None if no head is fitted.
     """
 
     pooled: Pooled
     objects_SND: Tensor | None = None
+    areas_SPhw: Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +57,7 @@ class SupportSet:
     Attributes:
         prototypes_PC: Background first, float32.
         examples_ND: What presence compares with, unit vectors; None if it is not asked for.
+        head: What was fitted to the supports; None if nothing was.
         names: What the classes are called.
         size: Longer side of the photographs for the network, in pixels.
         fingerprint: Of the examples, the network and the size, see `Segmenter.fingerprint`.
@@ -64,6 +68,7 @@ class SupportSet:
 
     prototypes_PC: Tensor
     examples_ND: Tensor | None = None
+    head: Head | None = None
     names: tuple[str, ...] = ()
     size: int = 0
     fingerprint: str = ""
@@ -90,13 +95,15 @@ class SupportSet:
         )
 
     def save(self, path: Path | str) -> None:
-        """Write a safetensors file, of some ten kilobytes for a class.
+        """Write a safetensors file, of some ten kilobytes for a class, and fifteen more with a fitted head.
 
         Raises:
             InputError: if it cannot be written.
         """
         about = {"format": FORMAT, **{name: getattr(self, name) for name in ABOUT}}
         tensors = {"prototypes": self.prototypes_PC, "examples": self.examples_ND}
+        if self.head is not None:
+            tensors |= {"head": self.head.weights_ND, "head_share": torch.tensor([self.head.share])}
         kept = {name: value.float().cpu().contiguous() for name, value in tensors.items() if value is not None}
         with atomic_write(path) as temporary:
             temporary.write_bytes(save(kept, {"about": json.dumps(about)}))
@@ -124,6 +131,8 @@ class SupportSet:
             shapes = {
                 "prototypes": (ways + 1, network.channels),
                 "examples": (ways, network.backbone.channels[-1]),
+                "head": (ways, network.channels + sum(network.backbone.channels) + 1),
+                "head_share": (1,),
             }
             for name, value in tensors.items():
                 if value.dtype != torch.float32 or value.shape != shapes.get(name):
@@ -131,7 +140,12 @@ class SupportSet:
                 if not value.isfinite().all():
                     raise ValueError(f"{name} holds NaN or infinity")
             tensors = {name: value.to(predictor.runtime.device) for name, value in tensors.items()}
-            supports = cls(tensors["prototypes"], tensors.get("examples"), **about)
+            head = None
+            if "head" in tensors:
+                head = Head(tensors["head"], float(tensors["head_share"]))
+                if not 0 < head.share <= 1:
+                    raise ValueError(f"the share of its head is {head.share}")
+            supports = cls(tensors["prototypes"], tensors.get("examples"), head, **about)
         except InputError:
             raise
         except KeyError as error:

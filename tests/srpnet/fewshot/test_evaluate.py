@@ -141,6 +141,7 @@ def test_the_training_free_network_is_scored_without_a_checkpoint(
         {"shot": 2, "query_count": 2},
         {"classes": ("bicycle",)},
         {"iqi_rounds": 0},
+        {"shot": 2, "fit": "auto"},
     ],
     ids=str,
 )
@@ -149,6 +150,7 @@ def test_other_episodes_are_scored_too(checkpoint: str, evaluation: EvalSettings
     assert 0 <= content["miou"] <= 1
     assert tuple(content["per_class"]) == changes.get("classes", NOVEL)
     assert content["settings"]["iqi"]["rounds"] == changes.get("iqi_rounds", QueryInference().rounds)
+    assert content["settings"]["fit"] == changes.get("fit", "none")
 
 
 @pytest.mark.parametrize(
@@ -158,6 +160,7 @@ def test_other_episodes_are_scored_too(checkpoint: str, evaluation: EvalSettings
         ({"episodes": 0}, "`episodes` must be a whole number from 1 to 1000000, not 0"),
         ({"size": 0}, "`size` must be a whole number from 32 to 4096, not 0"),
         ({"classes": ("cat",)}, "'cat' is not a novel class of fold 0"),
+        ({"fit": "always"}, "`fit` must be auto or none, not 'always'"),
         ({"checkpoint": "nowhere"}, "there is no checkpoint nowhere"),
         ({"shot": 4, "protocol": "bam"}, "class aeroplane has 4 support images and needs 5"),
     ],

@@ -95,6 +95,54 @@ def test_another_session_finds_the_same(shown: Segmenter, file: Path, network: S
     assert (tmp_path / "again.safetensors").read_bytes() == file.read_bytes()
 
 
+@pytest.fixture
+def fitted(network: SRPNet) -> Segmenter:
+    """A class of three examples, to which a head is fitted: prototypes of such a network find little."""
+    made = segmenter(network)
+    made.set_support(PHOTOGRAPHS[[0, 1, 0]], np.minimum(MASKS[[0, 1, 0]], 1))
+    return made
+
+
+def test_a_fitted_head_is_saved_and_loaded(fitted: Segmenter, network: SRPNet, tmp_path: Path) -> None:
+    head = fitted.supports.head
+    assert head is not None
+    assert 0 < head.share == fitted.fitted_share <= 1
+    fitted.supports.save(tmp_path / "cup.safetensors")
+    assert (tmp_path / "cup.safetensors").stat().st_size < 1_000_000
+    later = segmenter(copy.deepcopy(network))
+    later.load_supports(tmp_path / "cup.safetensors")
+    again = later.supports.head
+    assert again is not None
+    assert torch.equal(again.weights_ND, head.weights_ND)
+    assert again.share == head.share
+    assert np.array_equal(later.probabilities(PHOTOGRAPHS[2]), fitted.probabilities(PHOTOGRAPHS[2]))
+
+
+def test_without_a_head_examples_are_what_they_were(fitted: Segmenter, network: SRPNet, tmp_path: Path) -> None:
+    plain = Segmenter(network, size=64, device="cpu", precision="fp32", fit="none")
+    plain.set_support(PHOTOGRAPHS[[0, 1, 0]], np.minimum(MASKS[[0, 1, 0]], 1))
+    assert plain.fitted_share == 0
+    assert plain.supports.head is None
+    assert plain.fingerprint != fitted.fingerprint
+    assert torch.equal(plain.supports.prototypes_PC, fitted.supports.prototypes_PC)
+    assert not np.array_equal(plain.probabilities(PHOTOGRAPHS[2]), fitted.probabilities(PHOTOGRAPHS[2]))
+    plain.supports.save(tmp_path / "cup.safetensors")
+    assert set(load_file(tmp_path / "cup.safetensors")) == {"prototypes", "examples"}
+
+
+def test_another_word_for_fit_is_refused(network: SRPNet) -> None:
+    with pytest.raises(InputError, match="`fit` must be auto or none, not 'always'"):
+        Segmenter(network, fit="always")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("share", [0.0, 1.5, -0.5])
+def test_a_head_of_an_impossible_share_is_refused(fitted: Segmenter, tmp_path: Path, share: float) -> None:
+    fitted.supports.save(tmp_path / "cup.safetensors")
+    damaged = changed(tmp_path / "cup.safetensors", {"head_share": torch.tensor([share])})
+    with pytest.raises(InputError, match=f"the share of its head is {share}"):
+        fitted.load_supports(damaged)
+
+
 def test_another_network_refuses_it(file: Path, tiny: Callable[..., Any]) -> None:
     other = SRPNet(tiny()).eval()
     other.reset_head(1)
