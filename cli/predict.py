@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from rich.console import Console
@@ -14,18 +14,25 @@ from rich.console import Console
 from cli.examples import Given, OrderedCommand, example_options, given_examples, without_examples
 from cli.options import BadInput, config_option, flags_of, options, with_flags
 from cli.progress import Bars, waiting
+from episodes.data.formats import FORMATS, ExportSettings
 from episodes.files import locked
 from episodes.names import for_terminal
+from episodes.settings import build, declared
 from srpnet.apps.class_table import values_of, write_classes
 from srpnet.apps.examples import class_names
+from srpnet.apps.export import PROBABILITY, Export
 from srpnet.apps.found_table import ABSENT, NOTHING, FoundTable, Row
 from srpnet.apps.outputs import mask_path
 from srpnet.apps.photographs import Listing, Photograph, list_photographs, name_outputs
 from srpnet.nn.settings import RuntimeSettings
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from srpnet.apps.segmenter import Segmenter
 
+T = TypeVar("T")
 NAMED = 10
 """So many names stand in a line; the table has them all."""
 SAVED = 10
@@ -70,6 +77,17 @@ SAVED = 10
 @click.option(
     "--skip-existing", is_flag=True, help="Skip photographs whose mask is in OUT: continue an interrupted run."
 )
+@click.option(
+    "--format",
+    "formats",
+    type=click.Choice(list(FORMATS)),
+    multiple=True,
+    help="Write what is found into OUT/FORMAT, too; several times for several formats.",
+)
+@options(ExportSettings)
+@click.option(
+    "--with-photographs", is_flag=True, help="Copy the photographs into OUT/FORMAT/images: a data set of its own."
+)
 @options(RuntimeSettings)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for masks and overlays.")
 @click.pass_context
@@ -89,7 +107,7 @@ def command(ctx: click.Context, /, queries: tuple[Path, ...], out: Path, **flags
       srpnet predict --support cup1.jpg cup1-mask.png kitchen/ --out found
       srpnet predict --class cup --support a.jpg a.png --class plate --support b.jpg b.png kitchen/ --out found
       srpnet predict --supports examples/ kitchen/ --out found --save-supports cups.srp
-      srpnet predict --supports cups.srp garden/ --out found
+      srpnet predict --supports cups.srp garden/ --out found --format coco --format yolo --instances
     """
     try:
         predict(given_examples(ctx), queries, out, **without_examples(flags))
@@ -108,6 +126,8 @@ def predict(
     presence: bool,
     recursive: bool,
     skip_existing: bool,
+    formats: tuple[str, ...],
+    with_photographs: bool,
     **flags: Any,
 ) -> None:
     """What the command does, in order."""
@@ -117,6 +137,8 @@ def predict(
         report_passed_over(listing)
         reasons = "; ".join(listing.failures[:NAMED]) or "none can be read"
         raise BadInput(f"no photographs to segment in {', '.join(map(str, queries))}: {reasons}")
+    export = Export(out, tuple(dict.fromkeys(formats)), taken(ExportSettings, flags), with_photographs)
+    export.check(listing.photographs)
     console = Console(stderr=True)
     with locked(out, "written"):
         with waiting(console, "Loading PyTorch"):
@@ -136,12 +158,14 @@ def predict(
         classes = len(segmenter.names)
         if segmenter.names != class_names(1):
             write_classes(out, segmenter.names)
-        run = Run(segmenter, listing, out, FoundTable(out, segmenter.fingerprint, segmenter.present_above, classes))
+        table = FoundTable(out, segmenter.fingerprint, segmenter.present_above, classes)
+        run = Run(segmenter, listing, out, table, export)
         if skip_existing:
             run.skip_existing()
         try:
             with Bars(console, "Segmenting") as bars:
                 stopped = run.segment(presence, bars)
+                stopped |= run.write_formats(bars)
         finally:  # a full disk ends it, too
             report(run)
     if stopped:
@@ -161,6 +185,7 @@ class Run:
     listing: Listing
     out: Path
     table: FoundTable
+    export: Export
     rows: dict[Photograph, Row] = field(default_factory=dict)
     """What was found, also in photographs whose mask was there already."""
     existing: int = 0
@@ -168,6 +193,8 @@ class Run:
     remade: int = 0
     """How many were there too, but damaged, or made of another photograph, by other examples or another network."""
     unreadable: list[str] = field(default_factory=list)
+    formats: list[Path] = field(default_factory=list)
+    """The folders of the formats that were written."""
 
     @property
     def left(self) -> int:
@@ -177,7 +204,8 @@ class Run:
     def skip_existing(self) -> None:
         """Take the rows of the photographs that have a mask by the same examples."""
         for photograph in self.listing.photographs:
-            if not mask_path(self.out, photograph.name).is_file():
+            known = self.export.has_probabilities(photograph, self.segmenter.names)
+            if not known or not mask_path(self.out, photograph.name).is_file():
                 continue
             row = self.table.row_of(photograph.path, mask_path(Path(), photograph.name))
             if row is None:
@@ -192,6 +220,10 @@ class Run:
 
         todo = {photograph.path: photograph for photograph in self.listing.photographs if photograph not in self.rows}
         saved = time.monotonic()
+
+        def write_probabilities(path: Path, probabilities_NHW: "NDArray[np.float32]") -> None:
+            self.export.write_probabilities(todo[path], self.segmenter.names, probabilities_NHW)
+
         try:
             with stop_requested() as stop:
                 for segmented in self.segmenter.write_all(
@@ -201,6 +233,7 @@ class Run:
                     presence,
                     name=lambda path: todo[path].name,
                     stop=stop,
+                    write_probabilities=write_probabilities if PROBABILITY in self.export.formats else None,
                 ):
                     photograph = todo[segmented.photograph]
                     mask = mask_path(Path(), photograph.name)
@@ -215,6 +248,20 @@ class Run:
             if self.rows:
                 self.table.write()
         return self.left > 0
+
+    def write_formats(self, bars: Bars) -> bool:
+        """Write the formats of all photographs that have a mask; whether it was stopped."""
+        try:
+            done = [photograph for photograph in self.listing.photographs if photograph in self.rows]
+            self.formats = self.export.write(done, self.segmenter.names, bars.update)
+        except KeyboardInterrupt:
+            return True
+        return False
+
+
+def taken(settings: type[T], flags: dict[str, Any]) -> T:
+    """Settings, whose flags are taken out of the others."""
+    return build(settings, {each.key: flags.pop(each.key) for each in declared(settings) if each.key in flags})
 
 
 def report_examples(segmenter: "Segmenter") -> None:
@@ -246,6 +293,8 @@ def report(run: Run) -> None:
         remarks += [f"made again, because damaged or from other examples: {run.remade}"] if run.remade else []
         behind = f" ({'; '.join(remarks)})" if remarks else ""
         click.echo(for_terminal(f"Masks and overlays of {counted(len(run.rows))}: {run.out}{behind}"))
+    if run.formats:
+        click.echo(for_terminal(f"Annotations: {', '.join(map(str, run.formats))}"))
     report_passed_over(run.listing)
     more = run.listing.failures + run.unreadable
     for failure in more if len(more) > NAMED else []:

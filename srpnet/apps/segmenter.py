@@ -40,11 +40,13 @@ class Segmented(NamedTuple):
         photograph: Its path.
         labels: The label map, uint8 (H, W).
         presence: See `Segmenter.presence`; None if it was not asked for, or the network has no threshold for it.
+        probabilities: Of each class, float32 (N, H, W); None if nobody writes them.
     """
 
     photograph: Path
     labels: Array
     presence: NDArray[np.float32] | None
+    probabilities: NDArray[np.float32] | None = None
 
 
 class _Examples(NamedTuple):
@@ -237,10 +239,7 @@ class Segmenter:
             InputError: if `set_support` was not called, or the image cannot be read.
         """
         placed = place_photograph(read_photograph(image), self.size)
-        logits_1Phw = self._segment(placed).logits_BPhw
-        scores = upsample(logits_1Phw, placed.placement.outer, self.predictor.network.stride)
-        probabilities: NDArray[np.float32] = placed.placement.restore(scores)[0].softmax(0).cpu().numpy()
-        return probabilities
+        return self._probabilities(placed, self._segment(placed))
 
     def predict(self, image: Picture) -> Array:
         """Segment a photograph: uint8 (H, W) at its own size, 0 background, 1..N the class.
@@ -286,6 +285,7 @@ class Segmenter:
         *,
         name: Callable[[Path], str] = lambda path: path.stem,
         stop: Callable[[], bool] = lambda: False,
+        write_probabilities: Callable[[Path, NDArray[np.float32]], object] | None = None,
     ) -> Iterator[Segmented]:
         """`write` many photographs, lazily: each is returned in order, once its files are there.
 
@@ -300,6 +300,8 @@ class Segmenter:
             name: Of a photograph's files, without `-mask.png`; it may have folders in it.
             stop: Asked before each photograph is segmented. If it says so none is any more, and those before it are
                 written.
+            write_probabilities: Called in a thread with each photograph and the probabilities of its classes, (N, H,
+                W), before its other files are written.
 
         Raises:
             InputError: see `write` and `presence`; also if two photographs would be written under one name, or one over
@@ -327,7 +329,8 @@ class Segmenter:
                 if not isinstance(placed, InputError):
                     prediction = self._segment(placed, telling)
                     shown = None if prediction.presence_BN is None else prediction.presence_BN[0].cpu().numpy()
-                    yield placed.photograph, Segmented(path, self._labels(placed, prediction), shown)
+                    likely = self._probabilities(placed, prediction)[1:] if write_probabilities else None
+                    yield placed.photograph, Segmented(path, self._labels(placed, prediction), shown, likely)
                 elif on_unreadable is None:
                     raise placed
                 else:
@@ -335,6 +338,9 @@ class Segmenter:
 
         def write(pair: tuple[Image.Image, Segmented]) -> Segmented:
             photograph, segmented = pair
+            if write_probabilities is not None and segmented.probabilities is not None:
+                write_probabilities(segmented.photograph, segmented.probabilities)
+                segmented = segmented._replace(probabilities=None)
             write_outputs(folder, name(segmented.photograph), photograph, segmented.labels, len(self.names))
             return segmented
 
@@ -344,6 +350,11 @@ class Segmenter:
         supports = self._with_examples() if presence else self._shown
         encoded = self.predictor.encode(placed.image[None], presence, supports.head is not None)
         return self.predictor.segment(encoded, [supports], iqi=self.predictor.network.config.iqi)
+
+    def _probabilities(self, placed: PlacedPhotograph, prediction: Prediction) -> NDArray[np.float32]:
+        scores = upsample(prediction.logits_BPhw, placed.placement.outer, self.predictor.network.stride)
+        probabilities: NDArray[np.float32] = placed.placement.restore(scores)[0].softmax(0).cpu().numpy()
+        return probabilities
 
     def _labels(self, placed: PlacedPhotograph, prediction: Prediction) -> Array:
         stride = self.predictor.network.stride

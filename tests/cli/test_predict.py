@@ -1,6 +1,7 @@
 """`srpnet predict` on the folders that people have, with a tiny network."""
 
 import csv
+import json
 import os
 import signal
 import socket
@@ -16,6 +17,8 @@ from click.testing import Result
 from PIL import Image
 from torch import Tensor
 
+from episodes.data import open_source
+from episodes.data.formats import FORMATS
 from episodes.fewshot.geometry import Placement
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.presence import Recogniser
@@ -505,3 +508,47 @@ def test_saved_examples_come_alone_with_their_size_and_their_network(
     assert "examples of another network" in refused(predict(*load, "--checkpoint", "other", mask=None))
     Path("cup.safetensors").write_bytes(b"junk")
     assert "cup.safetensors cannot be read as saved examples" in refused(predict(*load, mask=None))
+
+
+# ---------------------------------------------------------------------------------------------------- other formats
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_format_with_the_photographs_is_a_data_set(predict: Callable[..., Result], format: str) -> None:
+    draw("photos/a.jpg", "photos/a.png", "photos/sub/b.jpg", size=(70, 50))
+    result = predict("photos", "--recursive", "--format", format, "--with-photographs", "--tolerance", "0")
+    assert result.exit_code == 0, result.output
+    assert f"Annotations: found/{format}" in result.stdout.splitlines()
+    source = open_source(f"folder:found/{format}")
+    assert source.classes == ("object",)
+    assert len(source.ids("val")) == len(masks()) == 3
+    for name in masks():
+        (id,) = [id for id in source.ids("val") if id in (name, Path(name).name)]
+        found = np.array(Image.open(f"found/{name}-mask.png")) == 255
+        assert (source.load(id)[1] == found).all()
+
+
+def test_annotations_are_of_all_masks_also_where_they_were_there(predict: Callable[..., Result]) -> None:
+    draw("photos/a.jpg", "photos/b.jpg")
+    assert predict("photos/a.jpg").exit_code == 0
+    result = predict("photos", "--skip-existing", "--format", "coco", "--format", "yolo", "--instances")
+    assert result.exit_code == 0, result.output
+    assert "already done: 1" in result.stdout
+    images = json.loads(Path("found/coco/annotations.json").read_text())["images"]
+    assert [image["file_name"] for image in images] == ["a.jpg", "b.jpg"]
+    assert sorted(path.name for path in Path("found/yolo/labels").iterdir()) == ["a.txt", "b.txt"]
+    made = Path("found/a-mask.png").stat().st_mtime_ns
+    assert "already done: 2" in predict("photos", "--skip-existing").stdout
+    assert "made again" not in predict("photos", "--skip-existing", "--format", "probability").stdout
+    assert Path("found/a-mask.png").stat().st_mtime_ns > made  # probabilities take the network
+    assert Path("found/probability/probability/object/a.png").is_file()
+
+
+def test_what_formats_refuse_is_said_before_anything_is_written(predict: Callable[..., Result]) -> None:
+    draw("photos/a.jpg", "photos/a.png")
+    assert "would be one file: rename one, or use --with-photographs" in refused(predict("photos", "--format", "yolo"))
+    assert "--smallest must be a whole number from 1" in refused(predict("photos", "--smallest", "0"))
+    assert not masks()
+    Path("found").mkdir(exist_ok=True)
+    Path("found/coco").write_text("in the way")
+    assert "found/coco is a file, not a folder" in refused(predict("photos/a.jpg", "--format", "coco"))

@@ -130,10 +130,12 @@ class ClassesEntry:
         return head(next(iter(self.files.values()))).stored
 
     def labels(self, size: Size, numbers: Mapping[str, int]) -> Labels:
-        """Each pixel shows the class of the largest value, if that is above half."""
-        best, found = np.full(size, 0.5, np.float32), np.zeros(size, np.int16)
-        for name, file in self.files.items():
-            share = _share(file, size)
+        """Each pixel shows the class of the largest value, if that is above what all of them leave of 1."""
+        left, shares = np.ones(size, np.float32), {name: _share(file, size) for name, file in self.files.items()}
+        for share in shares.values():
+            left -= share
+        best, found = left.clip(0), np.zeros(size, np.int16)
+        for name, share in shares.items():
             ahead = share > best
             found[ahead], best[ahead] = numbers[name], share[ahead]
         return found if found.max(initial=0) >= IGNORE else found.astype(np.uint8)

@@ -286,13 +286,13 @@ def test_masks_of_one_class_need_no_list_and_others_do(tmp_path: Path) -> None:
         read_folder(tmp_path)
 
 
-def test_the_likeliest_class_counts_where_it_is_above_half(tmp_path: Path) -> None:
+def test_the_likeliest_class_counts_where_it_is_above_the_background(tmp_path: Path) -> None:
     from episodes.data.formats.masks import probability_path, write_probability
 
     draw(tmp_path, "a.jpg", (20, 30))
     for name, value in (("cup", 0.6), ("pot", 0.3)):
         probability = np.full((20, 30), value, np.float32)
-        probability[0, 0], probability[1, 1] = 0.4, 0.7 if name == "pot" else 0.2
+        probability[0, 0], probability[1, 1] = 0.3, 0.7 if name == "pot" else 0.2
         write_probability(probability_path(tmp_path, name, "a.jpg"), probability, name)
     labels = only(tmp_path, ["cup", "pot"])
     assert (labels[0, 0], labels[1, 1], labels[5, 5]) == (0, 2, 1)
