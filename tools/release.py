@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import click
+import torch
 
 from episodes.files import atomic_write
 from srpnet.fewshot.checkpoint import load_network
+from srpnet.fewshot.network import SRPNet
 from srpnet.models import released
 
 MODELS = Path(__file__).parent.parent / "srpnet" / "models"
@@ -59,6 +61,7 @@ the like; what they show, and leave out, is what this model knows.
 SOURCES = {
     "pascal": "PASCAL VOC 2012 with the masks of SBD, a part of the training split",
     "masks": "DUTS, with the ImageNet class that the name of each file tells",
+    "coco": "COCO 2017, a part of it",
 }
 LIMITS = {
     False: """Trained on few photographs, most of them of animals; expect less on small objects, thin structures, texts,
@@ -81,13 +84,32 @@ def main() -> None:
 @click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("name")
 @click.option("--present-above", default=0.34, show_default=True, help="Chosen on base classes, see docs/results.md.")
-def weights(run: Path, name: str, present_above: float) -> None:
+@click.option("--mean-with", help="Another run or model of the same classes: the mean of both is released.")
+@click.option("--share", default=0.75, show_default=True, help="Of RUN in the mean, chosen on base classes.")
+def weights(run: Path, name: str, present_above: float, mean_with: str | None, share: float) -> None:
     """Write the small weights of a RUN under a NAME, and beside them how it was trained."""
     network = load_network(run)
+    if mean_with is not None:
+        average_with(network, load_network(mean_with), share)
     network.config = replace(network.config, present_above=present_above)
     network.write(MODELS / name, small=True)
     size = (MODELS / name / "model.safetensors").stat().st_size
     click.echo(f"{MODELS / name}: {size / 1e6:.1f} MB")
+
+
+def average_with(network: SRPNet, other: SRPNet, share: float) -> None:
+    """Make a network the mean of itself and another that began with the same weights (Wortsman et al., ICML 2022)."""
+    values = dict(other.named_parameters())
+    with torch.no_grad():
+        for key, value in network.named_parameters():
+            value.lerp_(values[key], 1 - share)
+    ours, theirs = network.config, other.config
+    network.config = replace(
+        ours,
+        frozen_stages=min(ours.frozen_stages, theirs.frozen_stages),
+        seen=tuple(sorted({*ours.seen, *theirs.seen})),
+        trained_on=ours.trained_on | {"mean_with": {"share": 1 - share, "trained_on": theirs.trained_on}},
+    )
 
 
 @main.command()
@@ -108,7 +130,7 @@ def card(name: str, run: Path, commit: str, results: tuple[Path, ...]) -> None:
         else f"It is for fold {trained_on['fold']} of PASCAL-5i, whose novel classes it never saw.",
         photographs=trained_on["photographs"],
         pairs=trained_on["pairs"]["queries"],
-        sources=" and ".join(SOURCES[kind] for kind in trained_on["data"].split(" + ")),
+        sources="; ".join(SOURCES[kind] for kind in trained_on["data"].split(" + ")),
         seen=", ".join(config["seen"])
         if len(config["seen"]) <= MOST_NAMED
         else f"{len(config['seen'])}, listed in `config.json` under `seen`",
