@@ -4,25 +4,21 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import torch
-from torch.optim import Optimizer
+from torch.optim import SGD, AdamW, Optimizer
 
 from srpnet.training.settings import LoopSettings
 
-OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
-    "adamw": torch.optim.AdamW,
-    "sgd": lambda groups, **options: torch.optim.SGD(groups, momentum=0.9, **options),
+Groups = list[dict[str, Any]]
+"""Groups of parameters, each with its largest learning rate as `peak`."""
+OPTIMIZERS: dict[str, Callable[[Groups, LoopSettings], Optimizer]] = {
+    "adamw": lambda groups, settings: AdamW(groups, lr=settings.lr, weight_decay=settings.weight_decay),
+    "sgd": lambda groups, settings: SGD(groups, lr=settings.lr, momentum=0.9, weight_decay=settings.weight_decay),
 }
 SCHEDULES: dict[str, Callable[[float], float]] = {
     "cosine": lambda done: 0.5 * (1 + math.cos(math.pi * done)),
     "poly": lambda done: (1 - done) ** 0.9,
 }
 """The share of the largest learning rate after a share of the steps: both fall from 1 to 0."""
-
-
-def make_optimizer(groups: list[dict[str, Any]], settings: LoopSettings) -> Optimizer:
-    """An optimizer of groups of parameters, each with its largest learning rate as `peak`."""
-    return OPTIMIZERS[settings.optimizer](groups, lr=settings.lr, weight_decay=settings.weight_decay)
 
 
 def lr_factor(step: int, settings: LoopSettings, schedule_steps: int) -> float:

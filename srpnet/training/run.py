@@ -17,7 +17,7 @@ from episodes.errors import InputError
 from srpnet.training import state
 from srpnet.training.interrupts import Interrupted, leave_signals_to_the_parent, stop_requested
 from srpnet.training.log import Meter, Progress, append_line
-from srpnet.training.optimizer import lr_factor, make_optimizer
+from srpnet.training.optimizer import OPTIMIZERS, lr_factor
 from srpnet.training.settings import LoopSettings
 from srpnet.training.workers import Indexed, Item, Items, batches_of, handed_over, shares
 
@@ -122,7 +122,7 @@ class TrainingRun(Generic[T]):
         world.check_same({name: value for name, value in self.identity.values.items() if name in shared})
         self.step = 0
         self.validations: dict[int, float] = {}
-        self.optimizer = make_optimizer(trainable.groups(), settings)
+        self.optimizer = OPTIMIZERS[settings.optimizer](trainable.groups(), settings)
         if resume and world.any(world.first and state.exists(folder)):
             with world.together():
                 self.step, self.validations = state.load(

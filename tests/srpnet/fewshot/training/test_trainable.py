@@ -15,7 +15,7 @@ from srpnet.fewshot.training.losses import segmentation_loss
 from srpnet.fewshot.training.settings import FewShotLoopSettings
 from srpnet.fewshot.training.trainable import TrainableSRPNet
 from srpnet.nn.grid import upsample
-from srpnet.training.optimizer import make_optimizer
+from srpnet.training.optimizer import OPTIMIZERS
 from tests.srpnet.runs import FP32, Begin
 
 
@@ -133,7 +133,8 @@ def test_head_and_backbone_have_their_own_rates(tiny: Callable[..., Any]) -> Non
     settings = FewShotLoopSettings(lr=0.5, backbone_lr=0.25, weight_decay=0.125, optimizer="sgd")
 
     def groups_of(**network: Any) -> Any:
-        return make_optimizer(TrainableSRPNet(SRPNet(tiny(**network)), settings, FP32).groups(), settings).param_groups
+        groups = TrainableSRPNet(SRPNet(tiny(**network)), settings, FP32).groups()
+        return OPTIMIZERS[settings.optimizer](groups, settings).param_groups
 
     groups = groups_of(trained="all")
     assert [(group["peak"], group["weight_decay"], group["momentum"]) for group in groups] == [
