@@ -22,7 +22,6 @@ from srpnet.faces.labels import LABELS
 from srpnet.faces.parser import shrunk
 from srpnet.faces.settings import FaceAugmentation, FaceLoopSettings
 from srpnet.nn.device import Runtime
-from srpnet.training.log import highest
 from srpnet.training.run import Losses, Trainable
 
 
@@ -91,9 +90,8 @@ class TrainableUNet(Trainable):
         return Losses(loss, {"loss": loss})
 
     def parse(self, canvas_13WW: Tensor) -> tuple[Tensor, None]:
-        """Labels on the canvas, from logits that are interpolated to its size."""
-        logits = F.interpolate(self.segment(canvas_13WW), canvas_13WW.shape[-2:], mode="bilinear")
-        return highest(logits), None
+        """Logits, interpolated to the size of the canvas."""
+        return F.interpolate(self.segment(canvas_13WW), canvas_13WW.shape[-2:], mode="bilinear"), None
 
 
 def main() -> None:

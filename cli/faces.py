@@ -1,6 +1,7 @@
 """`srpnet faces`."""
 
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,13 +9,19 @@ import click
 from rich.console import Console
 from rich.table import Column, Table
 
-from cli.options import config_option, flags_of, options, percent, with_flags
+from cli.options import BadInput, config_option, flags_of, options, percent, with_flags
 from cli.printing import say
 from cli.progress import Bars, waiting
+from episodes.data.face_layouts import PARTS
+from episodes.files import locked
+from episodes.names import for_terminal
 from episodes.settings import build
+from srpnet.apps.photographs import Photograph, list_photographs, name_outputs
 from srpnet.faces.settings import FaceEvalSettings, FaceTrainSettings
+from srpnet.nn.settings import RuntimeSettings
 
 if TYPE_CHECKING:
+    from srpnet.apps.face_segmenter import FaceSegmenter, ParsedFace
     from srpnet.training.log import Progress
 
 DATA: dict[str, Any] = {"required": True, "default": None, "show_default": False}
@@ -116,3 +123,108 @@ def print_scores(found: dict[str, Any], console: Console) -> None:
         f"{found['faces']} faces, crops by {found['cropper']}, coverage of all parts {covered} %{hidden}, "
         f"{milliseconds:.0f} ms a face, {found['device']}",
     )
+
+
+def _box(_: click.Context, parameter: click.Parameter, value: str | None) -> tuple[float, ...] | None:
+    """Four numbers with commas between."""
+    if value is None:
+        return None
+    try:
+        left, top, width, height = (float(number) for number in value.split(","))
+    except ValueError:
+        raise BadInput(f"{parameter.opts[0]} {value!r} is not a box: write LEFT,TOP,WIDTH,HEIGHT in pixels") from None
+    return left, top, width, height
+
+
+@command.command("predict")
+@config_option
+@click.argument("photographs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PHOTO...")
+@click.option(
+    "--checkpoint",
+    default="faces-celebamask",
+    show_default=True,
+    help="A face parser of `srpnet models`, or a folder that `srpnet faces train` wrote.",
+)
+@click.option(
+    "--box",
+    callback=_box,
+    metavar="LEFT,TOP,WIDTH,HEIGHT",
+    help="Where the face is, from hairline to chin, in pixels: for photographs that show more than one face, or a "
+    "small one.",
+)
+@click.option("--recursive", is_flag=True, help="Include subfolders; OUT has the same ones.")
+@options(RuntimeSettings)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for label maps and overlays.")
+def predict(
+    photographs: tuple[Path, ...],
+    checkpoint: str,
+    box: tuple[float, float, float, float] | None,
+    recursive: bool,
+    out: Path,
+    **flags: Any,
+) -> None:
+    """Find brows, eyes, nose and lips in photographs of one face each.
+
+    Each PHOTO is a photograph, or a folder of them. For each photograph OUT receives NAME-mask.png, a label map of the
+    photograph's own size: 0 is all else, 1 left brow, 2 right brow, 3 left eye, 4 right eye, 5 nose, 6 upper lip, 7
+    inner mouth, 8 lower lip, where left is the person's left; and NAME-overlay.jpg to look at.
+
+    \b
+    Examples:
+      srpnet faces predict portraits/ --out found
+      srpnet faces predict group.jpg --box 820,310,240,300 --out found
+    """
+    listing = list_photographs(photographs, recursive, out, ())
+    name_outputs(listing, out, ())
+    console = Console(stderr=True)
+    if not listing.photographs:
+        reasons = "; ".join(listing.failures) or "none can be read"
+        raise BadInput(f"no photographs in {', '.join(map(str, photographs))}: {reasons}")
+    with locked(out, "written"):
+        with waiting(console, "Loading PyTorch"):
+            from srpnet.apps.face_segmenter import FaceSegmenter
+
+            segmenter = FaceSegmenter(checkpoint, **flags)
+        todo = {photograph.path: photograph for photograph in listing.photographs}
+        found, seconds = parse_all(segmenter, todo, out, box, listing.failures, console)
+    for doubt in dict.fromkeys(doubt for face in found.values() for doubt in face.doubts):
+        labels = ", ".join(photograph.label for photograph, face in found.items() if doubt in face.doubts)
+        click.echo(for_terminal(f"{doubt[0].upper()}{doubt[1:]}: {labels}"))
+    for item in listing.passed_over:
+        click.echo(for_terminal(f"Skipped: {item.label} ({item.reason})"))
+    if found:
+        numbers = ", ".join(f"{label} {name}" for label, name in enumerate(PARTS, start=1))
+        click.echo(f"Labels: {numbers}")
+        click.echo(for_terminal(f"Label maps and overlays: {out} ({len(found)}, {seconds / len(found):.2f} s each)"))
+    if len(found) + len(listing.failures) < len(todo):
+        click.echo(f"Stopped: {len(found)} of {len(todo)} done", err=True)
+        sys.exit(130)
+    if listing.failures:
+        raise BadInput(f"skipped: {'; '.join(listing.failures)}")
+
+
+def parse_all(
+    segmenter: "FaceSegmenter",
+    todo: dict[Path, Photograph],
+    out: Path,
+    box: tuple[float, float, float, float] | None,
+    failures: list[str],
+    console: Console,
+) -> tuple[dict[Photograph, "ParsedFace"], float]:
+    """Parse and write each photograph, and say how long it took; failures are added."""
+    from srpnet.training.interrupts import stop_requested
+
+    found: dict[Photograph, ParsedFace] = {}
+    begun = time.monotonic()
+    with stop_requested() as stop, Bars(console, "Parsing") as bars:
+        for written in segmenter.write_all(
+            todo,
+            out,
+            lambda error: failures.append(str(error)),
+            box=box,
+            name=lambda path: todo[path].name,
+            stop=stop,
+        ):
+            found[todo[written.photograph]] = written.face
+            bars.update("Parsing", len(found), len(todo))
+    return found, time.monotonic() - begun

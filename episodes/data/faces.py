@@ -144,4 +144,5 @@ FACES = DataSet(
     title="faces",
     help="CelebAMask-HQ as images/ and masks/ of 19 classes, Helen or LaPa",
     open_folder=Faces,
+    every_pair=True,
 )

@@ -102,7 +102,7 @@ def _changes(augmentation: FaceAugmentation, draws: Draws) -> tuple[Tensor, Tens
 def read_face(source: Faces, canvas: int, id: str) -> tuple[Tensor, Tensor]:
     """A photograph (3, W, W) and its labels (W, W) on the canvas, uint8."""
     photograph, labels = source.parts(id)
-    frame = Frame(photograph.shape[1], photograph.shape[0])
+    frame = Frame.whole(photograph.shape[1], photograph.shape[0])
     rgb = np.array(frame.put(Image.fromarray(photograph), canvas))
     return torch.from_numpy(rgb).permute(2, 0, 1).contiguous(), torch.from_numpy(
         np.array(frame.put(Image.fromarray(labels), canvas))

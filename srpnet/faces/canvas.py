@@ -3,45 +3,62 @@
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from episodes.data.source import Array
 
+Box = tuple[float, float, float, float]
+"""Left, top, width and height in pixels of a photograph."""
+
 
 class Frame(NamedTuple):
-    """Where a photograph lies on a square: in its middle, before both are resized together.
+    """The square of a photograph that a canvas shows; it may reach over the photograph's borders, where it is black.
 
     Attributes:
         width, height: Of the photograph in pixels.
+        left, top, side: Of the square, in pixels of the photograph.
     """
 
     width: int
     height: int
+    left: int
+    top: int
+    side: int
 
-    @property
-    def side(self) -> int:
-        """Of the square."""
-        return max(self.width, self.height)
-
-    @property
-    def corner(self) -> tuple[int, int]:
-        """x and y of the photograph's upper left pixel on it."""
-        return (self.side - self.width) // 2, (self.side - self.height) // 2
+    @classmethod
+    def whole(cls, width: int, height: int) -> "Frame":
+        """The smallest square with all of a photograph, which lies in its middle: padded first, then resized."""
+        side = max(width, height)
+        return cls(width, height, -((side - width) // 2), -((side - height) // 2), side)
 
     def put(self, picture: Image.Image, canvas: int) -> Image.Image:
-        """A picture of the photograph's size on the canvas; around it is black, or label 0.
+        """A picture of the photograph's size on the canvas.
 
-        A label map (mode L) keeps its labels: each pixel becomes the nearest one.
+        A label map (mode L) keeps its labels: each pixel becomes the nearest one, and label 0 is around.
         """
-        square = Image.new(picture.mode, (self.side, self.side))
-        square.paste(picture, self.corner)
+        square = picture.crop((self.left, self.top, self.left + self.side, self.top + self.side))
         how = Image.Resampling.NEAREST if picture.mode == "L" else Image.Resampling.BILINEAR
         return square if self.side == canvas else square.resize((canvas, canvas), how)
 
-    def cut(self, labels: Array) -> Array:
-        """A label map of the canvas at the photograph's size (H, W): each pixel becomes the nearest one."""
-        square = Image.fromarray(labels)
-        if self.side != square.width:
-            square = square.resize((self.side, self.side), Image.Resampling.NEAREST)
-        (left, top), (width, height) = self.corner, self
-        return np.array(square.crop((left, top, left + width, top + height)))
+    def cut(self, scores_LWW: NDArray[np.float32]) -> Array:
+        """Scores of each label on the canvas -> labels (H, W) uint8 at the photograph's size.
+
+        The highest score wins, the first of equal ones. At another size scores are interpolated, so that edges stay
+        smooth, around the parts alone: all else is label 0.
+        """
+        canvas, labels = scores_LWW.shape[-1], np.zeros((self.height, self.width), np.uint8)
+        rows, columns = (np.flatnonzero(scores_LWW.argmax(0).any(axis)) for axis in (1, 0))
+        if not len(rows):
+            return labels
+        pixels = self.side / canvas  # of the photograph in one of the canvas
+        ends = [(max(0, each[0] - 1), min(canvas, each[-1] + 2)) for each in (columns, rows)]
+        (left, right), (top, bottom) = (
+            (int(first * pixels), min(self.side, -int(-last * pixels // 1))) for first, last in ends
+        )
+        source = tuple(each / pixels for each in (left, top, right, bottom))
+        size, how = (right - left, bottom - top), Image.Resampling.BILINEAR
+        scores = np.stack([np.array(Image.fromarray(score).resize(size, how, source)) for score in scores_LWW])
+        found = Image.new("L", (self.width, self.height))
+        found.paste(Image.fromarray(scores.argmax(0).astype(np.uint8)), (self.left + left, self.top + top))
+        return np.array(found)

@@ -1,6 +1,6 @@
 """Score a face parser on the faces for testing: `srpnet faces eval` as a plain function.
 
-Letters: P cropped parts, W W pixels of the canvas.
+Letters: L labels, P cropped parts, W W pixels of the canvas.
 """
 
 import statistics
@@ -29,7 +29,7 @@ from srpnet.nn.crop import coverage
 from srpnet.nn.device import Runtime, runtime
 
 Parse = Callable[[Tensor], tuple[Tensor, Tensor | None]]
-"""A canvas (1, 3, W, W), RGB in [0, 1] -> its labels (1, W, W) uint8, and theta (1, P, 2, 3) if there are crops."""
+"""A canvas (1, 3, W, W), RGB in [0, 1] -> scores of the labels (1, L, W, W), and theta (1, P, 2, 3) if it has crops."""
 
 
 class Read(NamedTuple):
@@ -105,8 +105,8 @@ def score_faces(
         if chosen:
             canvas_13WW = covered(canvas_13WW, masks_1PWW[:, chosen])
         start = time.perf_counter()
-        labels_1WW, theta_1P23 = parse(canvas_13WW)
-        labels = face.frame.cut(labels_1WW[0].cpu().numpy())  # to the CPU, which waits for a GPU
+        scores_1LWW, theta_1P23 = parse(canvas_13WW)
+        labels = face.frame.cut(scores_1LWW[0].float().cpu().numpy())  # to the CPU, which waits for a GPU
         seconds.append(time.perf_counter() - start)
         matrix = confusion(torch.from_numpy(labels), torch.from_numpy(face.labels), LABELS - 1)
         shares = () if theta_1P23 is None else tuple(coverage(masks_1PWW[0], theta_1P23[0].float()).tolist())
@@ -134,7 +134,7 @@ def _read(source: Faces, ids: Sequence[str], canvas: int) -> Iterator[Read]:
 
     def read(id: str) -> Read:
         photograph, labels = source.parts(id)
-        frame = Frame(photograph.shape[1], photograph.shape[0])
+        frame = Frame.whole(photograph.shape[1], photograph.shape[0])
         rgb = np.array(frame.put(Image.fromarray(photograph), canvas))
         return Read(torch.from_numpy(rgb).permute(2, 0, 1).contiguous(), frame, labels)
 

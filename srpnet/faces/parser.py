@@ -103,9 +103,9 @@ class FaceParser(nn.Module):
         return torch.cat([background, *scores], 1)
 
     def forward(self, canvas_B3WW: Tensor, cropper: Cropper | None = None) -> tuple[Tensor, Tensor]:
-        """Photographs on their canvas, RGB in [0, 1] -> labels (B, W, W) uint8, and theta (B, P, 2, 3)."""
+        """Photographs on their canvas, RGB in [0, 1] -> scores (B, L, W, W), see `merge`, and theta (B, P, 2, 3)."""
         theta_BP23 = self.locate(self.segment_coarsely(canvas_B3WW), cropper)
-        return highest(self.merge(self.segment_parts(canvas_B3WW, theta_BP23), theta_BP23)), theta_BP23
+        return self.merge(self.segment_parts(canvas_B3WW, theta_BP23), theta_BP23), theta_BP23
 
 
 def labels_of_kinds() -> list[int]:

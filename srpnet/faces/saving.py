@@ -12,7 +12,7 @@ from episodes.inputs import check_regular, read_json
 from episodes.settings import from_mapping
 from srpnet.faces.parser import FaceParser
 from srpnet.faces.settings import ParserSettings
-from srpnet.models import released
+from srpnet.models import is_face_parser, released
 
 FIX = "name a folder that `srpnet faces train` wrote, or a face parser of `srpnet models`"
 
@@ -42,7 +42,7 @@ def load_parser(checkpoint: str | Path) -> FaceParser:
     if not folder.is_dir():
         folder = released().get(str(checkpoint), folder)
     content = read_json(folder / "config.json", FIX)
-    if not isinstance(content, dict) or "canvas" not in content:
+    if not is_face_parser(folder):
         raise InputError(f"{folder} is not a face parser: {FIX}")
     try:
         config = from_mapping(ParserSettings, content, "it")

@@ -5,7 +5,7 @@ from pathlib import Path
 from episodes.errors import InputError
 from srpnet.fewshot.network import SRPNet, build
 from srpnet.fewshot.settings import TRAINING_FREE
-from srpnet.models import released
+from srpnet.models import is_face_parser, released
 
 
 def load_network(checkpoint: str | Path | None) -> SRPNet:
@@ -25,6 +25,8 @@ def load_network(checkpoint: str | Path | None) -> SRPNet:
     if folder.is_dir():
         if not (folder / "config.json").is_file():
             raise InputError(f"{folder} holds no config.json: name a folder that `srpnet train` wrote")
+        if is_face_parser(folder):
+            raise InputError(f"{checkpoint} is a face parser: use it with `srpnet faces`, or name another checkpoint")
     elif name.count("/") != 1 or name.startswith(("/", ".", "~")) or folder.parent.is_dir():
         raise InputError(
             f"there is no checkpoint {checkpoint}: name a model of `srpnet models`, or a folder of `srpnet train`"
