@@ -13,6 +13,7 @@ from episodes.lazy import import_lazily
 
 if TYPE_CHECKING:
     from episodes.errors import InputError
+    from srpnet.apps.face_segmenter import FaceSegmenter
     from srpnet.apps.segmenter import Segmenter
     from srpnet.fewshot.checkpoint import load_network
     from srpnet.fewshot.eval_settings import EvalSettings
@@ -41,6 +42,7 @@ __all__ = [
     "WEIGHT_SETS",
     "Backbone",
     "EvalSettings",
+    "FaceSegmenter",
     "FewShotLoopSettings",
     "FewShotTrainSettings",
     "InputError",

@@ -13,6 +13,7 @@ from episodes.fewshot.settings import DataSettings
 from episodes.results.output import Output
 from episodes.scoring.plan_settings import DrawingSettings
 from episodes.settings import Declared, build, declared
+from srpnet.faces.settings import FaceEvalSettings, FaceTrainSettings
 from srpnet.fewshot.eval_settings import EvalSettings
 from srpnet.fewshot.training.settings import FewShotTrainSettings
 from srpnet.nn.settings import RuntimeSettings
@@ -24,6 +25,9 @@ SETTINGS: dict[tuple[str, ...], tuple[type, ...]] = {
     ("episodes", "export"): (DrawingSettings,),
     ("data", "report"): (DataSettings,),
     ("predict",): (RuntimeSettings,),
+    ("faces", "train"): (FaceTrainSettings,),
+    ("faces", "eval"): (FaceEvalSettings,),
+    ("faces", "predict"): (RuntimeSettings,),
 }
 """Words that call a command -> the dataclasses of which its flags are made."""
 
