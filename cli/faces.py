@@ -77,7 +77,12 @@ def train(ctx: click.Context, /, out: Path, resume: bool, **flags: Any) -> None:
 @config_option
 @options(FaceEvalSettings, data=DATA)
 @click.option("--out", type=click.Path(path_type=Path), help="Write the scores as JSON.")
-def evaluate(out: Path | None, **flags: Any) -> None:
+@click.option(
+    "--pictures",
+    type=click.Path(path_type=Path),
+    help="Folder for pictures of the best, the median and the worst face: photograph, labels found, and true ones.",
+)
+def evaluate(out: Path | None, pictures: Path | None, **flags: Any) -> None:
     """Score a face parser on the faces for testing: F1 of each part, merged and overall, with 95 % intervals.
 
     Left and right are scored apart and merged: merged F1 cannot tell one that is swapped. Coverage is the share of a
@@ -92,15 +97,19 @@ def evaluate(out: Path | None, **flags: Any) -> None:
 
     if out is not None:
         check_folder(out.parent)
+    if pictures is not None:
+        check_folder(pictures, "pictures")
     console = Console(stderr=True)
     with waiting(console, "Loading PyTorch"):
         from srpnet.faces.evaluate import run_evaluation
     with Bars(console) as bars:
-        found = run_evaluation(build(FaceEvalSettings, flags), bars.update)
+        found = run_evaluation(build(FaceEvalSettings, flags), bars.update, pictures)
     print_scores(found, Console())
     if out is not None:
         write_json(out, found)
         click.echo(f"Written: {out}")
+    if pictures is not None:
+        click.echo(f"best.jpg, median.jpg, worst.jpg: {pictures}")
 
 
 def print_scores(found: dict[str, Any], console: Console) -> None:

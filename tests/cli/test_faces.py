@@ -112,10 +112,12 @@ def test_a_parser_is_trained_scored_and_used(tmp_path: Path) -> None:
     assert f"Score it: srpnet faces eval --data faces:{root} --checkpoint {run}" in result.stdout
     out = tmp_path / "scores.json"
     words = ["--data", f"faces:{root}", "--checkpoint", run, "--cover", "2", "--out", str(out)]
+    words += ["--pictures", str(tmp_path / "pictures")]
     result = srpnet("faces", "eval", *words, *CPU)
     assert result.exit_code == 0, result.output
     assert "overall" in result.stdout
     assert json.loads(out.read_text())["cover"] == 2
+    assert {file.name for file in (tmp_path / "pictures").iterdir()} == {"best.jpg", "median.jpg", "worst.jpg"}
     again = srpnet("faces", "train", "--data", f"faces:{root}", *small, *phases, "--out", run, *CPU)
     assert "already holds a run: go on with --resume" in refused(again)
 
