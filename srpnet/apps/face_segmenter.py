@@ -1,6 +1,6 @@
 """Face parsing for people: brows, eyes, nose and lips of photographs of one face each.
 
-Letters: L labels, P cropped parts, W W pixels of the parser's canvas.
+Letters: L labels, P cropped parts, W W pixels of the parser's canvas, n n of its coarse network.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -23,6 +23,7 @@ from srpnet.faces.canvas import Box, Frame
 from srpnet.faces.saving import load_parser
 from srpnet.nn.device import runtime
 from srpnet.nn.settings import DeviceName, Precision
+from srpnet.training.log import highest
 
 NO_FACE, TWO_FACES, SMALL = "no face found", "more than one face", "the face is small, so that edges are rough"
 ESSENTIAL = (("left eye", "right eye"), ("nose",), ("upper lip", "lower lip"))
@@ -34,6 +35,8 @@ FACE_ON_CANVAS = (0.5, 0.555, 0.74)
 medians of the photographs for training."""
 PARTS_ON_CANVAS = (0.5, 0.59, 0.44)
 """The same of the box around brows, eyes, nose and mouth."""
+SPECK = 0.35
+"""The least share of the largest nose or mouth that another one has."""
 CLOSER = 0.7
 """A face whose parts take less than this share of their usual size is looked at again, closer."""
 
@@ -150,9 +153,11 @@ class FaceSegmenter:
     def _parse(self, photograph: Image.Image, box: Box | None) -> ParsedFace:
         if box is not None:
             frame = framed(photograph, box, FACE_ON_CANVAS)
-            return self._judged(frame, self._scores(photograph, frame))
+            return self._judged(frame, self._scores(photograph, frame)[0])
         frame = Frame.whole(photograph.width, photograph.height)
-        scores_LWW = self._scores(photograph, frame)
+        scores_LWW, coarse_nn = self._scores(photograph, frame)
+        if shows_several(coarse_nn):
+            return self._judged(frame, scores_LWW, TWO_FACES)
         found = scores_LWW.argmax(0) > 0
         if found.any():
             rows, columns = (np.flatnonzero(found.any(axis)) for axis in (1, 0))
@@ -161,24 +166,25 @@ class FaceSegmenter:
                 pixels = frame.side / found.shape[0]
                 left, top = frame.left + columns[0] * pixels, frame.top + rows[0] * pixels
                 frame = framed(photograph, (left, top, width * pixels, height * pixels), PARTS_ON_CANVAS)
-                scores_LWW = self._scores(photograph, frame)
+                scores_LWW, _ = self._scores(photograph, frame)
         return self._judged(frame, scores_LWW)
 
     @torch.inference_mode()
-    def _scores(self, photograph: Image.Image, frame: Frame) -> NDArray[np.float32]:
-        """Scores of the labels on the canvas that shows this frame."""
+    def _scores(self, photograph: Image.Image, frame: Frame) -> tuple[NDArray[np.float32], Array]:
+        """Scores of the labels on the canvas that shows this frame, and the coarse labels (n, n)."""
         canvas = np.array(frame.put(photograph, self.parser.config.canvas))
         canvas_13WW = torch.from_numpy(canvas).permute(2, 0, 1)[None].to(self.machine.device).float() / 255
         with self.machine.autocast():
-            scores_1LWW, _ = self.parser(canvas_13WW)
-        scores: NDArray[np.float32] = scores_1LWW[0].float().cpu().numpy()
-        return scores
+            coarse_1Lnn = self.parser.segment_coarsely(canvas_13WW)
+            theta_1P23 = self.parser.locate(coarse_1Lnn)
+            scores_1LWW = self.parser.merge(self.parser.segment_parts(canvas_13WW, theta_1P23), theta_1P23)
+        return scores_1LWW[0].float().cpu().numpy(), highest(coarse_1Lnn)[0].cpu().numpy()
 
-    def _judged(self, frame: Frame, scores_LWW: NDArray[np.float32]) -> ParsedFace:
+    def _judged(self, frame: Frame, scores_LWW: NDArray[np.float32], *doubts: str) -> ParsedFace:
         face = ParsedFace(frame.cut(scores_LWW))
         seen = sum(any(part not in face.missing for part in parts) for parts in ESSENTIAL)
-        doubts = [NO_FACE] if seen < 2 else [SMALL] if frame.side < ROUGH else []
-        return face._replace(doubts=tuple(doubts))
+        more = [NO_FACE] if seen < 2 else [SMALL] if frame.side < ROUGH else []
+        return face._replace(doubts=(*doubts, *more))
 
 
 def framed(photograph: Image.Image, box: Box, on_canvas: tuple[float, float, float]) -> Frame:
@@ -208,3 +214,27 @@ def framed(photograph: Image.Image, box: Box, on_canvas: tuple[float, float, flo
         round(top + height / 2 - y * side),
         side,
     )
+
+
+def shows_several(coarse_nn: Array) -> bool:
+    """Whether coarse labels have more than one nose and more than one mouth, none of which is a mere speck."""
+    noses, mouths = pieces(coarse_nn == 5), pieces(coarse_nn >= 6)
+    return all(len(sizes) > 1 and sizes[1] > SPECK * sizes[0] for sizes in (noses, mouths))
+
+
+def pieces(mask: NDArray[np.bool_]) -> list[int]:
+    """Pixels of each connected piece of a mask (H, W), the largest first.
+
+    >>> pieces(np.array([[1, 1, 0], [0, 0, 1]], dtype=bool))
+    [2, 1]
+    """
+    left, sizes = {(int(row), int(column)) for row, column in zip(*mask.nonzero(), strict=True)}, list[int]()
+    while left:
+        piece = [left.pop()]
+        for row, column in piece:
+            for beside in ((row - 1, column), (row + 1, column), (row, column - 1), (row, column + 1)):
+                if beside in left:
+                    left.remove(beside)
+                    piece.append(beside)
+        sizes.append(len(piece))
+    return sorted(sizes, reverse=True)
