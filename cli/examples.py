@@ -10,6 +10,7 @@ import click
 from click.core import ParameterSource
 
 from cli.options import BadInput, flags_of, together
+from srpnet.apps.annotation_files import annotated_examples, mask_or_annotations, of_class
 from srpnet.apps.annotations import Annotation, Box, Mask, Points, Scribbles
 from srpnet.apps.example_folder import examples_in
 from srpnet.apps.examples import marked_photographs
@@ -47,7 +48,7 @@ def _points(flag: str, label: int) -> Callable[[str], Points]:
 
 
 ANNOTATIONS: dict[str, Callable[[Any], Annotation]] = {
-    "supports": Mask,
+    "supports": mask_or_annotations,
     "boxes": _box,
     "points": _points("--points", 1),
     "not_points": _points("--not-points", 0),
@@ -70,7 +71,7 @@ example_options = together(
         type=FILE,
         multiple=True,
         metavar="PHOTO MASK",
-        help="A photograph and its mask, in which the object is painted. Give one to five.",
+        help="A photograph and its mask, in which the object is painted, or its annotation file. Give one to five.",
     ),
     click.option(
         "--box",
@@ -118,7 +119,7 @@ example_options = together(
         "--load-supports",
         "shown",
         type=click.Path(exists=True, path_type=Path),
-        help="A folder of examples, with a subfolder for each class; or a file of examples that were saved.",
+        help="A folder of examples: a subfolder for each class, or annotations; or a file of examples that were saved.",
     ),
 )
 
@@ -175,8 +176,9 @@ def given_examples(ctx: click.Context) -> Given:
     if twice := next((name for name in classes if classes.count(name) > 1), None):
         raise BadInput(f"--class {twice} is there twice: put all of its examples behind one")
     if shown is not None:
-        for name, pairs in examples_in(shown).items():
-            given.classes[name] = [(photograph, Mask(mask)) for photograph, mask in pairs]
+        given.classes = annotated_examples(shown) or {
+            name: [(photograph, Mask(mask)) for photograph, mask in pairs] for name, pairs in examples_in(shown).items()
+        }
     current = None if classes or shown else "object"
     for name, value in typed:
         if name == CLASS:
@@ -190,6 +192,8 @@ def given_examples(ctx: click.Context) -> Given:
         given.classes.setdefault(current, []).append((photograph, ANNOTATIONS[name](mark)))
     if not given.classes:
         raise BadInput(HOW)
+    for name, pairs in given.classes.items():
+        pairs[:] = [(photograph, of_class(mark, name)) for photograph, mark in pairs]
     for file in (*given.photographs, *given.marks):
         if not file.is_file():
             raise BadInput(f"{file} is a pipe, socket or device: save it as a picture")

@@ -552,3 +552,25 @@ def test_what_formats_refuse_is_said_before_anything_is_written(predict: Callabl
     Path("found").mkdir(exist_ok=True)
     Path("found/coco").write_text("in the way")
     assert "found/coco is a file, not a folder" in refused(predict("photos/a.jpg", "--format", "coco"))
+
+
+@pytest.mark.parametrize("format", ["coco", "labelme", "indexed"])
+def test_annotations_are_examples(predict: Callable[..., Result], format: str) -> None:
+    draw("photos/a.jpg", "photos/b.jpg")
+    assert predict("photos", "--format", format, "--with-photographs").exit_code == 0
+    result = predict("photos", "--supports", f"found/{format}", "--fit", "none", mask=None, out="again")
+    assert result.exit_code == 0, result.output
+    assert masks("again") == ["a", "b"]
+    assert result.stdout.count(": mask: ") == 2
+
+
+def test_an_annotation_file_is_a_mask(predict: Callable[..., Result]) -> None:
+    draw("photos/a.jpg")
+    box = {"label": "cup", "points": [[5, 5], [20, 20]], "shape_type": "rectangle"}
+    content = {"shapes": [box], "imagePath": "cup.png", "imageHeight": 40, "imageWidth": 40}
+    Path("example/cup.json").write_text(json.dumps(content))
+    by_file, by_mask = predict("photos", mask="example/cup.json"), predict("photos", out="by-mask")
+    assert by_file.exit_code == by_mask.exit_code == 0, by_file.output
+    assert Path("found/a-mask.png").read_bytes() == Path("by-mask/a-mask.png").read_bytes()
+    Path("example/cup.json").write_text(json.dumps(content | {"imagePath": "../../cup.png"}))
+    assert "../../cup.png is not a path below the folder" in refused(predict("photos", mask="example/cup.json"))

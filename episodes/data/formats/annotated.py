@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple, Protocol
 
 from episodes.data.formats.contents import Contents
@@ -65,6 +65,12 @@ class Marked(NamedTuple):
 
     file: str
     labels: Array
+
+
+def inner(name: str) -> PurePosixPath:
+    """The name of a photograph without the folder `images` before it."""
+    path = PurePosixPath(name)
+    return path.relative_to("images") if path.parts[0] == "images" else path
 
 
 Writer = Callable[[Path, Sequence[str], Iterable[Marked], ExportSettings], None]

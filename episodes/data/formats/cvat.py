@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
-from episodes.data.formats.annotated import Annotated, Format, Marked
+from episodes.data.formats.annotated import Annotated, Format, Marked, inner
 from episodes.data.formats.contents import Contents, parse_xml
 from episodes.data.formats.fill import Patch, Polygon
 from episodes.data.formats.numbers import box, ellipse, polygon_of, size_of, turned
@@ -20,7 +20,10 @@ AREAS = ("polygon", "box", "ellipse", "mask")
 
 
 def write(folder: Path, names: Sequence[str], marked: Iterable[Marked], settings: ExportSettings) -> None:
-    """`annotations.xml` with polygons, those of an object in one group; holes hang on slits."""
+    """`annotations.xml` with polygons, those of an object in one group; holes hang on slits.
+
+    Names of photographs are below `images`, as CVAT has them.
+    """
     with atomic_write(folder / FILE) as temporary, temporary.open("w", encoding="utf-8") as file:
         file.write(
             '<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n<version>1.1</version>\n<meta><task><labels>\n'
@@ -29,7 +32,7 @@ def write(folder: Path, names: Sequence[str], marked: Iterable[Marked], settings
         file.write("</labels></task></meta>\n")
         for number, (name, labels) in enumerate(marked):
             height, width = labels.shape
-            file.write(f'<image id="{number}" name={quoteattr(name)} width="{width}" height="{height}">\n')
+            file.write(f'<image id="{number}" name={quoteattr(str(inner(name)))} width="{width}" height="{height}">\n')
             for group, each in enumerate(objects(labels, len(names), settings), start=1):
                 grouped = f' group_id="{group}"' if len(each.parts) > 1 else ""
                 for polygon in each.polygons(settings):

@@ -11,7 +11,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from episodes.data import opening
 from episodes.data.depth import Values
-from episodes.data.formats.annotated import Annotated, Entry, Format, Marked
+from episodes.data.formats.annotated import Annotated, Entry, Format, Marked, inner
 from episodes.data.formats.contents import Contents, check_size
 from episodes.data.formats.numbers import class_name
 from episodes.data.formats.objects import ExportSettings
@@ -77,12 +77,6 @@ def palette() -> list[int]:
             for channel in range(3)
         ]
     return colours
-
-
-def inner(name: str) -> PurePosixPath:
-    """The name of a photograph without the folder `images` before it."""
-    path = PurePosixPath(name)
-    return path.relative_to("images") if path.parts[0] == "images" else path
 
 
 # ----------------------------------------------------------------------------------------------------------- reading

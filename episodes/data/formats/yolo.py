@@ -7,13 +7,13 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import yaml
 
-from episodes.data.formats.annotated import Annotated, Format, Marked
+from episodes.data.formats.annotated import Annotated, Format, Marked, inner
 from episodes.data.formats.contents import Contents, check_size
 from episodes.data.formats.fill import Shape, paint
 from episodes.data.formats.numbers import MOST_CLASSES, box, class_name
 from episodes.data.formats.objects import ExportSettings, objects
 from episodes.data.formats.outline import joined
-from episodes.data.images import PictureError, Size
+from episodes.data.images import PictureError, Size, state_of
 from episodes.data.source import Labels
 from episodes.errors import InputError
 from episodes.files import write_text
@@ -33,7 +33,7 @@ def write(folder: Path, names: Sequence[str], marked: Iterable[Marked], settings
         for each in objects(labels, len(names), settings):
             corners = (joined(each.polygons(settings)) / sides).ravel()
             lines.append(" ".join([str(each.label - 1), *(f"{value:.6f}" for value in corners)]) + "\n")
-        write_text(folder / "labels" / _inner(name).with_suffix(".txt"), "".join(lines))
+        write_text(folder / "labels" / inner(name).with_suffix(".txt"), "".join(lines))
     known = yaml.safe_dump(dict(enumerate(names)), allow_unicode=True, default_flow_style=False)
     indented = "".join(f"  {line}\n" for line in known.splitlines())
     write_text(folder / "data.yaml", f"path: .\ntrain: images\nval: images\nnames:\n{indented}")
@@ -109,6 +109,19 @@ def read(contents: Contents, files: Sequence[str]) -> Annotated:
     return Annotated(classes, entries)
 
 
+def read_text_file(file: Path) -> tuple[tuple[str, ...], YoloEntry]:
+    """The names of the classes, from the file's folder or the one above it, and what it says of its photograph.
+
+    Raises:
+        InputError: Nothing names the classes.
+    """
+    folders = [file.absolute().parent, file.absolute().parent.parent]
+    near = [Contents(folder, [path.name for path in sorted(folder.iterdir()) if path.is_file()]) for folder in folders]
+    known = next((contents for contents in near if contents.ending("classes.txt", ".yaml", ".yml")), near[0])
+    classes = class_names(known, [file.name])
+    return classes, YoloEntry(file, classes, state_of(file))
+
+
 def class_names(contents: Contents, files: Sequence[str]) -> tuple[str, ...]:
     """The names in `data.yaml`, or another YAML file with `names`, or in `classes.txt`.
 
@@ -159,12 +172,6 @@ def _places(stem: PurePosixPath) -> list[PurePosixPath]:
         last = len(parts) - 2 - parts[-2::-1].index("images")
         places.insert(0, PurePosixPath(*parts[:last], "labels", *parts[last + 1 :]))
     return [*places, PurePosixPath("labels") / stem]
-
-
-def _inner(name: str) -> PurePosixPath:
-    """The name of a photograph below `images/`."""
-    path = PurePosixPath(name)
-    return path.relative_to("images") if path.parts[0] == "images" else path
 
 
 YOLO = Format("yolo", "YOLO-seg", "labels/NAME.txt and data.yaml, polygons", write, find, read)

@@ -436,4 +436,6 @@ def test_linked_folders_and_hidden_files_are_not_looked_into(tmp_path: Path) -> 
     (folder / "more").symlink_to(tmp_path / "other")
     (folder / ".cache").mkdir()
     _coco(folder / ".cache", "x.jpg")
-    assert recognise(Contents(folder))[0] is FORMATS["labelme"]
+    found = recognise(Contents(folder))
+    assert found
+    assert found[0] is FORMATS["labelme"]
