@@ -1,20 +1,27 @@
 """Examples on a command line, where --class names those that follow it."""
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.core import ParameterSource
 
 from cli.options import BadInput, flags_of, together
+from episodes.files import atomic_write
+from episodes.names import for_terminal
 from srpnet.apps.annotation_files import annotated_examples, mask_or_annotations, of_class
 from srpnet.apps.annotations import Annotation, Box, Mask, Points, Scribbles
+from srpnet.apps.corrections import read_correction
 from srpnet.apps.example_folder import examples_in
 from srpnet.apps.examples import marked_photographs
 from srpnet.apps.photographs import picture_suffixes
+
+if TYPE_CHECKING:
+    from srpnet.apps.segmenter import Segmenter
 
 F = TypeVar("F", bound=Callable[..., Any])
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -22,6 +29,7 @@ ORDER = "order of examples"
 """Where a context keeps the names of the parameters in the order in which they were typed."""
 CLASS = "class_names"
 ABSENT = "absent"
+FIXED = "corrected"
 HOW = "give examples with --support PHOTO MASK, or saved ones with --supports FILE"
 
 
@@ -115,12 +123,38 @@ example_options = together(
         help="A photograph without any of the classes: all of it is background.",
     ),
     click.option(
+        "--fix",
+        FIXED,
+        type=FILE,
+        multiple=True,
+        metavar="MASK",
+        help="A mask that `srpnet predict` wrote, after you corrected it; an empty one says that nothing is there.",
+    ),
+    click.option(
         "--supports",
         "--load-supports",
         "shown",
         type=click.Path(exists=True, path_type=Path),
         help="A folder of examples: a subfolder for each class, or annotations; or a file of examples that were saved.",
     ),
+)
+
+
+checkpoint_option = click.option(
+    "--checkpoint",
+    default="srpnet-base",
+    show_default=True,
+    help="A model of `srpnet models`, a folder that `srpnet train` wrote, a Hugging Face name, or training-free.",
+)
+
+
+fit_option = click.option(
+    "--fit",
+    type=click.Choice(["auto", "none"]),
+    default="auto",
+    show_default=True,
+    help="auto: fit a head to the examples, where there are several of a class and it does better on them. Saved "
+    "examples come as they were fitted.",
 )
 
 
@@ -140,11 +174,13 @@ class Given:
     Attributes:
         classes: Name -> photographs, and what is marked in each; empty if saved examples are used.
         absent: Photographs without any of them.
+        corrected: Masks that were corrected, and their photographs.
         saved: The file of saved examples.
     """
 
     classes: dict[str, list[tuple[Path, Annotation]]] = field(default_factory=dict)
     absent: list[Path] = field(default_factory=list)
+    corrected: dict[Path, Path] = field(default_factory=dict)
     saved: Path | None = None
 
     @property
@@ -185,6 +221,9 @@ def given_examples(ctx: click.Context) -> Given:
             current = value
             given.classes.setdefault(current, [])
             continue
+        if name == FIXED:
+            _add_correction(given, value, current)
+            continue
         photograph, mark = value
         if current is None:
             flag = flags_of(ctx.command)[name]
@@ -201,9 +240,21 @@ def given_examples(ctx: click.Context) -> Given:
     return given
 
 
+def _add_correction(given: Given, mask: Path, current: str | None) -> None:
+    """A corrected mask is of the classes that its folder names, or else of the present one."""
+    photograph, classes = read_correction(mask)
+    given.corrected[mask] = photograph
+    for name, mark in classes:
+        if (known := name or current) is None:
+            raise BadInput(f"--fix {mask} has no class: put it behind the --class that it shows")
+        given.classes.setdefault(known, []).append((photograph, mark))
+    if not classes:
+        given.absent.append(photograph)
+
+
 def _in_order(ctx: click.Context) -> list[tuple[str, Any]]:
     """The name and value of each example and each --class, as they were typed; before them those of --config."""
-    names = [CLASS, *ANNOTATIONS]
+    names = [CLASS, FIXED, *ANNOTATIONS]
     configured = [name for name in names if ctx.get_parameter_source(name) is ParameterSource.DEFAULT_MAP]
     if CLASS in configured:
         raise BadInput("a TOML file has no order of examples: write --class on the command line, or use --supports")
@@ -215,4 +266,31 @@ def _in_order(ctx: click.Context) -> list[tuple[str, Any]]:
 
 def without_examples(flags: dict[str, Any]) -> dict[str, Any]:
     """The other parameters of a command."""
-    return {name: value for name, value in flags.items() if name not in (CLASS, ABSENT, "shown", *ANNOTATIONS)}
+    return {name: value for name, value in flags.items() if name not in (CLASS, ABSENT, FIXED, "shown", *ANNOTATIONS)}
+
+
+def report_examples(segmenter: "Segmenter", picture_file: Path | None = None) -> None:
+    """A line for each example, what is doubtful about it, and which is the weakest; a picture of them all."""
+    from srpnet.apps.example_checks import weakest
+
+    for check in segmenter.support_checks:
+        read, restored = f"mask: {check.mask}", "is too small for the network"
+        if check.mistaken is not None:
+            read, restored = check.mask, f"the network finds it in {100 * check.mistaken:.0f} % of the photograph"
+        elif not math.isnan(check.least):
+            restored = f"from your example the network recovers {100 * check.least:.0f} % of its mask"
+            if not math.isnan(check.least_of_others):
+                restored += f", from the others {100 * check.least_of_others:.0f} %"
+        click.echo(for_terminal(f"{check.name}: {read}; {restored}"))
+        for doubt in check.doubts:
+            click.echo(for_terminal(f"Warning: {doubt}"), err=True)
+    if segmenter.fitted_share:
+        share = f"{100 * segmenter.fitted_share:.0f} %"
+        click.echo(f"A head fitted to the examples has a share of {share} in the masks; --fit none leaves it out")
+    if picture_file is not None and (picture := segmenter.draw_examples()) is not None:
+        with atomic_write(picture_file) as temporary:
+            picture.save(temporary, "JPEG", quality=90)
+    if (last := weakest(segmenter.support_checks)) is not None:
+        found = f"from the others the network finds {100 * last.least_of_others:.0f} % of it"
+        where = "" if picture_file is None else f": see {picture_file}"
+        click.echo(for_terminal(f"Weakest example: {last.name}; {found}{where}"))

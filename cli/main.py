@@ -22,6 +22,7 @@ COMMANDS = {
     "data": "Build and check data sets, and report leakage of novel classes.",
     "predict": "Segment your own photographs by example.",
     "faces": "Face parsing: train, score, and use a parser of brows, eyes, nose and lips.",
+    "supports": "Save examples for predict, look at them, and add to them.",
     "models": "List the released models.",
     "weights": "Fetch the ImageNet weights of the backbone.",
 }

@@ -1,9 +1,8 @@
 """`srpnet predict`."""
 
-import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,7 +10,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from rich.console import Console
 
-from cli.examples import Given, OrderedCommand, example_options, given_examples, without_examples
+from cli.examples import (
+    Given,
+    OrderedCommand,
+    checkpoint_option,
+    example_options,
+    fit_option,
+    given_examples,
+    report_examples,
+    without_examples,
+)
 from cli.options import BadInput, config_option, flags_of, options, with_flags
 from cli.progress import Bars, waiting
 from episodes.data.formats import FORMATS, ExportSettings
@@ -23,7 +31,7 @@ from srpnet.apps.examples import class_names
 from srpnet.apps.export import PROBABILITY, Export
 from srpnet.apps.found_table import ABSENT, NOTHING, FoundTable, Row
 from srpnet.apps.outputs import mask_path
-from srpnet.apps.photographs import Listing, Photograph, list_photographs, name_outputs
+from srpnet.apps.photographs import Listing, PassedOver, Photograph, list_photographs, name_outputs
 from srpnet.nn.settings import RuntimeSettings
 
 if TYPE_CHECKING:
@@ -35,6 +43,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 NAMED = 10
 """So many names stand in a line; the table has them all."""
+EXAMPLES = "found-examples.jpg"
+"""The picture of the examples."""
 SAVED = 10
 """Seconds after which the table is written again."""
 
@@ -48,12 +58,7 @@ SAVED = 10
     help="Save the prototypes of the examples, some ten kilobytes, for --supports.",
 )
 @click.argument("queries", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="QUERY...")
-@click.option(
-    "--checkpoint",
-    default="srpnet-base",
-    show_default=True,
-    help="A model of `srpnet models`, a folder that `srpnet train` wrote, a Hugging Face name, or training-free.",
-)
+@checkpoint_option
 @click.option(
     "--size",
     type=int,
@@ -65,14 +70,7 @@ SAVED = 10
     show_default=True,
     help="Report photographs that may not show the object. It takes a second, faster pass.",
 )
-@click.option(
-    "--fit",
-    type=click.Choice(["auto", "none"]),
-    default="auto",
-    show_default=True,
-    help="auto: fit a head to the examples, where there are several of a class and it does better on them. Saved "
-    "examples come as they were fitted.",
-)
+@fit_option
 @click.option("--recursive", is_flag=True, help="Include subfolders; OUT has the same ones.")
 @click.option(
     "--skip-existing", is_flag=True, help="Skip photographs whose mask is in OUT: continue an interrupted run."
@@ -132,7 +130,9 @@ def predict(
 ) -> None:
     """What the command does, in order."""
     listing = list_photographs(queries, recursive, out, given.marks)
-    name_outputs(listing, out, (*given.photographs, *given.marks))
+    marks = [mark for mark in given.marks if mark not in given.corrected]
+    name_outputs(listing, out, (*given.photographs, *marks))
+    leave_corrected(listing, out, {mask.resolve() for mask in given.corrected})
     if not listing.photographs:
         report_passed_over(listing)
         reasons = "; ".join(listing.failures[:NAMED]) or "none can be read"
@@ -147,7 +147,7 @@ def predict(
             segmenter = Segmenter(checkpoint, size=size or 417, **flags)
         if given.saved is None:
             segmenter.show(given.classes, given.absent)
-            report_examples(segmenter)
+            report_examples(segmenter, out / EXAMPLES)
         else:
             segmenter.load_supports(given.saved)
             click.echo(for_terminal(f"Examples from {given.saved}: {', '.join(segmenter.names)}"))
@@ -158,7 +158,7 @@ def predict(
         classes = len(segmenter.names)
         if segmenter.names != class_names(1):
             write_classes(out, segmenter.names)
-        table = FoundTable(out, segmenter.fingerprint, segmenter.present_above, classes)
+        table = FoundTable(out, segmenter.fingerprint, segmenter.thresholds if presence else None, classes)
         run = Run(segmenter, listing, out, table, export)
         if skip_existing:
             run.skip_existing()
@@ -264,20 +264,11 @@ def taken(settings: type[T], flags: dict[str, Any]) -> T:
     return build(settings, {each.key: flags.pop(each.key) for each in declared(settings) if each.key in flags})
 
 
-def report_examples(segmenter: "Segmenter") -> None:
-    """A line for each example, and what is doubtful about it."""
-    for check in segmenter.support_checks:
-        read, restored = f"mask: {check.mask}", "is too small for the network"
-        if check.mistaken is not None:
-            read, restored = check.mask, f"the network finds it in {100 * check.mistaken:.0f} % of the photograph"
-        elif not math.isnan(check.least):
-            restored = f"from your example the network recovers {100 * check.least:.0f} % of its mask"
-        click.echo(for_terminal(f"{check.name}: {read}; {restored}"))
-        for doubt in check.doubts:
-            click.echo(for_terminal(f"Warning: {doubt}"), err=True)
-    if segmenter.fitted_share:
-        share = f"{100 * segmenter.fitted_share:.0f} %"
-        click.echo(f"A head fitted to the examples has a share of {share} in the masks; --fit none leaves it out")
+def leave_corrected(listing: Listing, out: Path, corrected: Collection[Path]) -> None:
+    """A mask that was corrected in the output folder stays as it is."""
+    kept = [each for each in listing.photographs if mask_path(out, each.name).resolve() in corrected]
+    listing.passed_over += [PassedOver(each.label, "you corrected its mask") for each in kept]
+    listing.photographs = [each for each in listing.photographs if each not in kept]
 
 
 def report(run: Run) -> None:

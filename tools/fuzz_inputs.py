@@ -71,6 +71,10 @@ BASES = (
     _base("predict", f"{SUPPORT} photos --out new --checkpoint net {TINY}", "photos", "net"),
     _base("predict", f"--class a {SUPPORT} photos --out new --checkpoint net {TINY}", "photos", "net"),
     _base("predict", f"--supports set.srp photos --out new --checkpoint net {TINY}", *SAVED),
+    _base("predict", f"--box photos/one.png 1,1,9,9 photos --out new --checkpoint net {TINY}", "photos", "net"),
+    _base("predict", f"--fix found/two-mask.png photos --out new --checkpoint net {TINY}", "photos", "net", "found"),
+    _base("supports save", f"new.srp {SUPPORT} --checkpoint net {TINY}", "photos", "net"),
+    _base("supports show", "set.srp", "set.srp"),
     _base("weights", "--list"),
     _base("weights", "--file net/model.safetensors --name keras-v1", "net"),
 )

@@ -69,6 +69,25 @@ class Mask:
         return labels
 
 
+@dataclass(frozen=True, eq=False)
+class Label(Mask):
+    """One class of a label map, which has the values 0..N, and 255 where nobody knows; all others are not it.
+
+    Attributes:
+        label: Of the class.
+        classes: N.
+    """
+
+    label: int = 1
+    classes: int = 1
+
+    def labels(self, name: str, photograph: Image.Image) -> Array:
+        """Where it has this label."""
+        values = read_mask(self.picture, self.classes)
+        check_mask_size(name, photograph.size, (values.shape[1], values.shape[0]))
+        return np.where(values == IGNORE, IGNORE, values == self.label).astype(np.uint8)
+
+
 @dataclass(frozen=True)
 class Box:
     """A box around the object, in pixels of the upright photograph; all outside is not it.

@@ -3,11 +3,14 @@
 Letters in names: S supports, N ways, P = N + 1 classes with background, C channels, h w feature size, H W pixels.
 """
 
+import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image, ImageFilter
 from torch import Tensor
 
 from episodes.data.source import IGNORE, Array
@@ -16,8 +19,13 @@ from srpnet.nn.grid import upsample
 
 RESTORED = 0.45
 """An example that restores less of its mask deserves a second look; chosen on base classes (docs/results.md)."""
+SMALL, THIN = 256, 7
+"""The size at which a mask is looked at for strokes, and the width that they do not have there."""
 BORDER = 0.7
 """So does a mask that paints more of the photograph's border; likewise."""
+
+
+NOTHING = np.zeros(0, dtype=np.float32)
 
 
 class SupportCheck(NamedTuple):
@@ -29,6 +37,9 @@ class SupportCheck(NamedTuple):
         restored: How well the network finds the mask again, IoU of each class (N,), see `restoration`.
         border: How much of the photograph's border is painted, see `border_share`.
         mistaken: In a photograph that shows no class, the share of it that the network takes for one; else None.
+        strokes: Whether the mask looks like strokes across the object, see `looks_like_strokes`.
+        alone, others: The same as `restored` by the example itself, and by the other examples as a photograph is
+            segmented; NaN where none of them shows the class. See `srpnet.apps.judgement`.
     """
 
     name: str
@@ -36,12 +47,24 @@ class SupportCheck(NamedTuple):
     restored: NDArray[np.float32]
     border: float
     mistaken: float | None = None
+    strokes: bool = False
+    alone: NDArray[np.float32] = NOTHING
+    others: NDArray[np.float32] = NOTHING
 
     @property
     def least(self) -> float:
         """What is restored of the class that is restored least; NaN if the network sees none of them in the mask."""
-        seen = self.restored[~np.isnan(self.restored)]
-        return float(seen.min()) if seen.size else float("nan")
+        return _least(self.restored)
+
+    @property
+    def least_alone(self) -> float:
+        """The same by the example itself."""
+        return _least(self.alone)
+
+    @property
+    def least_of_others(self) -> float:
+        """The same by the other examples."""
+        return _least(self.others)
 
     @property
     def doubts(self) -> list[str]:
@@ -57,7 +80,24 @@ class SupportCheck(NamedTuple):
                 f"the mask of {self.name} paints {100 * self.border:.0f} % of the photograph's border: is it inverted? "
                 "What is painted is the object"
             )
+        if self.strokes:
+            doubts.append(
+                f"what is painted in the mask of {self.name} is thin: are these strokes? Then draw green ones on the "
+                "object and red ones elsewhere, and give them as scribbles"
+            )
         return doubts
+
+
+def weakest(checks: Sequence[SupportCheck]) -> SupportCheck | None:
+    """The example of which the others find least; None if there are no two of a class."""
+    compared = [check for check in checks if not math.isnan(check.least_of_others)]
+    return min(compared, key=lambda check: check.least_of_others, default=None)
+
+
+def _least(values: NDArray[np.float32]) -> float:
+    """The least of those that are not NaN; NaN if there is none."""
+    seen = values[~np.isnan(values)]
+    return float(seen.min()) if seen.size else float("nan")
 
 
 def restoration(network: SRPNet, features_SChw: Tensor, labels_SHW: Tensor, prototypes_PC: Tensor) -> Tensor:
@@ -76,7 +116,12 @@ def restoration(network: SRPNet, features_SChw: Tensor, labels_SHW: Tensor, prot
     """
     logits_SPhw = network.segment(features_SChw, prototypes_PC)
     predicted_SHW = upsample(logits_SPhw, labels_SHW.shape[-2:], network.stride).argmax(1)
-    ways_N11 = torch.arange(1, len(prototypes_PC), device=labels_SHW.device)[:, None, None]
+    return ious(predicted_SHW, labels_SHW, len(prototypes_PC) - 1)
+
+
+def ious(predicted_SHW: Tensor, labels_SHW: Tensor, ways: int) -> Tensor:
+    """IoU of each support and way (S, N); pixels labelled 255 are ignored; NaN where the labels do not show the way."""
+    ways_N11 = torch.arange(1, ways + 1, device=labels_SHW.device)[:, None, None]
     painted_SNHW = labels_SHW[:, None] == ways_N11
     restored_SNHW = (predicted_SHW[:, None] == ways_N11) & (labels_SHW[:, None] != IGNORE)
     shared_SN = (painted_SNHW & restored_SNHW).sum((2, 3))
@@ -94,6 +139,22 @@ def mistaken_share(network: SRPNet, features_1Chw: Tensor, labels_HW: Tensor, pr
     logits_1Phw = network.segment(features_1Chw, prototypes_PC)
     predicted_HW = upsample(logits_1Phw, labels_HW.shape, network.stride)[0].argmax(0)
     return float((predicted_HW[labels_HW == 0] > 0).float().mean())
+
+
+def looks_like_strokes(labels: Array) -> bool:
+    """Whether a mask (H, W) may be strokes and not an area: long, and nowhere thicker than a fortieth of its side.
+
+    So does the mask of a spoon. It is a question, not an error.
+    """
+    painted = (labels > 0) & (labels != IGNORE)
+    if 2 * (labels == 0).sum() < labels.size or not painted.any():  # a mask says of most pixels that they are not it
+        return False
+    small = Image.fromarray(painted).convert("L")
+    small.thumbnail((SMALL, SMALL), Image.Resampling.BOX)
+    small = small.point([255 * (value > 64) for value in range(256)])
+    rows, columns = np.nonzero(np.asarray(small))
+    thick = np.asarray(small.filter(ImageFilter.MinFilter(THIN))).any()
+    return bool(not thick and len(rows) and max(np.ptp(rows), np.ptp(columns)) > SMALL / 5)
 
 
 def border_share(labels: Array) -> float:

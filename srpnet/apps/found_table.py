@@ -22,6 +22,7 @@ from PIL import Image
 from episodes.data.source import Array
 from episodes.errors import InputError
 from episodes.files import atomic_write
+from episodes.inputs import read_text
 
 NAME = "found.csv"
 NOTHING, ABSENT = "nothing found", "may not show the object"
@@ -38,14 +39,16 @@ class FoundTable:
     Args:
         folder: Of the masks. Rows of a `found.csv` in it are kept if their masks are there.
         examples: `Segmenter.fingerprint`.
-        present_above: Below it a class may not be there; None tells nothing.
+        present_above: Of each class, below it it may not be there; None tells nothing.
         classes: How many there are.
 
     Raises:
         InputError: if there is a `found.csv` that cannot be read, or is not such a table.
     """
 
-    def __init__(self, folder: Path, examples: str, present_above: float | None = None, classes: int = 1) -> None:
+    def __init__(
+        self, folder: Path, examples: str, present_above: Sequence[float] | None = None, classes: int = 1
+    ) -> None:
         self.path = folder / NAME
         self.examples = examples
         self.present_above = present_above
@@ -68,8 +71,8 @@ class FoundTable:
         areas = [float((labels == label + 1).mean()) for label in range(len(self._areas))]
         shown = [""] * len(areas) if presence is None else [f"{value:.4f}" for value in presence]
         doubt = NOTHING if not any(areas) else ""
-        if not doubt and presence is not None and self.present_above is not None and max(presence) < self.present_above:
-            doubt = ABSENT
+        if not doubt and presence is not None and self.present_above is not None:
+            doubt = "" if any(np.greater_equal(presence, self.present_above)) else ABSENT
         return self._keep(photograph, mask, areas, shown, doubt, self.examples)
 
     def row_of(self, photograph: Path, mask: Path) -> Row | None:
@@ -127,6 +130,36 @@ class FoundTable:
         if not text.startswith(",".join(self.columns)) or any(None in (*row, *row.values()) for row in rows):
             raise InputError(f"{self.path} is not a table of these columns ({', '.join(self.columns)}): {fix}")
         return rows
+
+
+def photograph_of(mask: Path) -> tuple[Path, Path]:
+    """The folder of `srpnet predict` in which a mask lies, and the photograph that the mask is of.
+
+    The table is not trusted: the photograph must be called like its mask.
+
+    Raises:
+        InputError: if the mask is in no such folder, or the photograph is not there.
+    """
+    for folder in mask.resolve().parents:
+        if not (folder / NAME).is_file():
+            continue
+        inside = _cell(mask.resolve().relative_to(folder).as_posix())
+        try:
+            rows = list(csv.DictReader(io.StringIO(read_text(folder / NAME, "name another mask"), newline="")))
+        except csv.Error as error:
+            raise InputError(f"{folder / NAME} cannot be read ({error}): name another mask") from None
+        named = [str(row.get("photograph")) for row in rows if row.get("mask") == inside]
+        if not named:
+            break
+        photograph = Path(named[-1])
+        if not photograph.stem or not mask.name.startswith(photograph.stem):
+            raise InputError(f"{folder / NAME} says that {mask} is the mask of {photograph}: their names do not agree")
+        if not photograph.is_file():
+            raise InputError(
+                f"{photograph}, of which {mask} is the mask, is not there: run this in the folder where it was made"
+            )
+        return folder, photograph
+    raise InputError(f"{mask} is no mask that `srpnet predict` wrote: no {NAME} names it")
 
 
 def _cell(path: str) -> str:

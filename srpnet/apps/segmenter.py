@@ -16,8 +16,9 @@ from torch import Tensor
 from episodes.data.source import Array
 from episodes.errors import InputError
 from episodes.threads import map_in_threads
-from srpnet.apps.example_checks import SupportCheck, border_share, mistaken_share, restoration
+from srpnet.apps.example_checks import SupportCheck, border_share, looks_like_strokes, mistaken_share, restoration
 from srpnet.apps.examples import Example, Marked, class_names, read_examples, read_marked
+from srpnet.apps.judgement import Tile, judge, presence_thresholds, row_of, sheet
 from srpnet.apps.output_names import alike
 from srpnet.apps.outputs import output_paths, write_outputs
 from srpnet.apps.placing import PlacedPhotograph, place_photograph
@@ -25,7 +26,6 @@ from srpnet.apps.reading import Picture, described, read_photograph
 from srpnet.fewshot.checkpoint import load_network
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.predictor import Prediction, Predictor
-from srpnet.fewshot.presence import examples
 from srpnet.fewshot.settings import Fit
 from srpnet.fewshot.support_set import SupportSet
 from srpnet.nn.device import runtime
@@ -50,11 +50,14 @@ class Segmented(NamedTuple):
 
 
 class _Examples(NamedTuple):
-    """What was shown: images of one size, in [0, 1], their label maps, and which ways each shows."""
+    """What was shown: images of one size, in [0, 1], their label maps, which ways each shows, where it has no padding;
+    and its logits by the others, see `Judgement`."""
 
     images_S3HW: Tensor
     labels_SHW: Tensor
     membership_SN: Tensor
+    valid_SHW: Tensor
+    logits_others: tuple[Tensor | None, ...] = ()
 
 
 class Segmenter:
@@ -93,6 +96,7 @@ class Segmenter:
         self._examples: _Examples | None = None
         self._files: frozenset[Path] = frozenset()
         self._support_checks: tuple[SupportCheck, ...] = ()
+        self._pictures: list[list[Tile]] = []
 
     def set_support(
         self,
@@ -143,16 +147,16 @@ class Segmenter:
         ]
         labels_SHW = torch.stack(labels).to(self.predictor.runtime.device)
         membership_SN = torch.stack([(labels_SHW == way + 1).flatten(1).any(1) for way in range(classes)], dim=1)
-        inputs = _Examples(torch.stack([each.image for each in placed]), labels_SHW, membership_SN)
+        valid_SHW = torch.stack([each.placement.valid() for each in placed]).to(labels_SHW.device)
+        inputs = _Examples(torch.stack([each.image for each in placed]), labels_SHW, membership_SN, valid_SHW)
         several = self.fits and len(shown) > 1
         encoded = self.predictor.encode(inputs.images_S3HW, fit=several)
-        shots = [self.predictor.shots(encoded, labels_SHW, classes)]
+        shots = self.predictor.shots(encoded, labels_SHW, classes)
         head = None
         if several:
-            valid_SHW = torch.stack([each.placement.valid() for each in placed])
-            head = self.predictor.fit([encoded], shots, membership_SN, [valid_SHW], self.predictor.network.config.iqi)
+            head = self.predictor.fit([encoded], [shots], membership_SN, [valid_SHW], self.predictor.network.config.iqi)
         supports = SupportSet.of(
-            shots,
+            [shots],
             membership_SN,
             [example.id for example in shown],
             head=head,
@@ -162,17 +166,25 @@ class Segmenter:
         )
         network = self.predictor.network
         restored_SN = restoration(network, encoded.features_BChw, labels_SHW, supports.prototypes_PC).cpu().numpy()
-        self._supports, self._examples = supports, inputs
+        judged = judge(network, encoded.features_BChw, labels_SHW, valid_SHW, shots.pooled, membership_SN)
+        self._supports = supports
+        self._examples = inputs._replace(logits_others=tuple(each.logits_others for each in judged))
         self._files = frozenset(file for example in shown for file in example.files)
         checks = []
-        for s, example in enumerate(shown):
+        for s, (example, judgement) in enumerate(zip(shown, judged, strict=True)):
             mask, mistaken = described(example.labels, names), None
             if not ((example.labels > 0) & (example.labels <= classes)).any():
                 mask = f"without {'the ' if names == class_names(1) else ''}{' and '.join(names)}"
                 one = encoded.features_BChw[s : s + 1]
                 mistaken = mistaken_share(network, one, labels_SHW[s], supports.prototypes_PC)
-            checks.append(SupportCheck(example.id, mask, restored_SN[s], border_share(example.labels), mistaken))
+            looks, ious = (mistaken, looks_like_strokes(example.labels)), (judgement.alone, judgement.others)
+            border = border_share(example.labels)
+            checks.append(SupportCheck(example.id, mask, restored_SN[s], border, *looks, *ious))
         self._support_checks = tuple(checks)
+        self._pictures = [
+            row_of(check, each, labels_HW, judgement)
+            for check, each, labels_HW, judgement in zip(checks, placed, labels, judged, strict=True)
+        ]
 
     def load_supports(self, path: Path | str) -> None:
         """Take what was shown from a file of `supports.save`, and with it the size of all photographs.
@@ -184,7 +196,8 @@ class Segmenter:
         """
         self._supports = SupportSet.load(path, self.predictor)
         self.size = self._supports.size
-        self._examples, self._files, self._support_checks = None, frozenset({Path(path).resolve()}), ()
+        self._examples, self._files = None, frozenset({Path(path).resolve()})
+        self._support_checks, self._pictures = (), []
 
     @property
     def supports(self) -> SupportSet:
@@ -214,6 +227,18 @@ class Segmenter:
         return self._shown.names
 
     @property
+    def thresholds(self) -> tuple[float, ...] | None:
+        """Below which presence each class may not be there; None if the network has no threshold.
+
+        Raises:
+            InputError: if nothing was shown, or the ImageNet weights cannot be had.
+        """
+        if self.present_above is None:
+            return None
+        above_N = self._with_examples().present_above_N
+        return (self.present_above,) * len(self.names) if above_N is None else tuple(above_N.tolist())
+
+    @property
     def fingerprint(self) -> str:
         """Which examples and which network, in 12 hexadecimal digits: with the same one masks come out alike.
 
@@ -231,6 +256,12 @@ class Segmenter:
         """
         head = self._shown.head
         return 0.0 if head is None else head.share
+
+    def draw_examples(self) -> Image.Image | None:
+        """A picture of the examples, a row for each: what was marked, and what is found of it by the example itself and
+        by the others, see `support_checks`. None if there are none, or saved ones.
+        """
+        return sheet(self._pictures) if self._pictures else None
 
     def probabilities(self, image: Picture) -> NDArray[np.float32]:
         """Probability of the background and of each class, (N + 1, H, W), at the photograph's own size.
@@ -253,8 +284,8 @@ class Segmenter:
     def presence(self, image: Picture) -> NDArray[np.float32]:
         """How much the predicted region of each class resembles the supports: (N,), cosines in [0, 1], 0 without one.
 
-        Where one is below `present_above`, which was chosen on other classes, the class may not be there at all:
-        `predict` finds something nearly always. See `srpnet.fewshot.presence`. The first call takes longer.
+        Where one is below `thresholds`, the class may not be there at all: `predict` finds something nearly always. See
+        `srpnet.fewshot.presence`. The first call takes longer.
 
         Raises:
             InputError: if `set_support` was not called, or the image or the ImageNet weights cannot be had.
@@ -373,10 +404,22 @@ class Segmenter:
         if self._shown.examples_ND is None:
             if self._examples is None:
                 raise InputError("these examples were saved without presence features: give the examples again")
-            images_S3HW, labels_SHW, membership_SN = self._examples
+            images_S3HW, labels_SHW, membership_SN, valid_SHW, logits = self._examples
             deep_SDyx = self.predictor.levels(images_S3HW)[-1]
             objects_SND = self.predictor.recogniser.shown(deep_SDyx, labels_SHW, membership_SN.shape[1])
-            self._supports = replace(self._shown, examples_ND=examples(objects_SND, membership_SN))
+            supports = self._shown.with_examples(objects_SND, membership_SN)
+            if self.present_above is not None:
+                above_N = presence_thresholds(
+                    self.predictor.recogniser,
+                    logits,
+                    deep_SDyx,
+                    objects_SND,
+                    valid_SHW,
+                    membership_SN,
+                    self.present_above,
+                )
+                supports = replace(supports, present_above_N=above_N.to(deep_SDyx.device))
+            self._supports = supports
         return self._shown
 
     def _digest(self, examples: _Examples, fitted: bool) -> str:

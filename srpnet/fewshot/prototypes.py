@@ -56,13 +56,18 @@ def pool_supports(features_SChw: Tensor, labels_SHW: Tensor, ways: int, stride: 
         return Pooled(masked_average_pooling(features_SChw, weights_SPhw), masks_SPHW.flatten(2).any(2))
 
 
+def counted(pooled: Pooled, membership_SN: Tensor) -> Tensor:
+    """Which supports count for which class (S, P): those that show it, and of those for a way its shots alone."""
+    return pooled.shows_SP & torch.nn.functional.pad(membership_SN, (1, 0), value=True)
+
+
 def mean_prototypes(pooled: Pooled, membership_SN: Tensor, ids: Sequence[str] | None = None) -> Tensor:
     """The prototypes of an episode from the masked averages of its supports; see `support_prototypes`.
 
     Raises:
         InputError: if a way has no pixel in any of its shots.
     """
-    counts_SP = pooled.shows_SP & torch.nn.functional.pad(membership_SN, (1, 0), value=True)
+    counts_SP = counted(pooled, membership_SN)
     shots_P = counts_SP.sum(0)
     if not shots_P[1:].all():
         way = int((shots_P[1:] == 0).nonzero()[0])

@@ -1,6 +1,7 @@
 """Examples on the command line of `srpnet predict`: classes, folders, and what is refused."""
 
 import csv
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from PIL import Image
 
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.settings import NetworkSettings
+from tests.backbones import TinyWeights
 from tests.cli.commands import TINY, refused, srpnet
 
 LEFT, RIGHT = (5, 5, 20, 20), (22, 22, 36, 36)
@@ -41,7 +43,10 @@ def predict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Re
     """`predict("--support", ...)`: with a tiny network, of `photos`, into `found`."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "100")
-    tiny = NetworkSettings(layers=(1, 1, 1, 1), base_width=8, width=8, stages=(2, 3), trained="all")
+    monkeypatch.setattr(
+        "srpnet.nn.weights.get_weights", TinyWeights()
+    )  # for the head that is fitted to several examples
+    tiny = NetworkSettings("keras-v1", layers=(1, 1, 1, 1), base_width=8, width=8, stages=(2, 3), trained="all")
     SRPNet(tiny).write(tmp_path / "net")
     draw("photos/x.png", seed=9, green=True)
     draw("red.png", seed=1)
@@ -144,6 +149,24 @@ def test_a_config_may_name_examples_but_not_classes(predict: Callable[..., Resul
     assert result.exit_code == 0, result.output
     Path("two.toml").write_text('support = [["red.png", "left.png"]]\nclass = ["red"]\n')
     assert "a TOML file has no order of examples" in refused(predict("--config", "two.toml"))
+
+
+# -------------------------------------------------------------------------------------------------------- judgement
+
+
+def test_examples_are_judged_first_and_the_weakest_is_named(predict: Callable[..., Result]) -> None:
+    draw("again.png", seed=3)
+    support = ("--support", "red.png", "left.png", "--support", "again.png", "left.png")
+    result = predict(*support, "--support", "both.png", "right.png")
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert re.fullmatch(
+        r"red\.png: mask: 14 % object; from your example the network recovers \d+ % of its mask, from the others \d+ %",
+        lines[0],
+    )
+    (weakest,) = (line for line in lines if line.startswith("Weakest example: both.png; "))
+    assert re.search(r"from the others the network finds \d+ % of it: see found/found-examples\.jpg$", weakest)
+    assert Image.open("found/found-examples.jpg").size == (3 * 328 + 8, 3 * 344 + 8)
 
 
 # ---------------------------------------------------------------------------------------------------------- folders
@@ -256,3 +279,100 @@ def test_a_photograph_without_the_object_is_background(predict: Callable[..., Re
     assert result.exit_code == 0, result.output
     assert "none.png: without the object; the network finds it in " in result.stdout
     assert predict(*support, out="without").exit_code == 0
+
+
+# ------------------------------------------------------------------------------------------------------- corrections
+
+RED = ("--support", "red.png", "left.png")
+
+
+def test_a_corrected_mask_becomes_an_example_and_stays(predict: Callable[..., Result]) -> None:
+    draw("photos/y.png", seed=7)
+    assert predict(*RED).exit_code == 0
+    paint("found/x-mask.png", LEFT)
+    before = Path("found/x-mask.png").read_bytes()
+    result = predict(*RED, "--fix", "found/x-mask.png")
+    assert result.exit_code == 0, result.output
+    assert "photos/x.png: mask: 14 % object; " in result.stdout
+    assert "Skipped: x.png (you corrected its mask)" in result.stdout
+    assert "Masks and overlays of 1 photograph: found" in result.stdout
+    assert Path("found/x-mask.png").read_bytes() == before
+    assert "photos/x.png: mask: 14 % object; " in predict("--fix", "found/x-mask.png", out="other").stdout
+
+
+def test_an_empty_correction_says_that_nothing_is_there(predict: Callable[..., Result]) -> None:
+    assert predict(*RED).exit_code == 0
+    paint("found/x-mask.png")
+    result = predict(*RED, "--fix", "found/x-mask.png", out="other")
+    assert "photos/x.png: without the object; the network finds it in " in result.stdout
+
+
+def test_a_correction_has_the_classes_of_its_folder(predict: Callable[..., Result]) -> None:
+    assert predict(*TWO).exit_code == 0
+    labels = Image.new("L", (40, 40))
+    labels.paste(1, LEFT)
+    labels.paste(2, RIGHT)
+    labels.save("found/x-mask.png")
+    result = predict(*TWO, "--fix", "found/x-mask.png", out="other")
+    assert "photos/x.png: mask: 14 % red, 12 % green; " in result.stdout
+    alone = predict("--fix", "found/x-mask.png", out="alone")
+    assert "Values in the masks: 1 red, 2 green" in alone.stdout
+    labels.paste(3, LEFT)
+    labels.save("found/x-mask.png")
+    assert "holds the label 3: 2 classes are 0..2" in refused(predict("--fix", "found/x-mask.png", out="more"))
+
+
+@pytest.mark.parametrize(
+    ("table", "complaint"),
+    [
+        (None, "found/x-mask.png is no mask that `srpnet predict` wrote: no found.csv names it"),
+        ("photos/y.png,y-mask.png", "no found.csv names it"),
+        ("gone/x.png,x-mask.png", "gone/x.png, of which found/x-mask.png is the mask, is not there"),
+        ("red.png,x-mask.png", "found/x-mask.png is the mask of red.png: their names do not agree"),
+    ],
+)
+def test_a_mask_whose_photograph_is_not_known(
+    predict: Callable[..., Result], table: str | None, complaint: str
+) -> None:
+    paint("found/x-mask.png", LEFT)
+    if table is not None:
+        Path("found/found.csv").write_text(f"photograph,mask\n{table}\n")
+    assert complaint in refused(predict("--fix", "found/x-mask.png", out="other"))
+    assert not Path("other").exists()
+
+
+# ---------------------------------------------------------------------------------------------------- srpnet supports
+
+
+def supports(word: str, *words: str) -> Result:
+    return srpnet("supports", word, "cups.srp", *words, "--checkpoint", "net", "--device", "cpu", "--precision", "fp32")
+
+
+def test_saving_adding_and_showing(predict: Callable[..., Result]) -> None:
+    saved = supports("save", *TWO[:5], "--size", "64")
+    assert saved.exit_code == 0, saved.output
+    assert saved.stdout.startswith("red.png: mask: 14 % red; ")
+    added = supports("add", *TWO[5:], "--class", "red", "--support", "both.png", "left.png")
+    assert added.exit_code == 0, added.output
+    result = srpnet("supports", "show", "cups.srp")
+    assert [line.split() for line in result.stdout.splitlines() if "\N{BOX DRAWINGS LIGHT VERTICAL}" in line] == [
+        ["\N{BOX DRAWINGS LIGHT VERTICAL}", *row, "\N{BOX DRAWINGS LIGHT VERTICAL}"]
+        for row in (
+            ("1", "\N{BOX DRAWINGS LIGHT VERTICAL}", "red", "\N{BOX DRAWINGS LIGHT VERTICAL}", "2"),
+            ("2", "\N{BOX DRAWINGS LIGHT VERTICAL}", "green", "\N{BOX DRAWINGS LIGHT VERTICAL}", "1"),
+        )
+    ]
+    assert "background from 2 photographs" in result.stdout
+    assert "--size 64" in result.stdout
+    assert predict("--supports", "cups.srp").exit_code == 0
+
+
+def test_what_cannot_be_added_or_saved(predict: Callable[..., Result]) -> None:
+    assert supports("save", *RED, "--size", "64").exit_code == 0
+    before = Path("cups.srp").read_bytes()
+    assert "cups.srp holds saved examples: give photographs" in refused(supports("add", "--supports", "cups.srp"))
+    assert "give examples with --support PHOTO MASK" in refused(supports("add"))
+    assert "reaches beyond red.png" in refused(supports("add", "--box", "red.png", "0,0,99,1"))
+    assert Path("cups.srp").read_bytes() == before
+    Path("cups.srp").write_bytes(b"junk")
+    assert "cups.srp cannot be read as saved examples" in refused(srpnet("supports", "show", "cups.srp"))

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from srpnet.apps.example_checks import BORDER, RESTORED, SupportCheck, border_share, mistaken_share, restoration
+from srpnet.apps.example_checks import (
+    BORDER,
+    RESTORED,
+    SupportCheck,
+    border_share,
+    looks_like_strokes,
+    mistaken_share,
+    restoration,
+)
 from srpnet.fewshot.network import SRPNet
 
 
@@ -73,3 +81,16 @@ def test_what_is_mistaken_by_hand(pixels: SRPNet) -> None:
     features[0, 1, 0, :2] = features[0, 0, 0, 2:] = 1
     labels = torch.tensor([[255, 0, 0, 0]], dtype=torch.uint8)
     assert mistaken_share(pixels, features, labels, torch.tensor([[1.0, 0, 0], [0, 1, 0]])) == pytest.approx(1 / 3)
+
+
+def test_strokes_are_long_and_thin() -> None:
+    labels = np.zeros((300, 400), dtype=np.uint8)
+    assert not looks_like_strokes(labels)
+    labels[100:104, 50:350] = 1
+    assert looks_like_strokes(labels)
+    assert not looks_like_strokes(np.where(labels == 1, labels, 255).astype(np.uint8))  # scribbles: the rest is open
+    assert not looks_like_strokes(labels[:, :110])  # short
+    labels[150:170, 50:70] = 1
+    assert not looks_like_strokes(labels)
+    (doubt,) = check(0.9)._replace(strokes=True).doubts
+    assert doubt.startswith("what is painted in the mask of cup.jpg is thin: are these strokes?")

@@ -18,7 +18,7 @@ def save(folder: Path, name: str, values: np.ndarray) -> Path:
 
 
 def test_a_column_for_each_class(tmp_path: Path) -> None:
-    table = FoundTable(tmp_path, "abc", present_above=0.3, classes=2)
+    table = FoundTable(tmp_path, "abc", present_above=(0.3, 0.3), classes=2)
     mask = save(tmp_path, "a-mask.png", LABELS)
     table.add(Path("k/a.jpg"), mask, LABELS, [0.25, 0.5])
     table.write()
@@ -42,7 +42,7 @@ def test_a_column_for_each_class(tmp_path: Path) -> None:
     ],
 )
 def test_doubts(tmp_path: Path, labels: np.ndarray, presence: list[float] | None, doubt: str) -> None:
-    table = FoundTable(tmp_path, "abc", present_above=0.3, classes=2)
+    table = FoundTable(tmp_path, "abc", present_above=(0.3, 0.3), classes=2)
     assert table.add(Path("a.jpg"), Path("a-mask.png"), labels, presence)["doubt"] == doubt
 
 
