@@ -12,9 +12,10 @@ from episodes import Episode
 from episodes.scoring.methods import Answer, BaseMethod
 from srpnet import SRPNet
 from srpnet.fewshot.method import membership
+from srpnet.fewshot.naming import name_regions
 from srpnet.fewshot.presence import Recogniser, examples
 from srpnet.fewshot.prototypes import joined, mean_prototypes, pool_supports
-from srpnet.fewshot.settings import QueryInference
+from srpnet.fewshot.settings import Naming, QueryInference
 from srpnet.nn.device import Runtime
 from srpnet.nn.grid import upsample
 
@@ -23,12 +24,18 @@ class PlainMethod(BaseMethod):
     """Encodes all photographs of each episode, and upsamples the logits of all classes. Arguments as `SRPNetMethod`."""
 
     def __init__(
-        self, network: SRPNet, runtime: Runtime, iqi: QueryInference | None = None, presence: bool = False
+        self,
+        network: SRPNet,
+        runtime: Runtime,
+        iqi: QueryInference | None = None,
+        presence: bool = False,
+        naming: Naming = "pixels",
     ) -> None:
         self.network = network.for_inference(runtime.device)
         self.runtime = runtime
         self.iqi = iqi or network.config.iqi
-        self.recogniser = Recogniser(network, runtime.device) if presence else None
+        self.presence, self.naming = presence, naming
+        self.recogniser = Recogniser(network, runtime.device) if presence or naming == "regions" else None
 
     def __call__(self, episode: Episode) -> Sequence[Tensor]:
         """Segment the queries: a uint8 label map for each, of the size of `episode.truth`."""
@@ -68,11 +75,14 @@ class PlainMethod(BaseMethod):
         for place, query in enumerate(queries, start=len(supports)):
             valid_1HW = query.valid[None].to(device)
             logits_1Phw = network.segment(features[place], prototypes_PC, valid_1HW, self.iqi)
+            if self.recogniser is not None and self.naming == "regions":
+                alpha = network.config.alpha
+                logits_1Phw = name_regions(logits_1Phw, deep[place], examples_ND[None], self.recogniser, alpha)
             scores_1PHW = upsample(logits_1Phw, query.labels.shape, network.stride)
             if episode.score_at == "original":
                 scores_1PHW = query.placement.restore(scores_1PHW)
             maps.append(scores_1PHW.argmax(1)[0].byte())
-            if self.recogniser is not None:
+            if self.recogniser is not None and self.presence:
                 presence_1N = self.recogniser.presence(deep[place], logits_1Phw, examples_ND[None], valid_1HW)
                 said.append(presence_1N[0].tolist())
         restored = []

@@ -27,7 +27,7 @@ def command(first: Path, second: Path, resample_supports: bool) -> None:
       srpnet compare scores/without scores/with
     """
     from episodes.results.bootstrap import Resampling
-    from episodes.results.comparison import compare
+    from episodes.results.comparison import compare, differing
 
     console = Console()
     rows = compare(first, second, Resampling(supports=resample_supports))
@@ -39,6 +39,8 @@ def command(first: Path, second: Path, resample_supports: bool) -> None:
         table.add_row(cell(row.name), *cells, style="bold" if row.sure else "", end_section=row is rows[1])
     say(console, f"A: {first}")
     say(console, f"B: {second}")
+    for name, (one, two) in differing(first, second).items():
+        say(console, f"{name}: {one} in A, {two} in B")
     console.print(table)
     headline = rows[0]
     if headline.interval is None:

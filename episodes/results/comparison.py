@@ -11,6 +11,9 @@ from episodes.results.run import Run
 from episodes.results.wrong_support import Paired
 from episodes.scoring.records import difference
 
+EARLIER = {"naming": "pixels"}
+"""Settings that a comparison tells if they differ, and what runs did before there was the setting."""
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -76,6 +79,18 @@ def compare(first: Path, second: Path, resampling: Resampling | None = None) -> 
         Difference(name, one, two, interval, name not in runs[0].not_drawn)
         for name, one, two, interval in zip(named, first_figures, second_figures, spread, strict=True)
     ] + _wrong_supports(runs[0], runs[1], resampling or Resampling())
+
+
+def differing(first: Path, second: Path) -> dict[str, tuple[str, str]]:
+    """The settings of `EARLIER` in which two runs differ -> what each has. With one way none of them counts.
+
+    Raises:
+        InputError: if a folder holds no run.
+    """
+    settings = [Run.read(folder).content["settings"] for folder in (first, second)]
+    several = any(of_run.get("way", 1) != 1 for of_run in settings)
+    values = {name: tuple(str(of_run.get(name, old)) for of_run in settings) for name, old in EARLIER.items()}
+    return {name: (one, two) for name, (one, two) in values.items() if several and one != two}
 
 
 def _wrong_supports(first: Run, second: Run, resampling: Resampling) -> list[Difference]:

@@ -26,7 +26,7 @@ from srpnet.apps.reading import Picture, described, read_photograph
 from srpnet.fewshot.checkpoint import load_network
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.predictor import Prediction, Predictor
-from srpnet.fewshot.settings import Fit
+from srpnet.fewshot.settings import Fit, Naming
 from srpnet.fewshot.support_set import SupportSet
 from srpnet.nn.device import runtime
 from srpnet.nn.grid import label_maps, upsample
@@ -71,6 +71,8 @@ class Segmenter:
         precision: `auto`, `fp32` or `bf16`.
         fit: `auto`: a head is fitted to the examples where there are several of a class and it does better on them, see
             `srpnet.fewshot.fitted_head`. `none`: prototypes alone.
+        naming: How several classes are told apart: `regions` as wholes, which takes a second, quicker pass, or `pixels`
+            one by one, see `srpnet.fewshot.naming`.
 
     Raises:
         InputError: if the network or its weights cannot be had, the device is not there, or `fit` is another word.
@@ -84,10 +86,11 @@ class Segmenter:
         device: DeviceName = "auto",
         precision: Precision = "auto",
         fit: Fit = "auto",
+        naming: Naming = "regions",
     ) -> None:
         network = network if isinstance(network, SRPNet) else load_network(network)
         self.predictor = Predictor(network, runtime(device, precision))
-        self.size = size
+        self.size, self.naming = size, naming
         if fit not in get_args(Fit):
             raise InputError(f"`fit` must be {' or '.join(get_args(Fit))}, not {fit!r}")
         self.fits = fit == "auto"
@@ -201,12 +204,12 @@ class Segmenter:
 
     @property
     def supports(self) -> SupportSet:
-        """What was shown, as it is saved; with what `presence` takes if the network has a threshold for it.
+        """What was shown, as it is saved; with what presence takes if the network has a threshold for it, and regions.
 
         Raises:
             InputError: if nothing was shown, or the ImageNet weights cannot be had.
         """
-        supports = self._shown if self.present_above is None else self._with_examples()
+        supports = self._shown if self.present_above is None and not self._names_regions else self._with_examples()
         return replace(supports, network_sha256=self.predictor.sha256)
 
     @property
@@ -359,9 +362,10 @@ class Segmenter:
                         raise InputError(f"{output} is an example and would be overwritten: name another folder")
                 if not isinstance(placed, InputError):
                     prediction = self._segment(placed, telling)
-                    shown = None if prediction.presence_BN is None else prediction.presence_BN[0].cpu().numpy()
+                    shown = prediction.presence_BN if telling else None
+                    scores = None if shown is None else shown[0].cpu().numpy()
                     likely = self._probabilities(placed, prediction)[1:] if write_probabilities else None
-                    yield placed.photograph, Segmented(path, self._labels(placed, prediction), shown, likely)
+                    yield placed.photograph, Segmented(path, self._labels(placed, prediction), scores, likely)
                 elif on_unreadable is None:
                     raise placed
                 else:
@@ -378,9 +382,11 @@ class Segmenter:
         return map_in_threads(write, segmented())
 
     def _segment(self, placed: PlacedPhotograph, presence: bool = False) -> Prediction:
-        supports = self._with_examples() if presence else self._shown
-        encoded = self.predictor.encode(placed.image[None], presence, supports.head is not None)
-        return self.predictor.segment(encoded, [supports], iqi=self.predictor.network.config.iqi)
+        regions = self._names_regions
+        supports = self._with_examples() if presence or regions else self._shown
+        encoded = self.predictor.encode(placed.image[None], presence or regions, supports.head is not None)
+        iqi = self.predictor.network.config.iqi
+        return self.predictor.segment(encoded, [supports], iqi=iqi, naming="regions" if regions else "pixels")
 
     def _probabilities(self, placed: PlacedPhotograph, prediction: Prediction) -> NDArray[np.float32]:
         scores = upsample(prediction.logits_BPhw, placed.placement.outer, self.predictor.network.stride)
@@ -393,6 +399,13 @@ class Segmenter:
         return labels
 
     @property
+    def _names_regions(self) -> bool:
+        """Whether there is anything to name, and examples to name it by: files saved without them still serve."""
+        shown = self._shown
+        known = shown.examples_ND is not None or self._examples is not None
+        return self.naming == "regions" and len(shown.names) > 1 and known
+
+    @property
     def _shown(self) -> SupportSet:
         if self._supports is None:
             raise InputError("no support is set: call set_support(images, masks) first")
@@ -400,7 +413,7 @@ class Segmenter:
 
     @torch.inference_mode()
     def _with_examples(self) -> SupportSet:
-        """What was shown, with what presence takes, which is computed when it is first asked for."""
+        """What was shown, with what presence and regions take, which is computed when it is first asked for."""
         if self._shown.examples_ND is None:
             if self._examples is None:
                 raise InputError("these examples were saved without presence features: give the examples again")
@@ -426,6 +439,8 @@ class Segmenter:
         """See `fingerprint`."""
         network, classes = self.predictor.network, examples.membership_SN.shape[1]
         choices = [asdict(network.config), self.size, classes] + fitted * ["fitted"]
+        if self.naming == "regions" and classes > 1:
+            choices.append("regions")
         settings = json.dumps(choices, sort_keys=True, default=str)
         digest = hashlib.sha256(settings.encode())
         reduction = [] if network.reduce is None else list(network.reduce.parameters())

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from episodes.checks import GIGABYTES
 from episodes.scoring.plan_settings import PlanSettings
 from episodes.settings import setting
-from srpnet.fewshot.settings import MOST_ROUNDS, Fit
+from srpnet.fewshot.settings import MOST_ROUNDS, Fit, NamingSettings
 from srpnet.nn.settings import RuntimeSettings
 
 
 @dataclass(frozen=True)
-class EvalSettings(RuntimeSettings, PlanSettings):
+class EvalSettings(NamingSettings, RuntimeSettings, PlanSettings):
     """All settings of `srpnet eval`: which episodes (see `PlanSettings`), and what segments them.
 
     Raises:

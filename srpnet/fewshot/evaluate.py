@@ -66,16 +66,18 @@ def run_evaluation(
         asked = {name: value for name, value in flat(settings).items() if name not in local}
         drawn = {name: asdict(plan.header) for name, plan in chosen.items()}
         world.check_same(asked | flat(drawn) | {"weights": digest})
-    several = any(plan.header.shot > 1 for plan in chosen.values())  # else nothing is fitted, nor prepared for it
     about = {
         "name": network.config.backbone,
         "sha256": network.config.backbone_sha256,
         "trained_sha256": digest,
         "network": asdict(network.config),
     }
+    # With one shot nothing is fitted, with one way nothing is named: no photograph is prepared for it then.
+    fit = settings.fit if any(plan.header.shot > 1 for plan in chosen.values()) else "none"
+    naming = settings.naming if any(plan.header.way > 1 for plan in chosen.values()) else "pixels"
     return score(
         chosen,
-        SRPNetMethod(network, machine, iqi, settings.negatives > 0, settings.fit if several else "none"),
+        SRPNetMethod(network, machine, iqi, settings.negatives > 0, fit, naming),
         about,
         output,
         used={"iqi": asdict(iqi), "fit": settings.fit, "runtime": str(machine)},

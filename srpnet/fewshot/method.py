@@ -16,7 +16,7 @@ from episodes.scoring.methods import Answer, BaseMethod
 from episodes.scoring.photograph_cache import TOGETHER, chunks
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.predictor import Encoded, Predictor
-from srpnet.fewshot.settings import Fit, QueryInference
+from srpnet.fewshot.settings import Fit, Naming, QueryInference
 from srpnet.fewshot.support_set import Shots, SupportSet
 from srpnet.nn.device import Runtime
 from srpnet.nn.grid import label_maps
@@ -35,7 +35,7 @@ class Kept(NamedTuple):
     Attributes:
         features_hwC: The final feature map as it was computed, in bfloat16 or float32.
         shots: `Episode.lesson` -> its masked averages as a support of such episodes, once it was one.
-        deep_Dyx: What the `Recogniser` makes of it, if presence is asked for.
+        deep_Dyx: What the `Recogniser` makes of it, if presence or regions are asked for.
         levels_Chw: All that it makes of it, if heads are fitted.
     """
 
@@ -53,12 +53,12 @@ class Part(NamedTuple):
     supports: SupportSet
     original: bool
     iqi: QueryInference | None
-    presence: bool
+    deep: bool
 
     def kind(self) -> Hashable:
         """Parts of one kind are worked on together."""
         sizes = self.kept.features_hwC.shape, self.supports.prototypes_PC.shape, self.supports.head is None
-        return sizes, self.photograph.placement, self.original, self.iqi, self.presence
+        return sizes, self.photograph.placement, self.original, self.iqi, self.deep
 
 
 class Segmented(NamedTuple):
@@ -77,9 +77,11 @@ class SRPNetMethod(BaseMethod):
         iqi: The recipe of query inference; None takes the network's own.
         presence: Also score, for each query, whether the classes are present, see `srpnet.fewshot.presence`.
         fit: Whether a head is fitted to the supports of each episode, see `srpnet.fewshot.fitted_head`.
+        naming: How several ways are told apart in queries, see `srpnet.fewshot.naming`. Restored supports are told
+            apart by pixels in any case: they are what the prototypes alone can do.
 
     Raises:
-        InputError: if presence or fit is asked for, and the weights that it takes cannot be had.
+        InputError: if one of the three is asked for, and the weights that it takes cannot be had.
     """
 
     def __init__(
@@ -89,12 +91,13 @@ class SRPNetMethod(BaseMethod):
         iqi: QueryInference | None = None,
         presence: bool = False,
         fit: Fit = "none",
+        naming: Naming = "pixels",
     ) -> None:
         self.predictor = Predictor(network, runtime)
         self.iqi = iqi or network.config.iqi
-        self.presence = presence
-        self.fits = fit == "auto"
-        if presence or self.fits:
+        self.presence, self.naming = presence, naming
+        self.deep, self.fits = presence or naming == "regions", fit == "auto"
+        if self.deep or self.fits:
             _ = self.predictor.recogniser  # now, not after the first photographs
 
     @torch.inference_mode()
@@ -103,7 +106,7 @@ class SRPNetMethod(BaseMethod):
         kept: dict[int, Kept] = {}
         for same in alike(range(len(photographs)), lambda index: photographs[index].image.shape):
             images_B3HW = torch.stack([photographs[index].image for index in same])
-            features_BChw, deep_BDyx, levels_BChw = self.predictor.encode(images_B3HW, self.presence, self.fits)
+            features_BChw, deep_BDyx, levels_BChw = self.predictor.encode(images_B3HW, self.deep, self.fits)
             for row, index in enumerate(same):
                 # Copies, so that maps that were encoded together can leave memory one by one.
                 features_hwC = features_BChw[row].permute(1, 2, 0).clone(memory_format=torch.contiguous_format)
@@ -129,7 +132,7 @@ class SRPNetMethod(BaseMethod):
                 for photographs in (episode.queries(), episode.supports())
             )
             support_set, original = self.supports(episode, supports), episode.score_at == "original"
-            parts += [Part(*query, support_set, original, self.iqi, self.presence) for query in queries]
+            parts += [Part(*query, support_set, original, self.iqi, self.deep) for query in queries]
             parts += [Part(*support, replace(support_set, head=None), False, None, False) for support in supports]
         done: dict[int, Segmented] = {}
         for same in alike(range(len(parts)), lambda index: parts[index].kind()):
@@ -169,9 +172,9 @@ class SRPNetMethod(BaseMethod):
     def _segment(self, parts: Sequence[Part]) -> list[Segmented]:
         """Parts of one kind, segmented together."""
         first, placement, predictor = parts[0], parts[0].photograph.placement, self.predictor
-        encoded = _encoded([part.kept for part in parts], first.presence, first.supports.head is not None)
+        encoded = _encoded([part.kept for part in parts], first.deep, first.supports.head is not None)
         valid_BHW = None if first.iqi is None else _valid([part.photograph for part in parts])
-        prediction = predictor.segment(encoded, [part.supports for part in parts], valid_BHW, first.iqi)
+        prediction = predictor.segment(encoded, [part.supports for part in parts], valid_BHW, first.iqi, self.naming)
         maps = label_maps(prediction.logits_BPhw, predictor.network.stride, placement, first.original).cpu()
         if prediction.presence_BN is None:
             return [Segmented(labels_HW) for labels_HW in maps]

@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from srpnet.fewshot.fitted_head import Head, Lesson, Levels, areas, blend, fit
+from srpnet.fewshot.naming import name_regions
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.presence import Recogniser
 from srpnet.fewshot.prototypes import Pooled, pool_supports
-from srpnet.fewshot.settings import QueryInference
+from srpnet.fewshot.settings import Naming, QueryInference
 from srpnet.fewshot.support_set import Shots, SupportSet
 from srpnet.nn.device import Runtime
 from srpnet.nn.weights import content_hash
@@ -26,7 +27,7 @@ class Encoded(NamedTuple):
 
     Attributes:
         features_BChw: The final feature map, in bfloat16 or float32.
-        deep_BDyx: What the `Recogniser` makes of them; None if presence is not asked for.
+        deep_BDyx: What the `Recogniser` makes of them; None if neither presence nor regions are asked for.
         levels_BChw: All that it makes of them, for a fitted head; empty if there is none.
     """
 
@@ -72,20 +73,21 @@ class Predictor:
         return content_hash(self._original.state_dict())
 
     @torch.inference_mode()
-    def encode(self, images_B3HW: Tensor, presence: bool = False, fit: bool = False) -> Encoded:
+    def encode(self, images_B3HW: Tensor, deep: bool = False, fit: bool = False) -> Encoded:
         """Encode images, RGB in [0, 1].
 
         Args:
             images_B3HW: Of one size.
-            presence, fit: Whether presence will be told, and whether a head is fitted or used.
+            deep: Whether presence is told, or regions are named.
+            fit: Whether a head is fitted or used.
 
         Raises:
             InputError: if one of them is asked for, and the weights that it takes cannot be had.
         """
         with self.runtime.autocast():
             features_BChw = self.network.encode(images_B3HW.to(self.runtime.device))
-        levels_BChw = self.levels(images_B3HW) if presence or fit else ()
-        return Encoded(features_BChw, levels_BChw[-1] if presence else None, levels_BChw if fit else ())
+        levels_BChw = self.levels(images_B3HW) if deep or fit else ()
+        return Encoded(features_BChw, levels_BChw[-1] if deep else None, levels_BChw if fit else ())
 
     @torch.inference_mode()
     def levels(self, images_B3HW: Tensor) -> tuple[Tensor, ...]:
@@ -155,14 +157,16 @@ class Predictor:
         supports: Sequence[SupportSet],
         valid_BHW: Tensor | None = None,
         iqi: QueryInference | None = None,
+        naming: Naming = "pixels",
     ) -> Prediction:
         """Segment photographs, each by its own supports.
 
         Args:
-            encoded: B photographs; if they were encoded for presence, it is scored too.
-            supports: B sets, with examples for presence; all of them have a fitted head, or none.
+            encoded: B photographs; if they were encoded with `deep`, presence is scored too.
+            supports: B sets, then with examples; all of them have a fitted head, or none.
             valid_BHW: bool, False on padding; None if there is none.
             iqi: The recipe of query inference; None: no rounds.
+            naming: How several ways are told apart; `regions` takes `deep`.
         """
         if valid_BHW is not None:
             valid_BHW = valid_BHW.to(self.runtime.device)
@@ -173,6 +177,9 @@ class Predictor:
         if encoded.deep_BDyx is None:
             return Prediction(logits_BPhw)
         examples_BND = torch.stack([shown_ND for shown in supports if (shown_ND := shown.examples_ND) is not None])
+        if naming == "regions":
+            alpha = self.network.config.alpha
+            logits_BPhw = name_regions(logits_BPhw, encoded.deep_BDyx, examples_BND, self.recogniser, alpha)
         return Prediction(
             logits_BPhw, self.recogniser.presence(encoded.deep_BDyx, logits_BPhw, examples_BND, valid_BHW)
         )

@@ -9,6 +9,7 @@ h w feature size, y x size of the deepest stage, H W pixels.
 """
 
 import copy
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -32,7 +33,7 @@ class Recogniser:
     """
 
     def __init__(self, network: SRPNet, device: torch.device) -> None:
-        config = network.config
+        self.config = config = network.config
         if config.trained == "all":
             convention = network.backbone.convention
             backbone = Backbone(convention, 32, config.stages, layers=config.layers, base_width=config.base_width)
@@ -56,6 +57,21 @@ class Recogniser:
         normalised = ((images_B3HW - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
         found: list[Tensor] = self.backbone(normalised)
         return found
+
+    @cached_property
+    def classifier_KD(self) -> Tensor | None:
+        """ImageNet's classifier of the deepest stage, centred over its K classes; None if the weights have none.
+
+        Raises:
+            InputError: if the weights cannot be had.
+        """
+        if self.config.backbone_sha256 is None:  # weights that are drawn, not named
+            return None
+        _, state = weights.get_weights(self.config.backbone, sha256=self.config.backbone_sha256)
+        classifier_KD = state.get("fc.weight")
+        if classifier_KD is None or classifier_KD.shape[1] != self.backbone.channels[-1]:
+            return None
+        return (classifier_KD - classifier_KD.mean(0)).to(self.mean)
 
     def describe(self, images_B3HW: Tensor) -> Tensor:
         """Images, RGB in [0, 1] -> the deepest stage (B, D, y, x)."""
@@ -88,6 +104,23 @@ class Recogniser:
         if valid_BHW is not None:
             weights_BNyx = weights_BNyx * average(valid_BHW.float(), size, self.stride)[:, None]
         return (described(deep_BDyx, weights_BNyx) * examples_BND).sum(2).clamp(0, 1)
+
+    def resemblance(self, deep_Dyx: Tensor, weights_Ryx: Tensor, examples_ND: Tensor) -> Tensor:
+        """The cosine of what regions of a photograph show and what the supports show of each way: (R, N).
+
+        ImageNet's classifier, where the weights have one, says what counts in a comparison: cosines are those of its
+        scores, less their mean over the classes, which tells ways apart better than the stage as it is
+        (docs/results.md).
+
+        Args:
+            deep_Dyx: Of one photograph, from `describe`.
+            weights_Ryx: How much each cell counts in each region.
+            examples_ND: From `examples`.
+        """
+        shown_RD = described(deep_Dyx[None], weights_Ryx[None])[0]
+        if self.classifier_KD is not None:
+            shown_RD, examples_ND = (normalize(each @ self.classifier_KD.T, dim=1) for each in (shown_RD, examples_ND))
+        return shown_RD @ examples_ND.T
 
 
 def described(deep_BDyx: Tensor, weights_BNyx: Tensor) -> Tensor:

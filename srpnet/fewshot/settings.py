@@ -1,7 +1,7 @@
 """What fixes a network: its settings, written as `config.json` beside its weights. Nothing here needs torch."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -16,6 +16,7 @@ Trained = Literal["head", "all"]
 Pooling = Literal["feature", "mask"]
 Fit = Literal["auto", "none"]
 """Whether a head is fitted to supports: `auto` where there are several of a class and it does better on them."""
+Naming = Literal["regions", "pixels"]
 MOST_ROUNDS = 100
 
 
@@ -150,6 +151,18 @@ class NetworkSettings:
             return from_mapping(cls, content, "it")
         except InputError as error:
             raise InputError(f"{file} cannot be loaded: {error}") from None
+
+
+@dataclass(frozen=True)
+class NamingSettings:
+    """How several ways are told apart, see `srpnet.fewshot.naming`. With one way it changes nothing."""
+
+    _: KW_ONLY
+    naming: Naming = setting(
+        "regions",
+        "How several classes are told apart. regions: each connected region is one of them, by the deepest ImageNet "
+        "stage and the trained features; pixels: each pixel alone, by the trained features.",
+    )
 
 
 TRAINING_FREE = NetworkSettings(stages=(4,), width=None)

@@ -44,7 +44,7 @@ class Shots(NamedTuple):
 
     Attributes:
         pooled: Of each class.
-        objects_SND: Of each way, see `Recogniser.shown`; None if presence is not asked for.
+        objects_SND: Of each way, see `Recogniser.shown`; None if neither presence nor regions are asked for.
         areas_SPhw: Of each cell the share that is each class; None if no head is fitted.
     """
 
@@ -59,7 +59,7 @@ class SupportSet:
 
     Attributes:
         prototypes_PC: Background first, float32.
-        examples_ND: What presence compares with, unit vectors; None if it is not asked for.
+        examples_ND: What presence and regions are compared with, unit vectors; None if neither is asked for.
         head: What was fitted to the supports; None if nothing was.
         shots_P: How many supports are behind each prototype, float32; None in files of earlier versions.
         lengths_N: Of the sums of the supports' unit vectors, whose directions are the examples; None as they are.

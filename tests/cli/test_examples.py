@@ -55,7 +55,8 @@ def predict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Re
     paint("right.png", RIGHT)
 
     def run(*words: str, out: str = "found", queries: tuple[str, ...] = ("photos",)) -> Result:
-        return srpnet("predict", *words, *queries, "--checkpoint", "net", *TINY, "--out", out)
+        plain = ("--checkpoint", "net", "--naming", "pixels")  # regions take ImageNet weights that fit
+        return srpnet("predict", *words, *queries, *plain, *TINY, "--out", out)
 
     return run
 

@@ -15,6 +15,7 @@ from episodes.scoring.plan_settings import DrawingSettings
 from episodes.settings import Declared, build, declared
 from srpnet.faces.settings import FaceEvalSettings, FaceTrainSettings
 from srpnet.fewshot.eval_settings import EvalSettings
+from srpnet.fewshot.settings import NamingSettings
 from srpnet.fewshot.training.settings import FewShotTrainSettings
 from srpnet.nn.settings import RuntimeSettings
 from tests.cli.commands import refused, srpnet
@@ -24,7 +25,7 @@ SETTINGS: dict[tuple[str, ...], tuple[type, ...]] = {
     ("eval",): (EvalSettings, Output),
     ("episodes", "export"): (DrawingSettings,),
     ("data", "report"): (DataSettings,),
-    ("predict",): (RuntimeSettings,),
+    ("predict",): (NamingSettings, RuntimeSettings),
     ("faces", "train"): (FaceTrainSettings,),
     ("faces", "eval"): (FaceEvalSettings,),
     ("faces", "predict"): (RuntimeSettings,),

@@ -11,7 +11,7 @@ from episodes.errors import InputError
 from episodes.fewshot.folds import Fold
 from episodes.fewshot.settings import DataSettings
 from episodes.results.bootstrap import Resampling
-from episodes.results.comparison import compare
+from episodes.results.comparison import compare, differing
 from episodes.results.output import Output
 from episodes.results.run import Run
 from episodes.score import score
@@ -51,6 +51,16 @@ def test_a_run_against_itself(tmp_path: Path) -> None:
     assert [row.difference for row in rows] == [0, 0, 0, 0]
     assert all(row.interval == (0, 0) and not row.sure for row in rows)
     assert [row.first for row in rows] == [0.5, pytest.approx(Run.read(run).content["fb_iou"]), 1, 0]
+
+
+def test_settings_that_differ_are_told_with_several_ways(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path / name, perfect, way=2) for name in ("before", "pixels", "regions")]
+    for run in runs[1:]:
+        content = json.loads((run / "result.json").read_text(encoding="utf-8"))
+        content["settings"]["naming"] = run.name
+        (run / "result.json").write_text(json.dumps(content), encoding="utf-8")
+    assert differing(runs[0], runs[1]) == {}
+    assert differing(runs[0], runs[2]) == {"naming": ("pixels", "regions")}
 
 
 def test_the_better_one_is_told_class_by_class(tmp_path: Path) -> None:

@@ -131,6 +131,33 @@ def test_classes_may_be_spread_over_photographs(segmenter: Segmenter) -> None:
     assert (segmenter.predict(photographs[1])[masks[1] == 2] == 2).mean() > 0.5
 
 
+def test_several_classes_are_named_by_regions_or_pixels(network: SRPNet, tmp_path: Path) -> None:
+    photographs, masks = map(list, zip(*(scene(seed) for seed in range(2)), strict=True))
+    masks[1] *= 2
+    found, fingerprints = {}, set()
+    for naming in ("regions", "pixels"):
+        segmenter = Segmenter(network, size=64, device="cpu", precision="fp32", naming=naming)
+        segmenter.set_support(photographs, masks, classes=2)
+        fingerprints.add(segmenter.fingerprint)
+        segmenter.supports.save(tmp_path / naming)
+        found[naming] = segmenter.predict(photographs[0])
+        assert np.array_equal(found[naming], segmenter.probabilities(photographs[0]).argmax(0))
+        (written,) = segmenter.write_all([_saved(photographs[0], tmp_path)], tmp_path / f"{naming}-out")
+        assert written.presence is None
+        assert np.array_equal(written.labels, found[naming])
+    assert len(fingerprints) == 2
+    assert not np.array_equal(*found.values())
+    loaded = Segmenter(network, device="cpu", precision="fp32")
+    for naming, expected in found.items():  # a file without what regions take still serves, by pixels
+        loaded.load_supports(tmp_path / naming)
+        assert np.array_equal(loaded.predict(photographs[0]), expected)
+
+
+def _saved(photograph: Array, folder: Path) -> Path:
+    Image.fromarray(photograph).save(folder / "photograph.png")
+    return folder / "photograph.png"
+
+
 def test_a_turned_photograph_goes_with_an_upright_mask(segmenter: Segmenter, tmp_path: Path) -> None:
     photograph, mask = scene()
     exif = Image.Exif()

@@ -11,6 +11,7 @@ from PIL import Image
 
 from episodes.errors import InputError
 from episodes.fewshot.settings import DataSettings
+from episodes.results.comparison import differing
 from episodes.results.gallery import ranked
 from episodes.results.output import Output
 from episodes.scoring.records import Records
@@ -62,6 +63,23 @@ def test_a_result_keeps_the_contract(checkpoint: str, evaluation: EvalSettings, 
     assert content["pairs"]["rule"] == "min_pixels=100"
     assert content["pairs"]["queries"] == 20
     assert {"python", "torch", "srpnet"} <= content["versions"].keys()
+
+
+@pytest.mark.parametrize("way", [1, 2])
+def test_several_ways_are_named_by_regions_or_pixels(
+    checkpoint: str, evaluation: EvalSettings, tmp_path: Path, way: int
+) -> None:
+    settings = replace(evaluation, checkpoint=checkpoint, way=way)
+    assert settings.naming == "regions"
+    runs = [
+        scored(replace(settings, naming=naming), tmp_path / naming, on_episode=lambda *_: None)
+        for naming in ("regions", "pixels")
+    ]
+    assert [run["settings"]["naming"] for run in runs] == ["regions", "pixels"]
+    assert runs[0]["support_miou"] == runs[1]["support_miou"]
+    assert (runs[0]["miou"] == runs[1]["miou"]) == (way == 1)
+    told = differing(tmp_path / "regions", tmp_path / "pixels")
+    assert told == ({"naming": ("regions", "pixels")} if way == 2 else {})
 
 
 def test_fold_all_tests_every_class_that_was_not_seen(checkpoint: str, evaluation: EvalSettings) -> None:
