@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from episodes.data.formats.run_lengths import drawn, lengths_of
 from episodes.data.images import Size
 from episodes.data.source import IGNORE, Labels
 
@@ -24,6 +25,31 @@ class Patch(NamedTuple):
     mask: Mask
 
 
+class Runs(NamedTuple):
+    """A patch as run lengths, which take less room: row by row, outside and inside in turn.
+
+    Attributes:
+        left, top: Of its corner.
+        size: Its height and width.
+        lengths: See `episodes.data.formats.run_lengths.lengths_of`.
+    """
+
+    left: int
+    top: int
+    size: Size
+    lengths: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, patch: Patch) -> "Runs":
+        """Those of a patch."""
+        return cls(patch.left, patch.top, patch.mask.shape, np.array(lengths_of(patch.mask.ravel()), np.int64))
+
+    @property
+    def patch(self) -> Patch:
+        """The patch."""
+        return Patch(self.left, self.top, drawn(self.lengths).reshape(self.size))
+
+
 class Shape(NamedTuple):
     """An object, or a part of one: what is inside of any of its polygons, or a patch.
 
@@ -33,7 +59,7 @@ class Shape(NamedTuple):
     """
 
     name: str
-    area: Sequence[Polygon] | Patch
+    area: Sequence[Polygon] | Patch | Runs
 
 
 def filled(polygon: Polygon, size: Size) -> Patch:
@@ -64,7 +90,8 @@ def filled(polygon: Polygon, size: Size) -> Patch:
 
 def patch_of(shape: Shape, size: Size) -> Patch:
     """Where a shape is in a photograph of this height and width; what lies outside is cut off."""
-    patches = [shape.area] if isinstance(shape.area, Patch) else [filled(polygon, size) for polygon in shape.area]
+    area = shape.area.patch if isinstance(shape.area, Runs) else shape.area
+    patches = [area] if isinstance(area, Patch) else [filled(polygon, size) for polygon in area]
     patches = [patch for patch in (_within(patch, size) for patch in patches) if patch.mask.size]
     if len(patches) < 2:
         return patches[0] if patches else Patch(0, 0, np.zeros((0, 0), bool))

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from episodes.data.formats.fill import Mask
 from episodes.data.images import Size
 from episodes.data.source import Array
 
@@ -32,10 +31,15 @@ def values_of(lengths: Sequence[int], count: int) -> NDArray[np.bool_] | None:
     """
     if not all(type(length) is int and 0 <= length <= count for length in lengths) or sum(lengths) != count:
         return None
-    return np.repeat(np.arange(len(lengths)) % 2 == 1, np.array(lengths, np.int64))
+    return drawn(np.array(lengths, np.int64))
 
 
-def column_lengths(mask: Mask) -> list[int]:
+def drawn(lengths: Lengths) -> NDArray[np.bool_]:
+    """False, then true, then false ..., so many times each."""
+    return np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)
+
+
+def column_lengths(mask: NDArray[np.bool_]) -> list[int]:
     """COCO's: a mask (H, W), column by column."""
     return lengths_of(mask.T.ravel())
 

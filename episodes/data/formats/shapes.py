@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from episodes.data.formats.annotated import Annotated, Drawn
 from episodes.data.formats.contents import Contents
-from episodes.data.formats.fill import Patch, Polygon, Shape
+from episodes.data.formats.fill import Patch, Polygon, Runs, Shape
 from episodes.data.formats.numbers import MOST_CLASSES, NO_AREA, NO_NAME, NO_SHAPE, class_name
 from episodes.data.fss import numbered
 from episodes.data.images import Size
@@ -50,7 +50,7 @@ class Collected:
             self._tally.add(NO_SHAPE, self._by)
         else:
             self._names.add(known)
-            self._shapes.append(Shape(known, area if isinstance(area, Patch) else [area]))
+            self._shapes.append(Shape(known, Runs.of(area) if isinstance(area, Patch) else [area]))
 
     def without_area(self) -> None:
         """A point or a line."""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from episodes.data.formats.fill import Patch, Shape, filled, mask_of, paint
+from episodes.data.formats.fill import Patch, Runs, Shape, filled, mask_of, paint
 from episodes.data.formats.objects import ExportSettings, objects
 from episodes.data.formats.outline import LOSS, joined, outline, parts, rings_of, simplified, smoothed
 from episodes.errors import InputError
@@ -23,6 +23,7 @@ def test_parts_and_outlines_restore_any_mask(seed: int) -> None:
     assert len(found) == ndimage.label(mask)[1]
     assert (sum(masks, np.zeros(mask.shape, int)) == mask).all()
     for part, own in zip(found, masks, strict=True):
+        assert (mask_of(Shape("", Runs.of(part)), mask.shape) == own).all()
         assert (mask_of(Shape("", [outline(part, 0)]), mask.shape) == own).all()
         slanting = joined([smoothed(ring) for ring in rings_of(own)])
         assert (mask_of(Shape("", [slanting]), mask.shape) == own).all()
