@@ -291,7 +291,7 @@ def test_many_photographs_are_written_as_each_alone(shown: Segmenter, folder: li
     together = list(shown.write_all(folder, tmp_path / "together"))
     assert [each.photograph for each in together] == folder
     assert {each.presence for each in together} == {None}
-    for path, labels, _ in together:
+    for path, labels, *_ in together:
         assert np.array_equal(labels, shown.write(path, tmp_path / "alone"))
     for file in (tmp_path / "alone").iterdir():
         assert file.read_bytes() == (tmp_path / "together" / file.name).read_bytes()
