@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 
 import cli.main
 import srpnet.nn.weights
+from episodes.data.formats import FORMATS, ExportSettings, Marked
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.settings import NetworkSettings
 from srpnet.nn.backbone import Backbone
@@ -28,6 +29,8 @@ TRAIN = f"--steps 2 --batch 1 --width 4 --stages 2 --workers 0 --min-pixels 1 {T
 LISTED = f"--manifest manifest.jsonl {TINY}"
 SUPPORT = "--support photos/one.png photos/mask.png"
 SAVED = ("photos", "net", "set.srp")
+LABELLED = ("annotated/labelme", "photos", "net")
+ANNOTATED = ("yolo", "labelme", "cvat", "label-studio", "indexed", "classes")
 EVAL = f"--episodes 2 --min-pixels 1 --checkpoint net {TINY}"
 
 
@@ -75,6 +78,13 @@ BASES = (
     _base("predict", f"--fix found/two-mask.png photos --out new --checkpoint net {TINY}", "photos", "net", "found"),
     _base("supports save", f"new.srp {SUPPORT} --checkpoint net {TINY}", "photos", "net"),
     _base("supports show", "set.srp", "set.srp"),
+    _base(
+        "predict", f"{SUPPORT} photos --out new --checkpoint net --format coco --format yolo {TINY}", "photos", "net"
+    ),
+    _base(
+        "predict", f"--supports annotated/labelme photos --out new --checkpoint net {TINY}", "annotated/labelme", "net"
+    ),
+    *(_base("data check", f"folder:annotated/{format}", f"annotated/{format}") for format in ANNOTATED),
     _base("weights", "--list"),
     _base("weights", "--file net/model.safetensors --name keras-v1", "net"),
 )
@@ -91,6 +101,8 @@ def build(ground: Path) -> None:
     _voc(Path("voc"))
     _coco(Path("coco"))
     _fss(Path("fss"))
+    for format in ANNOTATED:
+        _annotated(Path("annotated") / format, format)
     photos = Path("photos")
     photos.mkdir()
     for number, name in enumerate(("one.png", "two.jpg")):
@@ -163,6 +175,19 @@ def _coco(root: Path) -> None:
     (root / "annotations").mkdir()
     content = {"images": images, "categories": categories, "annotations": annotations}
     (root / "annotations/instances.json").write_text(json.dumps(content))
+
+
+def _annotated(root: Path, format: str) -> None:
+    """Three photographs of two classes with their annotations."""
+    marked = []
+    for number in range(3):
+        photograph, labels = _photograph(number, number % 2 + 1)
+        (root / "images").mkdir(parents=True, exist_ok=True)
+        photograph.save(root / "images" / f"{number}.jpg")
+        marked.append(Marked(f"images/{number}.jpg", np.array(labels)))
+    write = FORMATS[format].write
+    assert write
+    write(root, ("a", "b"), marked, ExportSettings())
 
 
 def _fss(root: Path) -> None:
