@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from srpnet.apps.face_segmenter import FaceSegmenter, ParsedFace
     from srpnet.training.log import Progress
 
-DATA: dict[str, Any] = {"required": True, "default": None, "show_default": False}
+REQUIRED: dict[str, Any] = {"required": True, "default": None, "show_default": False}
 
 
 @click.group("faces")
@@ -34,7 +34,7 @@ def command() -> None:
 
 @command.command("train")
 @config_option
-@options(FaceTrainSettings, data=DATA)
+@options(FaceTrainSettings, data=REQUIRED)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
 @click.option("--resume", is_flag=True, help="Resume the run in --out, or begin one if there is none.")
 @click.pass_context
@@ -75,7 +75,7 @@ def train(ctx: click.Context, /, out: Path, resume: bool, **flags: Any) -> None:
 
 @command.command("eval")
 @config_option
-@options(FaceEvalSettings, data=DATA)
+@options(FaceEvalSettings, data=REQUIRED, checkpoint=REQUIRED)
 @click.option("--out", type=click.Path(path_type=Path), help="Write the scores as JSON.")
 @click.option(
     "--pictures",
@@ -150,9 +150,8 @@ def _box(_: click.Context, parameter: click.Parameter, value: str | None) -> tup
 @click.argument("photographs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PHOTO...")
 @click.option(
     "--checkpoint",
-    default="faces-celebamask",
-    show_default=True,
-    help="A face parser of `srpnet models`, or a folder that `srpnet faces train` wrote.",
+    required=True,
+    help="A folder that `srpnet faces train` wrote.",
 )
 @click.option(
     "--box",
@@ -180,8 +179,8 @@ def predict(
 
     \b
     Examples:
-      srpnet faces predict portraits/ --out found
-      srpnet faces predict group.jpg --box 820,310,240,300 --out found
+      srpnet faces predict portraits/ --checkpoint runs/faces --out found
+      srpnet faces predict group.jpg --checkpoint runs/faces --box 820,310,240,300 --out found
     """
     listing = list_photographs(photographs, recursive, out, ())
     name_outputs(listing, out, ())

@@ -71,7 +71,7 @@ class FaceSegmenter:
     """Parses photographs of one face each.
 
     Args:
-        checkpoint: A released model of `srpnet models`, or a folder that `srpnet faces train` wrote.
+        checkpoint: A folder that `srpnet faces train` wrote.
         device, precision: See `srpnet.nn.device.runtime`.
 
     Raises:
@@ -80,7 +80,7 @@ class FaceSegmenter:
 
     def __init__(
         self,
-        checkpoint: str | Path = "faces-celebamask",
+        checkpoint: str | Path,
         *,
         device: DeviceName = "auto",
         precision: Precision = "auto",

@@ -8,17 +8,13 @@ import torch
 from safetensors.torch import load_file
 
 from episodes.data.source import PASCAL_CLASSES
-from episodes.errors import InputError
 from episodes.fewshot.fold_classes import novel_and_base
-from srpnet.faces.saving import load_parser
-from srpnet.fewshot.checkpoint import load_network
 from srpnet.fewshot.compact import expand, is_compact
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.settings import NetworkSettings
-from srpnet.models import is_face_parser, released
+from srpnet.models import released
 
-MODELS = {name: folder for name, folder in released().items() if not is_face_parser(folder)}
-PARSERS = {name: folder for name, folder in released().items() if is_face_parser(folder)}
+MODELS = released()
 MEGABYTE = 1_000_000
 
 
@@ -38,21 +34,7 @@ def test_a_model_is_small_and_has_a_card(name: str) -> None:
 
 
 def test_all_models_together_are_small() -> None:
-    assert sum(map(size, released().values())) < 72 * MEGABYTE
-
-
-@pytest.mark.parametrize("name", PARSERS)
-def test_a_face_parser_is_small_has_a_card_and_loads(name: str) -> None:
-    folder = PARSERS[name]
-    assert {file.name for file in folder.iterdir()} == {"config.json", "model.safetensors", "README.md"}
-    assert size(folder) < 12 * MEGABYTE
-    card = (folder / "README.md").read_text(encoding="utf-8")
-    assert f"--checkpoint {name}" in card
-    assert "research" in card  # its photographs are for research alone
-    parser = load_parser(name)
-    assert parser.config.trained_on["data"] == "CelebAMask-HQ"
-    with pytest.raises(InputError, match=f"{name} is a face parser: use it with `srpnet faces`"):
-        load_network(name)
+    assert sum(map(size, MODELS.values())) < 64 * MEGABYTE
 
 
 @pytest.mark.parametrize("name", MODELS)
