@@ -156,7 +156,7 @@ def _read_config(ctx: click.Context, _: click.Parameter, file: Path | None) -> N
         flag = "--" + name.replace("_", "-")
         if flag not in flags or flag == "--config":
             raise BadInput(
-                f"{file}: `srpnet {ctx.info_name}` has no flag {flag}, so {name!r} is not a setting: see its --help"
+                f"{file}: `{ctx.command_path}` has no flag {flag}, so {name!r} is not a setting: see its --help"
             )
         if not _fits(value, flags[flag]):
             raise BadInput(f"{file}: {name} cannot be {type(value).__name__} {str(value)[:60]!r}: see --help")
@@ -176,7 +176,10 @@ def _fits(value: Any, parameter: click.Parameter) -> bool:
         return type(value) is int
     if isinstance(parameter.type, click.types.FloatParamType):
         return type(value) in (int, float)
-    return type(value) in (int, float) or (isinstance(value, str) and "\0" not in value)
+    if isinstance(value, str):
+        return "\0" not in value
+    paths = (click.Path, click.types.FuncParamType)
+    return type(value) in (int, float) and not isinstance(parameter.type, paths)
 
 
 config_option = click.option(

@@ -44,7 +44,7 @@ Pairs: `{rule}`, SHA-256 `{sha256}`.
 
 {steps} steps of {batch} {way}-way {shot}-shot episodes at {size} x {size} pixels, commit `{commit}`, from the ImageNet
 weights `{backbone}` (`{backbone_sha256}`), which are fetched when the model is loaded and are not part of this file.
-All settings: `config.json`, and [docs/results.md](../../../docs/results.md).
+{mean}All settings: `config.json`, and [docs/results.md](../../../docs/results.md).
 
 ## Scores
 
@@ -143,6 +143,7 @@ def card(name: str, run: Path, commit: str, results: tuple[Path, ...]) -> None:
         batch=settings["training"]["batch"],
         **{field: settings[field] for field in ("way", "shot", "size")},
         commit=commit,
+        mean=_mean(trained_on),
         backbone=config["backbone"],
         backbone_sha256=config["backbone_sha256"][:12],
         present_above=config["present_above"],
@@ -151,6 +152,17 @@ def card(name: str, run: Path, commit: str, results: tuple[Path, ...]) -> None:
     )
     with atomic_write(folder / "README.md") as temporary:
         temporary.write_text(text)
+
+
+def _mean(trained_on: dict[str, Any]) -> str:
+    """What the weights are the mean of."""
+    if "mean_with" not in trained_on:
+        return ""
+    share, other = trained_on["mean_with"]["share"], trained_on["mean_with"]["trained_on"]
+    return (
+        f"Its weights are {1 - share:.0%} of these, and {share:.0%} those of a network that was trained for\n"
+        f"{other['steps']} steps on 1-way episodes of {other['photographs']} photographs.\n"
+    )
 
 
 def _kept(trained_on: dict[str, Any]) -> str:

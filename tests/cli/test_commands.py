@@ -63,6 +63,7 @@ def test_train_then_eval_then_predict(tmp_path: Path) -> None:
     found = srpnet(*words, "--out", "found")
     assert found.exit_code == 0, found.output
     assert sorted(file.name for file in Path("found").iterdir()) == [
+        "found-examples.jpg",
         "found.csv",
         "one-mask.png",
         "one-overlay.jpg",
@@ -225,6 +226,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(
         ("colour-of-sky = 1", "--colour-of-sky"),
         ("steps = [3]", "steps cannot be list"),
         ("steps = true", "steps cannot be bool"),
+        ("out = 5", "out cannot be int"),
         ("steps = 3.7", "steps cannot be float"),
         ("steps = inf", "steps cannot be float"),
         ("alpha = 1979-05-27", "alpha cannot be date"),

@@ -23,6 +23,7 @@ def test_a_prototypical_forward(network: SRPNet) -> None:
         "average",
         "masked_average_pooling",
         "mean_prototypes",
+        "counted",
         "SRPNet.segment",
         "infer",
         "fidelity",

@@ -34,7 +34,8 @@ def test_a_model_is_small_and_has_a_card(name: str) -> None:
 
 
 def test_all_models_together_are_small() -> None:
-    assert sum(map(size, MODELS.values())) < 64 * MEGABYTE
+    """PyPI takes files of up to 100 MB."""
+    assert sum(map(size, MODELS.values())) < 80 * MEGABYTE
 
 
 @pytest.mark.parametrize("name", MODELS)

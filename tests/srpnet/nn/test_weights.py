@@ -269,7 +269,7 @@ def test_torchvisions_own_file_is_known_by_its_digest(
 def test_an_unknown_file_needs_a_name(world: World, tmp_path: Path) -> None:
     file = tmp_path / "mine.pth"
     torch.save({**tiny(3), "bn1.num_batches_tracked": torch.tensor(1)}, file)
-    with pytest.raises(InputError, match="--name NAME"):
+    with pytest.raises(InputError, match="give their `name`"):
         world.get(file=file)
     assert world.get(TORCHVISION, file)[0] == (TORCHVISION, "v1.5", content_hash(tiny(3)))
     assert "assuming" in world.said[0]
