@@ -138,9 +138,9 @@ class Predictor:
             for s in range(len(areas_SPhw)):
                 one = slice(s, s + 1)
                 levels = Levels(tuple(map_BChw[one] for map_BChw in maps), ratios)
-                own = Pooled(pooled.averages_SPC[one], pooled.shows_SP[one])
+                alone = Pooled(pooled.averages_SPC[one], pooled.shows_SP[one])
                 valid_1HW = None if valid_BHW is None else valid_BHW[one].to(self.runtime.device)
-                lessons.append(Lesson(levels, areas_SPhw[s], own, valid_1HW))
+                lessons.append(Lesson(levels, areas_SPhw[s], alone, valid_1HW))
 
         def segment(lesson: Lesson, prototypes_PC: Tensor) -> Tensor:
             return self.network.segment(lesson.levels.maps_BChw[0], prototypes_PC, lesson.valid_1HW, iqi)[0]

@@ -55,8 +55,8 @@ class Recogniser:
             each = [self.levels(image_13HW) for image_13HW in images_B3HW.split(1)]
             return [torch.cat(level) for level in zip(*each, strict=True)]
         normalised = ((images_B3HW - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
-        found: list[Tensor] = self.backbone(normalised)
-        return found
+        levels: list[Tensor] = self.backbone(normalised)
+        return levels
 
     @cached_property
     def classifier_KD(self) -> Tensor | None:
