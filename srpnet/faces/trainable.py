@@ -3,6 +3,7 @@
 Letters: B faces, P cropped parts, W W pixels of the canvas.
 """
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -46,20 +47,21 @@ class Phase(Trainable):
         self.module = self.learns(parser)
         self.settings = replace(settings.training, steps=self.steps(settings), lr=self.largest_lr(settings))
 
+    @abstractmethod
     def learns(self, parser: FaceParser) -> nn.Module:
         """The part of the parser that learns."""
-        raise NotImplementedError
 
     @staticmethod
+    @abstractmethod
     def steps(settings: FaceTrainSettings) -> int:
         """How many."""
-        raise NotImplementedError
 
     @staticmethod
     def largest_lr(settings: FaceTrainSettings) -> float:
         """The largest learning rate."""
         return settings.first_lr
 
+    @abstractmethod
     def compare(self, canvas_B3WW: Tensor, labels_BWW: Tensor, jitter_BP2: Tensor) -> dict[str, Tensor]:
         """What the log says of each face (B,) by name; `loss` is minimized.
 
@@ -68,7 +70,6 @@ class Phase(Trainable):
             labels_BWW: uint8, the nine.
             jitter_BP2: See `Face`.
         """
-        raise NotImplementedError
 
     def identity(self) -> Mapping[str, Any]:
         """The settings of the phase."""
@@ -93,8 +94,8 @@ class Phase(Trainable):
             canvas_B3WW, labels_BWW = changed(batch, self.kept, self.runtime.device)
         jitter_BP2 = torch.stack([face.jitter_P2 for face in batch]).to(self.runtime.device)
         with self.runtime.autocast():
-            told = self.compare(canvas_B3WW, labels_BWW, jitter_BP2)
-        return Losses(told["loss"], told)
+            logged = self.compare(canvas_B3WW, labels_BWW, jitter_BP2)
+        return Losses(logged["loss"], logged)
 
 
 class CoarsePhase(Phase):
@@ -192,11 +193,11 @@ class EndPhase(Phase):
     def compare(self, canvas_B3WW: Tensor, labels_BWW: Tensor, jitter_BP2: Tensor) -> dict[str, Tensor]:
         """The sum of the parts' losses, and the anchor."""
         theta_BP23 = self.parser.locate(self.parser.segment_coarsely(canvas_B3WW))
-        told = part_losses(self.parser, canvas_B3WW, labels_BWW, theta_BP23)
+        logged = part_losses(self.parser, canvas_B3WW, labels_BWW, theta_BP23)
         masks_BPWW = part_masks(labels_BWW)
         theta = theta_loss(self.parser, theta_BP23, masks_BPWW)
-        total = told.pop("loss") + self.whole.anchor * theta
-        return {"loss": total, "theta_loss": theta, **told, "coverage": covered(masks_BPWW, theta_BP23)}
+        total = logged.pop("loss") + self.whole.anchor * theta
+        return {"loss": total, "theta_loss": theta, **logged, "coverage": covered(masks_BPWW, theta_BP23)}
 
 
 PHASES: dict[str, Sequence[type[Phase]]] = {
@@ -216,14 +217,14 @@ def theta_loss(parser: FaceParser, theta_BP23: Tensor, masks_BPWW: Tensor) -> Te
 
 def part_losses(parser: FaceParser, canvas_B3WW: Tensor, labels_BWW: Tensor, theta_BP23: Tensor) -> dict[str, Tensor]:
     """Cross-entropy of each part in its crop, (B,) by its name, and their sum as `loss`."""
-    told: dict[str, Tensor] = {}
+    logged: dict[str, Tensor] = {}
     parts = parser.segment_parts(canvas_B3WW, theta_BP23)
     fixed_BP23 = theta_BP23.detach()  # to the labels in a crop nothing flows back
     for number, (part, logits) in enumerate(zip(CROPPED, parts, strict=True)):
         own = own_labels(labels_BWW, part)[:, None].float()
         cropped = sample(own, fixed_BP23[:, number], (logits.shape[-2], logits.shape[-1]), "nearest")[:, 0].long()
-        told[f"{part.name.replace(' ', '_')}_loss"] = F.cross_entropy(logits, cropped, reduction="none").mean((1, 2))
-    return {"loss": torch.stack(list(told.values())).sum(0), **told}
+        logged[f"{part.name.replace(' ', '_')}_loss"] = F.cross_entropy(logits, cropped, reduction="none").mean((1, 2))
+    return {"loss": torch.stack(list(logged.values())).sum(0), **logged}
 
 
 @torch.no_grad()
