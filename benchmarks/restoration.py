@@ -1,6 +1,6 @@
 """Do examples with wrong masks give themselves away? `python benchmarks/restoration.py --help`.
 
-The limits of `srpnet/apps/example_checks.py` are chosen here. Each photograph is an example of the class of which it
+The limits of `srpnet/apps/examples/checks.py` are chosen here. Each photograph is an example of the class of which it
 shows most: with its right mask, the same inverted, shifted by half of both sides, and the mask of the next photograph.
 """
 
@@ -13,7 +13,7 @@ from harness import Report, parser
 from episodes import Geometry, open_source
 from episodes.data.source import IGNORE, Array, Split
 from srpnet import load_network, runtime, support_prototypes
-from srpnet.apps.example_checks import border_share, restoration
+from srpnet.apps.examples.checks import border_share, restoration
 
 TEST_CLASSES = (
     "pizza,bowl,cup,oven,refrigerator,toilet,laptop,keyboard,umbrella,cake,microwave,bed,sandwich,broccoli,suitcase,"

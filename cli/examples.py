@@ -13,11 +13,11 @@ from click.core import ParameterSource
 from cli.options import BadInput, flags_of, together
 from episodes.files import atomic_write
 from episodes.names import for_terminal
-from srpnet.apps.annotation_files import annotated_examples, mask_or_annotations, of_class
-from srpnet.apps.annotations import Annotation, Box, Mask, Points, Scribbles
-from srpnet.apps.corrections import read_correction
-from srpnet.apps.example_folder import examples_in
-from srpnet.apps.examples import marked_photographs
+from srpnet.apps.examples.annotation_files import annotated_examples, mask_or_annotations, of_class
+from srpnet.apps.examples.annotations import Annotation, Box, Mask, Points, Scribbles
+from srpnet.apps.examples.corrections import read_correction
+from srpnet.apps.examples.folder import examples_in
+from srpnet.apps.examples.reading import marked_photographs
 from srpnet.apps.photographs import picture_suffixes
 
 if TYPE_CHECKING:
@@ -271,7 +271,7 @@ def without_examples(flags: dict[str, Any]) -> dict[str, Any]:
 
 def report_examples(segmenter: "Segmenter", picture_file: Path | None = None) -> None:
     """A line for each example, what is doubtful about it, and which is the weakest; a picture of them all."""
-    from srpnet.apps.example_checks import weakest
+    from srpnet.apps.examples.checks import weakest
 
     for check in segmenter.support_checks:
         read, restored = f"mask: {check.mask}", "is too small for the network"

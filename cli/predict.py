@@ -27,7 +27,7 @@ from episodes.files import locked
 from episodes.names import for_terminal
 from episodes.settings import build, declared
 from srpnet.apps.class_table import values_of, write_classes
-from srpnet.apps.examples import class_names
+from srpnet.apps.examples.reading import class_names
 from srpnet.apps.export import PROBABILITY, Export
 from srpnet.apps.found_table import ABSENT, NOTHING, FoundTable, Row
 from srpnet.apps.outputs import mask_path

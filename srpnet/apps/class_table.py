@@ -15,7 +15,7 @@ from episodes.checks import shown
 from episodes.errors import InputError
 from episodes.files import write_text
 from episodes.inputs import read_text
-from srpnet.apps.examples import check_names
+from srpnet.apps.examples.reading import check_names
 
 NAME = "classes.csv"
 COLUMNS = ["value", "class"]

@@ -16,9 +16,9 @@ from torch import Tensor
 from episodes.data.source import Array
 from episodes.errors import InputError
 from episodes.threads import map_in_threads
-from srpnet.apps.example_checks import SupportCheck, border_share, looks_like_strokes, mistaken_share, restoration
-from srpnet.apps.examples import Example, Marked, class_names, read_examples, read_marked
-from srpnet.apps.judgement import Tile, judge, presence_thresholds, row_of, sheet
+from srpnet.apps.examples.checks import SupportCheck, border_share, looks_like_strokes, mistaken_share, restoration
+from srpnet.apps.examples.judgement import Tile, judge, presence_thresholds, row_of, sheet
+from srpnet.apps.examples.reading import Example, Marked, class_names, read_examples, read_marked
 from srpnet.apps.output_names import alike
 from srpnet.apps.outputs import output_paths, write_outputs
 from srpnet.apps.placing import PlacedPhotograph, place_photograph
@@ -132,7 +132,7 @@ class Segmenter:
 
         Args:
             classes: Name of a class -> its photographs, each with what is marked in it: a mask as for `set_support`, or
-                a `Box`, `Points` or `Scribbles` of `srpnet.apps.annotations`. The first class has the label 1.
+                a `Box`, `Points` or `Scribbles` of `srpnet.apps.examples.annotations`. The first class has the label 1.
             absent: Photographs that show none of them.
 
         Raises:
@@ -216,7 +216,7 @@ class Segmenter:
     def support_checks(self) -> tuple[SupportCheck, ...]:
         """For each example what was read of its mask, how well the network finds that again, and what is doubtful.
 
-        See `srpnet.apps.example_checks.SupportCheck`; empty before `set_support`.
+        See `srpnet.apps.examples.checks.SupportCheck`; empty before `set_support`.
         """
         return self._support_checks
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 from PIL import Image
 
-from srpnet.apps.example_checks import SupportCheck, ious, weakest
-from srpnet.apps.judgement import GAP, ROWS, SHARE, TILE, judge, presence_thresholds, sheet
+from srpnet.apps.examples.checks import SupportCheck, ious, weakest
+from srpnet.apps.examples.judgement import GAP, ROWS, SHARE, TILE, judge, presence_thresholds, sheet
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.prototypes import pool_supports
 

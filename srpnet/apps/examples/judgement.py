@@ -17,7 +17,7 @@ from torch import Tensor
 from episodes.data.source import Array
 from episodes.names import for_display
 from episodes.results.pictures import overlay
-from srpnet.apps.example_checks import SupportCheck, ious
+from srpnet.apps.examples.checks import SupportCheck, ious
 from srpnet.apps.placing import PlacedPhotograph
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.presence import Recogniser, examples

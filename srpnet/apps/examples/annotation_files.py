@@ -10,7 +10,7 @@ from episodes.data.formats import Contents, Entry, is_annotation_file, read_file
 from episodes.data.images import head
 from episodes.data.source import IGNORE, Array
 from episodes.errors import InputError
-from srpnet.apps.annotations import Annotation, Mask, check_mask_size
+from srpnet.apps.examples.annotations import Annotation, Mask, check_mask_size
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ import numpy as np
 
 from episodes.data.source import IGNORE
 from srpnet.apps import class_table
-from srpnet.apps.annotations import Annotation, Label, Mask
+from srpnet.apps.examples.annotations import Annotation, Label, Mask
 from srpnet.apps.found_table import photograph_of
 from srpnet.apps.reading import read_mask
 

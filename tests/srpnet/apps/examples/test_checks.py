@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from srpnet.apps.example_checks import (
+from srpnet.apps.examples.checks import (
     BORDER,
     RESTORED,
     SupportCheck,

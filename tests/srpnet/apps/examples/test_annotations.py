@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from episodes.errors import InputError
-from srpnet.apps.annotations import Box, Points, Scribbles
-from srpnet.apps.examples import read_marked, together
+from srpnet.apps.examples.annotations import Box, Points, Scribbles
+from srpnet.apps.examples.reading import read_marked, together
 
 PHOTOGRAPH = Image.new("RGB", (6, 4), (30, 200, 40))
 """As green as grass."""

@@ -9,9 +9,9 @@ from PIL import Image
 
 from episodes.data.formats import FORMATS, ExportSettings, Marked
 from episodes.errors import InputError
-from srpnet.apps.annotation_files import AnnotationFile, annotated_examples, mask_or_annotations, of_class
-from srpnet.apps.annotations import Mask
-from srpnet.apps.examples import read_marked
+from srpnet.apps.examples.annotation_files import AnnotationFile, annotated_examples, mask_or_annotations, of_class
+from srpnet.apps.examples.annotations import Mask
+from srpnet.apps.examples.reading import read_marked
 
 TOOLS = ("coco", "coco-rle", "yolo", "labelme", "cvat", "label-studio")
 LABELS = np.zeros((30, 40), np.uint8)

@@ -39,7 +39,7 @@ class SupportCheck(NamedTuple):
         mistaken: In a photograph that shows no class, the share of it that the network takes for one; else None.
         strokes: Whether the mask looks like strokes across the object, see `looks_like_strokes`.
         alone, others: The same as `restored` by the example itself, and by the other examples as a photograph is
-            segmented; NaN where none of them shows the class. See `srpnet.apps.judgement`.
+            segmented; NaN where none of them shows the class. See `srpnet.apps.examples.judgement`.
     """
 
     name: str

@@ -1,0 +1,1 @@
+"""Examples that a person shows: what is marked in photographs, and how good it is."""
