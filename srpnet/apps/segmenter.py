@@ -1,28 +1,25 @@
 """Show it one to five photographs with a mask, and it segments that class in any other: the call from Python."""
 
-import hashlib
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, get_args
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from episodes.data.source import Array
 from episodes.errors import InputError
 from episodes.threads import map_in_threads
-from srpnet.apps.examples.checks import SupportCheck, border_share, looks_like_strokes, mistaken_share, restoration
-from srpnet.apps.examples.judgement import Tile, judge, presence_thresholds, row_of, sheet
+from srpnet.apps.examples.checks import SupportCheck
+from srpnet.apps.examples.judgement import sheet
 from srpnet.apps.examples.reading import Example, Marked, class_names, read_examples, read_marked
+from srpnet.apps.examples.shown import Shown
 from srpnet.apps.output_names import alike
 from srpnet.apps.outputs import output_paths, write_outputs
 from srpnet.apps.placing import PlacedPhotograph, place_photograph
-from srpnet.apps.reading import Picture, described, read_photograph
+from srpnet.apps.reading import Picture, read_photograph
 from srpnet.fewshot.checkpoint import load_network
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.predictor import Prediction, Predictor
@@ -47,17 +44,6 @@ class Segmented(NamedTuple):
     labels: Array
     presence: NDArray[np.float32] | None
     probabilities: NDArray[np.float32] | None = None
-
-
-class _Examples(NamedTuple):
-    """What was shown: images of one size, in [0, 1], their label maps, which ways each shows, where it has no padding;
-    and its logits by the others, see `Judgement`."""
-
-    images_S3HW: Tensor
-    labels_SHW: Tensor
-    membership_SN: Tensor
-    valid_SHW: Tensor
-    logits_others: tuple[Tensor | None, ...] = ()
 
 
 class Segmenter:
@@ -95,11 +81,7 @@ class Segmenter:
             raise InputError(f"`fit` must be {' or '.join(get_args(Fit))}, not {fit!r}")
         self.fits = fit == "auto"
         self.present_above = network.config.present_above
-        self._supports: SupportSet | None = None
-        self._examples: _Examples | None = None
-        self._files: frozenset[Path] = frozenset()
-        self._support_checks: tuple[SupportCheck, ...] = ()
-        self._pictures: list[list[Tile]] = []
+        self._latest: Shown | None = None
 
     def set_support(
         self,
@@ -141,53 +123,8 @@ class Segmenter:
         """
         self._show(read_marked(classes, absent), tuple(classes))
 
-    @torch.inference_mode()
     def _show(self, shown: Sequence[Example], names: tuple[str, ...]) -> None:
-        classes = len(names)
-        placed = [place_photograph(example.photograph, self.size, "letterbox") for example in shown]
-        labels = [
-            each.placement.labels(torch.from_numpy(example.labels)) for each, example in zip(placed, shown, strict=True)
-        ]
-        labels_SHW = torch.stack(labels).to(self.predictor.runtime.device)
-        membership_SN = torch.stack([(labels_SHW == way + 1).flatten(1).any(1) for way in range(classes)], dim=1)
-        valid_SHW = torch.stack([each.placement.valid() for each in placed]).to(labels_SHW.device)
-        inputs = _Examples(torch.stack([each.image for each in placed]), labels_SHW, membership_SN, valid_SHW)
-        several = self.fits and len(shown) > 1
-        encoded = self.predictor.encode(inputs.images_S3HW, fit=several)
-        shots = self.predictor.shots(encoded, labels_SHW, classes)
-        head = None
-        if several:
-            head = self.predictor.fit([encoded], [shots], membership_SN, [valid_SHW], self.predictor.network.config.iqi)
-        supports = SupportSet.of(
-            [shots],
-            membership_SN,
-            [example.id for example in shown],
-            head=head,
-            names=names,
-            size=self.size,
-            fingerprint=self._digest(inputs, head is not None),
-        )
-        network = self.predictor.network
-        restored_SN = restoration(network, encoded.features_BChw, labels_SHW, supports.prototypes_PC).cpu().numpy()
-        judged = judge(network, encoded.features_BChw, labels_SHW, valid_SHW, shots.pooled, membership_SN)
-        self._supports = supports
-        self._examples = inputs._replace(logits_others=tuple(each.logits_others for each in judged))
-        self._files = frozenset(file for example in shown for file in example.files)
-        checks = []
-        for s, (example, judgement) in enumerate(zip(shown, judged, strict=True)):
-            mask, mistaken = described(example.labels, names), None
-            if not ((example.labels > 0) & (example.labels <= classes)).any():
-                mask = f"without {'the ' if names == class_names(1) else ''}{' and '.join(names)}"
-                one = encoded.features_BChw[s : s + 1]
-                mistaken = mistaken_share(network, one, labels_SHW[s], supports.prototypes_PC)
-            looks, ious = (mistaken, looks_like_strokes(example.labels)), (judgement.alone, judgement.others)
-            border = border_share(example.labels)
-            checks.append(SupportCheck(example.id, mask, restored_SN[s], border, *looks, *ious))
-        self._support_checks = tuple(checks)
-        self._pictures = [
-            row_of(check, each, labels_HW, judgement)
-            for check, each, labels_HW, judgement in zip(checks, placed, labels, judged, strict=True)
-        ]
+        self._latest = Shown.of(self.predictor, shown, names, self.size, self.fits, self.naming)
 
     def load_supports(self, path: Path | str) -> None:
         """Take what was shown from a file of `supports.save`, and with it the size of all photographs.
@@ -197,10 +134,8 @@ class Segmenter:
         Raises:
             InputError: if it is no such file, or was shown to another network.
         """
-        self._supports = SupportSet.load(path, self.predictor)
-        self.size = self._supports.size
-        self._examples, self._files = None, frozenset({Path(path).resolve()})
-        self._support_checks, self._pictures = (), []
+        self._latest = Shown.load(self.predictor, path)
+        self.size = self._latest.supports.size
 
     @property
     def supports(self) -> SupportSet:
@@ -209,7 +144,8 @@ class Segmenter:
         Raises:
             InputError: if nothing was shown, or the ImageNet weights cannot be had.
         """
-        supports = self._shown if self.present_above is None and not self._names_regions else self._with_examples()
+        needs = self.present_above is not None or self._names_regions
+        supports = self._shown.with_examples() if needs else self._shown.supports
         return replace(supports, network_sha256=self.predictor.sha256)
 
     @property
@@ -218,7 +154,7 @@ class Segmenter:
 
         See `srpnet.apps.examples.checks.SupportCheck`; empty before `set_support`.
         """
-        return self._support_checks
+        return () if self._latest is None else self._latest.checks
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -227,7 +163,7 @@ class Segmenter:
         Raises:
             InputError: if nothing was shown.
         """
-        return self._shown.names
+        return self._shown.supports.names
 
     @property
     def thresholds(self) -> tuple[float, ...] | None:
@@ -236,10 +172,7 @@ class Segmenter:
         Raises:
             InputError: if nothing was shown, or the ImageNet weights cannot be had.
         """
-        if self.present_above is None:
-            return None
-        above_N = self._with_examples().present_above_N
-        return (self.present_above,) * len(self.names) if above_N is None else tuple(above_N.tolist())
+        return self._shown.thresholds()
 
     @property
     def fingerprint(self) -> str:
@@ -248,7 +181,7 @@ class Segmenter:
         Raises:
             InputError: if `set_support` was not called.
         """
-        return self._shown.fingerprint
+        return self._shown.supports.fingerprint
 
     @property
     def fitted_share(self) -> float:
@@ -257,14 +190,14 @@ class Segmenter:
         Raises:
             InputError: if nothing was shown.
         """
-        head = self._shown.head
+        head = self._shown.supports.head
         return 0.0 if head is None else head.share
 
     def draw_examples(self) -> Image.Image | None:
         """A picture of the examples, a row for each: what was marked, and what is found of it by the example itself and
         by the others, see `support_checks`. None if there are none, or saved ones.
         """
-        return sheet(self._pictures) if self._pictures else None
+        return sheet(self._latest.pictures) if self._latest and self._latest.pictures else None
 
     def probabilities(self, image: Picture) -> NDArray[np.float32]:
         """Probability of the background and of each class, (N + 1, H, W), at the photograph's own size.
@@ -358,7 +291,7 @@ class Segmenter:
                 if (other := written.setdefault(alike(name(path)), path)) != path:
                     raise InputError(f"{other} and {path} would be written to the same file: rename one of them")
                 for output in output_paths(folder, name(path)):
-                    if output.resolve() in self._files:
+                    if output.resolve() in self._shown.files:
                         raise InputError(f"{output} is an example and would be overwritten: name another folder")
                 if not isinstance(placed, InputError):
                     prediction = self._segment(placed, telling)
@@ -383,7 +316,7 @@ class Segmenter:
 
     def _segment(self, placed: PlacedPhotograph, presence: bool = False) -> Prediction:
         regions = self._names_regions
-        supports = self._with_examples() if presence or regions else self._shown
+        supports = self._shown.with_examples() if presence or regions else self._shown.supports
         encoded = self.predictor.encode(placed.image[None], presence or regions, supports.head is not None)
         iqi = self.predictor.network.config.iqi
         return self.predictor.segment(encoded, [supports], iqi=iqi, naming="regions" if regions else "pixels")
@@ -400,50 +333,10 @@ class Segmenter:
 
     @property
     def _names_regions(self) -> bool:
-        """Whether there is anything to name, and examples to name it by: files saved without them still serve."""
-        shown = self._shown
-        known = shown.examples_ND is not None or self._examples is not None
-        return self.naming == "regions" and len(shown.names) > 1 and known
+        return self.naming == "regions" and self._shown.names_regions
 
     @property
-    def _shown(self) -> SupportSet:
-        if self._supports is None:
+    def _shown(self) -> Shown:
+        if self._latest is None:
             raise InputError("no support is set: call set_support(images, masks) first")
-        return self._supports
-
-    @torch.inference_mode()
-    def _with_examples(self) -> SupportSet:
-        """What was shown, with what presence and regions take, which is computed when it is first asked for."""
-        if self._shown.examples_ND is None:
-            if self._examples is None:
-                raise InputError("these examples were saved without presence features: give the examples again")
-            images_S3HW, labels_SHW, membership_SN, valid_SHW, logits = self._examples
-            deep_SDyx = self.predictor.levels(images_S3HW)[-1]
-            objects_SND = self.predictor.recogniser.shown(deep_SDyx, labels_SHW, membership_SN.shape[1])
-            supports = self._shown.with_examples(objects_SND, membership_SN)
-            if self.present_above is not None:
-                above_N = presence_thresholds(
-                    self.predictor.recogniser,
-                    logits,
-                    deep_SDyx,
-                    objects_SND,
-                    valid_SHW,
-                    membership_SN,
-                    self.present_above,
-                )
-                supports = replace(supports, present_above_N=above_N.to(deep_SDyx.device))
-            self._supports = supports
-        return self._shown
-
-    def _digest(self, examples: _Examples, fitted: bool) -> str:
-        """See `fingerprint`."""
-        network, classes = self.predictor.network, examples.membership_SN.shape[1]
-        choices = [asdict(network.config), self.size, classes] + fitted * ["fitted"]
-        if self.naming == "regions" and classes > 1:
-            choices.append("regions")
-        settings = json.dumps(choices, sort_keys=True, default=str)
-        digest = hashlib.sha256(settings.encode())
-        reduction = [] if network.reduce is None else list(network.reduce.parameters())
-        for tensor in (*reduction, examples.images_S3HW, examples.labels_SHW):
-            digest.update(tensor.detach().cpu().numpy().tobytes())
-        return digest.hexdigest()[:12]
+        return self._latest
