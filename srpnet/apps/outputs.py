@@ -23,9 +23,14 @@ def write_mask(file: Path, photograph: Image.Image, labels: Array, classes: int)
 
 def write_overlay(file: Path, photograph: Image.Image, labels: Array, classes: int) -> None:
     """The photograph with its label map over it, to look at."""
+    overlaid(photograph, labels).save(file, "JPEG", quality=90)
+
+
+def overlaid(photograph: Image.Image, labels: Array) -> Image.Image:
+    """A photograph (RGB) with its label map (H, W) over it; its longer side has `OVERLAY` pixels at most."""
     from episodes.results.pictures import overlay  # which takes torch
 
-    overlay(*_for_the_eye(photograph, labels)).save(file, "JPEG", quality=90)
+    return overlay(*_for_the_eye(photograph, labels))
 
 
 MASK = "-mask.png"

@@ -17,13 +17,13 @@ from srpnet.apps.examples.judgement import sheet
 from srpnet.apps.examples.reading import Example, Marked, class_names, read_examples, read_marked
 from srpnet.apps.examples.shown import Shown
 from srpnet.apps.output_names import alike
-from srpnet.apps.outputs import output_paths, write_outputs
+from srpnet.apps.outputs import output_paths, overlaid, write_outputs
 from srpnet.apps.placing import PlacedPhotograph, place_photograph
 from srpnet.apps.reading import Picture, read_photograph
 from srpnet.fewshot.checkpoint import load_network
 from srpnet.fewshot.network import SRPNet
-from srpnet.fewshot.predictor import Prediction, Predictor
-from srpnet.fewshot.settings import Fit, Naming
+from srpnet.fewshot.predictor import Encoded, Prediction, Predictor
+from srpnet.fewshot.settings import Fit, Naming, QueryInference
 from srpnet.fewshot.support_set import SupportSet
 from srpnet.nn.device import runtime
 from srpnet.nn.grid import label_maps, upsample
@@ -217,6 +217,26 @@ class Segmenter:
         placed = place_photograph(read_photograph(image), self.size)
         return self._labels(placed, self._segment(placed))
 
+    def overlay(self, image: Picture) -> Image.Image:
+        """A photograph with what is found painted over it, to look at; its longer side has 2000 pixels at most.
+
+        Raises:
+            InputError: if `set_support` was not called, or the image cannot be read.
+        """
+        photograph = read_photograph(image)
+        return overlaid(photograph, self.predict(photograph))
+
+    def rounds(self, image: Picture) -> list[Array]:
+        """What is found by the supports alone, and after each round of query inference; the last is `predict`'s.
+
+        Raises:
+            InputError: if `set_support` was not called, or the image cannot be read.
+        """
+        placed, iqi = place_photograph(read_photograph(image), self.size), self.predictor.network.config.iqi
+        encoded = self._encode(placed)
+        recipes = [replace(iqi, rounds=rounds) for rounds in range(iqi.rounds + 1)]
+        return [self._labels(placed, self._segment_encoded(encoded, recipe)) for recipe in recipes]
+
     def presence(self, image: Picture) -> NDArray[np.float32]:
         """How much the predicted region of each class resembles the supports: (N,), cosines in [0, 1], 0 without one.
 
@@ -315,11 +335,17 @@ class Segmenter:
         return map_in_threads(write, segmented())
 
     def _segment(self, placed: PlacedPhotograph, presence: bool = False) -> Prediction:
-        regions = self._names_regions
-        supports = self._shown.with_examples() if presence or regions else self._shown.supports
-        encoded = self.predictor.encode(placed.image[None], presence or regions, supports.head is not None)
-        iqi = self.predictor.network.config.iqi
-        return self.predictor.segment(encoded, [supports], iqi=iqi, naming="regions" if regions else "pixels")
+        return self._segment_encoded(self._encode(placed, presence), self.predictor.network.config.iqi)
+
+    def _encode(self, placed: PlacedPhotograph, presence: bool = False) -> Encoded:
+        return self.predictor.encode(
+            placed.image[None], presence or self._names_regions, self._shown.supports.head is not None
+        )
+
+    def _segment_encoded(self, encoded: Encoded, iqi: QueryInference) -> Prediction:
+        supports = self._shown.supports if encoded.deep_BDyx is None else self._shown.with_examples()
+        naming: Naming = "regions" if self._names_regions else "pixels"
+        return self.predictor.segment(encoded, [supports], iqi=iqi, naming=naming)
 
     def _probabilities(self, placed: PlacedPhotograph, prediction: Prediction) -> NDArray[np.float32]:
         scores = upsample(prediction.logits_BPhw, placed.placement.outer, self.predictor.network.stride)

@@ -298,6 +298,23 @@ def test_many_photographs_are_written_as_each_alone(shown: Segmenter, folder: li
     assert len(list((tmp_path / "together").iterdir())) == 2 * len(folder)
 
 
+def test_an_overlay_without_files_is_the_written_one(shown: Segmenter, folder: list[Path], tmp_path: Path) -> None:
+    shown.write(folder[0], tmp_path / "out")
+    shown.overlay(folder[0]).save(tmp_path / "own.jpg", quality=90)
+    written = tmp_path / "out" / f"{folder[0].stem}-overlay.jpg"
+    assert (tmp_path / "own.jpg").read_bytes() == written.read_bytes()
+
+
+def test_rounds_of_inference_begin_without_and_end_with_the_prediction(shown: Segmenter) -> None:
+    photograph, _ = scene(seed=1)
+    iqi = shown.predictor.network.config.iqi
+    rounds = shown.rounds(photograph)
+    assert len(rounds) == iqi.rounds + 1 > 1
+    assert np.array_equal(rounds[-1], shown.predict(photograph))
+    shown.predictor.network.config = replace(shown.predictor.network.config, iqi=replace(iqi, rounds=0))
+    assert np.array_equal(rounds[0], shown.predict(photograph))
+
+
 def test_presence_is_surest_of_the_support_itself(shown: Segmenter) -> None:
     own, other = shown.presence(scene()[0]), shown.presence(255 - scene(5)[0])
     assert own.shape == (1,)
