@@ -91,6 +91,12 @@ class FewShotTrainSettings(RuntimeSettings, EpisodeSettings):
         "photographs are dropped.",
     )
     network: NetworkSettings = NetworkSettings()
+    start: str | None = setting(  # see `begun_with`
+        None,
+        "Begin with the weights of this network instead of a fresh head: a folder that `srpnet train` wrote, or a "
+        "model of `srpnet models`. Its classes count as seen.",
+        shown="none",
+    )
     training: FewShotLoopSettings = FewShotLoopSettings()
     # The network becomes the same, see `ReusedEpisodes`.
     reuse_features: Reuse = setting(

@@ -18,12 +18,14 @@ from episodes.fewshot.scenes.loading import EpisodeList, Loader
 from episodes.files import check_folder, clear_parts, write_json
 from episodes.scoring.evaluate import evaluate
 from episodes.scoring.protocols import PROTOCOLS
+from srpnet.fewshot.checkpoint import load_network
 from srpnet.fewshot.method import SRPNetMethod
 from srpnet.fewshot.network import SRPNet, build
 from srpnet.fewshot.presence import Recogniser
 from srpnet.fewshot.training.alike import alike_classes
 from srpnet.fewshot.training.reuse import ReusedEpisodes, clear_features
 from srpnet.fewshot.training.settings import FewShotTrainSettings, Reuse
+from srpnet.fewshot.training.start import begun_with
 from srpnet.fewshot.training.trainable import TrainableSRPNet
 from srpnet.nn.device import Runtime, runtime
 from srpnet.training import state
@@ -86,6 +88,7 @@ def _train(
         fold = Fold(settings.data, on_progress=on_progress, excluded=settings.exclude_classes)
         held_back = fold.hold_back(settings.hold_back, settings.shot, settings.seed)
         machine = runtime(settings.device, settings.precision, world)
+        start = load_network(settings.start) if settings.start is not None else None
     # As the first process sees it, who is about to change it.
     begun = {folder: world.any(world.first and state.exists(folder)) for folder in (out, out / "select")}
     if any(begun.values()) and not resume:
@@ -99,7 +102,7 @@ def _train(
         say(f"Excluded: {_named(fold, fold.excluded)}")
     if note := data_set(settings.data.data).note:
         say(note)
-    runs = _Runs(settings, fold, machine, world, say, on_progress)
+    runs = _Runs(settings, fold, start, machine, world, say, on_progress)
     steps = settings.training.steps
     if held_back:
         say(f"Choosing the number of steps on base classes held back: {_named(fold, held_back)}")
@@ -124,6 +127,7 @@ class _Runs:
 
     settings: FewShotTrainSettings
     fold: Fold
+    start: SRPNet | None
     machine: Runtime
     world: World
     say: Say
@@ -169,8 +173,15 @@ class _Runs:
             if fold.excluded:
                 trained_on["excluded"] = _named(fold, fold.excluded)
             seen = tuple(fold.names(sampler.classes).values())
-            network = build(replace(settings.network, seen=seen, trained_on=trained_on), say=say)
+            config = replace(settings.network, seen=seen, trained_on=trained_on)
+            if self.start is not None:
+                unseen = fold.names(fold.unseen(held_back)).values()
+                config = begun_with(config, self.start, str(settings.start), unseen)
+            network = build(config, say=say)
             network.reset_head(settings.seed)
+            if self.start is not None:
+                network.load_state_dict(self.start.state_dict())
+                say(f"Begins with {settings.start}")
             say(f"weights {network.config.backbone} {str(network.config.backbone_sha256)[:12]}; {machine}")
             if settings.hard:
                 sampler = replace(sampler, hard=settings.hard, alike=self._alike(sampler, network))
