@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 PREPARED = {name: record for name, record in DATA_SETS.items() if record.archives}
 
 
+NAMED = 5
+"""Classes of ImageNet that stand in the table; the JSON file has them all."""
+
+
 @click.group("data")
 def command() -> None:
     """Look whether data are as they should be, and build them."""
@@ -37,7 +41,8 @@ def report(ctx: click.Context, /, out: Path | None, **flags: Any) -> None:
     """Tell what base training of a fold sees of its novel classes.
 
     Which photographs of base training show them, what each rule of `srpnet train --novel-pixels` does about that, and
-    whether a photograph that is trained on is tested on, too: by its name, or as a copy under another name.
+    whether a photograph that is trained on is tested on, too: by its name, or as a copy under another name. And which
+    classes of ImageNet, on which the backbone was trained, are of the kind of a novel class.
 
     \b
     Example:
@@ -141,10 +146,16 @@ def print_leakage(found: "Leakage", console: Console) -> None:
         "classes left out", *(Text(", ".join(map(for_display, rule.left_out)) or "-") for rule in found.effects)
     )
     console.print(table)
+    table = Table("novel class", Column("ImageNet's classes of its kind", justify="right"), "among them")
+    for name, kinds in found.pretrained.items():
+        table.add_row(cell(name), f"{len(kinds)}", ", ".join(kinds[:NAMED]) or "-")
+    console.print(table)
     lines = [f"trained on and tested on: {id}" for id in found.shared]
     lines += [
-        f"trained on and tested on as a near-duplicate: {pair.first} and {pair.second} ({pair.bits} of 256 bits differ)"
-        for pair in found.duplicates
+        f"{where} as a {'mirrored copy' if pair.mirrored else 'near-duplicate'}: {pair.first} and {pair.second} "
+        f"({pair.bits} of 256 bits differ)"
+        for where, pairs in (("trained on and tested on", found.duplicates), ("tested on twice", found.repeated))
+        for pair in pairs
     ]
     lines = lines or [f"None of the {found.tested} test photographs is in training, by name or as a near-duplicate."]
     for line in lines:

@@ -9,6 +9,7 @@ from rich.console import Console
 from cli.options import CLASSES, DATA, announce_data, options
 from cli.progress import Bars
 from episodes.data import USAGE
+from episodes.files import write_text
 from episodes.scoring.plan_settings import DrawingSettings, PlanSettings
 from episodes.settings import build
 
@@ -24,6 +25,11 @@ def command() -> None:
 
 @command.command("export")
 @options(DrawingSettings, data=DATA, classes=CLASSES)
+@click.option(
+    "--wrong-support",
+    is_flag=True,
+    help="Write OUT-wrong too: the same queries with the supports of another class, see `srpnet eval --wrong-support`.",
+)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The manifest, JSON Lines.")
 @click.pass_context
 def export(ctx: click.Context, /, out: Path, **flags: Any) -> None:
@@ -45,7 +51,11 @@ def export(ctx: click.Context, /, out: Path, **flags: Any) -> None:
         raise InputError(f"a manifest has one protocol, not {', '.join(chosen)}: name one")
     (plan,) = chosen.values()
     plan.export().write(out)
-    click.echo(f"{plan.count} episodes: {out}")
+    click.echo(f"{plan.ordinary - len(plan.left_out)} episodes: {out}")
+    if wrong := plan.wrong_supports:
+        file = out.with_name(f"{out.stem}-wrong{out.suffix}")
+        write_text(file, "".join(f"{spec.line()}\n" for _, _, spec in wrong))
+        click.echo(f"{len(wrong)} under wrong supports: {file}")
 
 
 @command.command("show")

@@ -28,7 +28,8 @@ IN_MANIFEST = {
 @click.option(
     "--predictions",
     type=click.Path(path_type=Path),
-    help="Score label maps that other code wrote for the manifest, `{index:06d}_{query}.png`, instead of a network.",
+    help="Score label maps that other code wrote for the manifest, `{index:06d}_{query}.png`, instead of a network. "
+    "With --wrong-support those under wrong supports are in its folder `wrong`.",
 )
 @options(Output)
 @click.pass_context
@@ -61,10 +62,9 @@ def command(ctx: click.Context, /, predictions: Path | None, **flags: Any) -> No
             raise BadInput("--predictions needs --manifest, the episodes that they were made for")
         if flags["checkpoint"] is not None:
             raise BadInput("--predictions replace a --checkpoint: leave one of the two out")
-        for name in ("negatives", "wrong_support", "distractors"):
+        for name in ("negatives", "distractors"):
             if flags[name]:
-                flag = f"--{name.replace('_', '-')}"
-                raise BadInput(f"{flag} makes episodes of which there are no predictions: leave one out")
+                raise BadInput(f"--{name} makes episodes of which there are no predictions: leave one out")
     console = Console(stderr=True, quiet=rank() > 0)
     with waiting(console, "Loading PyTorch"):
         from episodes.distributed import joined

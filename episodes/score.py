@@ -156,8 +156,6 @@ def score_predictions(
         InputError: if the settings are wrong, or a label map is missing or wrong.
     """
     with world.together():
-        if settings.wrong_support:
-            raise InputError("label maps of a manifest are not of wrong supports: leave out `wrong_support`")
         if settings.distractors:
             raise InputError("label maps of a manifest are of photographs as they are: leave out `distractors`")
         if output.folder is not None:

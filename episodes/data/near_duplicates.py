@@ -33,19 +33,22 @@ class Duplicate(NamedTuple):
     Attributes:
         first, second: Their ids.
         bits: How many bits of 256 differ.
+        mirrored: Whether one is the mirror image of the other.
     """
 
     first: str
     second: str
     bits: int
+    mirrored: bool = False
 
 
 def duplicates(
     source: Source, first: Sequence[str], second: Sequence[str], on_progress: OnProgress = silent
 ) -> list[Duplicate]:
-    """Photographs of one list that are in another, too, under another id; recompressed, resized or slightly cropped.
+    """Photographs of one list that are in another, too, under another id; recompressed, resized, slightly cropped or
+    mirrored.
 
-    Mirrored and strongly cropped copies are not found. (pHash: the signs of the low frequencies of a cosine transform,
+    Strongly cropped copies are not found. (pHash: the signs of the low frequencies of a cosine transform,
     against their median; by the library ImageHash.)
 
     Args:
@@ -61,20 +64,23 @@ def duplicates(
     if not first or not second:
         return []
     ids = [*dict.fromkeys((*first, *second))]
-    hashes: dict[str, Bits] = {}
+    hashes: dict[str, tuple[Bits, Bits]] = {}
     with ThreadPoolExecutor() as pool:
         for id, bits in zip(ids, pool.map(partial(_hash, source), ids), strict=True):
             hashes[id] = bits
             on_progress("Hashing photographs", len(hashes), len(ids))
-    own, other = (np.stack([_signs(hashes[id]) for id in ids]) for ids in (first, second))
-    found = []
+    own, other, mirrored = (
+        np.stack([_signs(hashes[id][flipped]) for id in ids]) for ids, flipped in ((first, 0), (second, 0), (second, 1))
+    )
+    found: dict[tuple[str, str], Duplicate] = {}
     for start in range(0, len(own), AT_A_TIME):
-        alike = own[start : start + AT_A_TIME] @ other.T  # bits that agree less those that differ
-        for row, column in np.argwhere(alike >= BITS - 2 * NEAR):
-            pair = first[start + row], second[column]
-            if pair[0] != pair[1]:
-                found.append(Duplicate(*pair, int(BITS - alike[row, column]) // 2))
-    return sorted(found, key=lambda duplicate: (duplicate.bits, duplicate))
+        for flipped, theirs in enumerate((other, mirrored)):
+            alike = own[start : start + AT_A_TIME] @ theirs.T  # bits that agree less those that differ
+            for row, column in np.argwhere(alike >= BITS - 2 * NEAR):
+                pair = first[start + row], second[column]
+                if pair[0] != pair[1] and pair not in found:
+                    found[pair] = Duplicate(*pair, int(BITS - alike[row, column]) // 2, bool(flipped))
+    return sorted(found.values(), key=lambda duplicate: (duplicate.bits, duplicate))
 
 
 def _signs(bits: Bits) -> NDArray[np.float32]:
@@ -83,9 +89,11 @@ def _signs(bits: Bits) -> NDArray[np.float32]:
     return bits.astype(np.float32) * 2 - 1 if not flat else np.zeros(BITS, np.float32)
 
 
-def _hash(source: Source, id: str) -> Bits:
+def _hash(source: Source, id: str) -> tuple[Bits, Bits]:
+    """Of a photograph and of its mirror image."""
     import imagehash
 
     photograph, _ = source.load(id)
-    bits: Bits = imagehash.phash(Image.fromarray(photograph), hash_size=16).hash.ravel()
-    return bits
+    images = Image.fromarray(photograph), Image.fromarray(np.ascontiguousarray(photograph[:, ::-1]))
+    bits, mirrored = (imagehash.phash(image, hash_size=16).hash.ravel() for image in images)
+    return bits, mirrored

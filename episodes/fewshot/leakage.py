@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import get_args
 
+from episodes.data.imagenet_kinds import imagenet_classes_of
 from episodes.data.near_duplicates import Duplicate, duplicates
 from episodes.data.source import FoldNumber, OnProgress, silent
 from episodes.errors import InputError
@@ -63,6 +64,9 @@ class Leakage:
         effects: What each rule for novel pixels does about it.
         shared: Ids that are both trained and tested on.
         duplicates: Photographs of training that are also tested on, under another id.
+        repeated: Photographs that are tested on under two ids, so that one may be the support of the other.
+        pretrained: Novel class -> the classes of ImageNet that are of its kind, which the backbone has seen with their
+            names; see `imagenet_classes_of`.
     """
 
     source: str
@@ -75,6 +79,8 @@ class Leakage:
     effects: tuple[Effect, ...]
     shared: tuple[str, ...]
     duplicates: tuple[Duplicate, ...]
+    repeated: tuple[Duplicate, ...]
+    pretrained: Mapping[str, tuple[str, ...]]
 
 
 def leakage(fold: Fold, on_progress: OnProgress = silent) -> Leakage:
@@ -106,6 +112,8 @@ def leakage(fold: Fold, on_progress: OnProgress = silent) -> Leakage:
     )
     test = fold.pools("val", fold.novel)
     tested = sorted(test.supports.ids | test.queries.ids)
+    pairs = duplicates(source, sorted({*trained, *tested}), tested, on_progress)
+    of_training = frozenset(trained)
     return Leakage(
         source.name,
         fold.settings.fold,
@@ -116,7 +124,9 @@ def leakage(fold: Fold, on_progress: OnProgress = silent) -> Leakage:
         classes,
         tuple(_effect(fold, rule, shown) for rule in get_args(NovelPixels)),
         tuple(sorted({*trained} & {*tested})),
-        tuple(duplicates(source, trained, tested, on_progress)),
+        tuple(pair for pair in pairs if pair.first in of_training),
+        tuple(pair for pair in pairs if pair.first not in of_training and pair.first < pair.second),
+        {name: imagenet_classes_of(name) for name in novel.values()},
     )
 
 

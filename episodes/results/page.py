@@ -18,10 +18,11 @@ from PIL import Image
 from episodes.errors import InputError
 from episodes.files import write_text
 from episodes.names import for_terminal, from_path
-from episodes.results.bootstrap import mean_of_known
+from episodes.results.bootstrap import FIGURES, Interval, Resampling, intervals, mean_of_known
 from episodes.results.comparison import Difference, compare
 from episodes.results.gallery import pictures_in, ranked
 from episodes.results.run import Run
+from episodes.results.spread import Spread
 
 BINS = 20
 """Of the histogram."""
@@ -57,6 +58,8 @@ class Page:
         histogram: How many episodes lie in each of `BINS` equal ranges of the IoU.
         median: Of the episodes' IoU.
         pictures: Folder -> what was drawn into it.
+        spread: Of the IoU, over supports and over queries.
+        supports_too: The 95 % interval of the mIoU where supports are resampled as well as queries.
     """
 
     run: Run
@@ -65,6 +68,8 @@ class Page:
     histogram: Sequence[int]
     median: float | None
     pictures: Mapping[str, Sequence[Picture]]
+    spread: Spread
+    supports_too: Interval | None
 
     @classmethod
     def of(cls, run: Run, name: str) -> "Page":
@@ -80,7 +85,10 @@ class Page:
         ious = [episode.iou for episode in ranked(run.records)]
         counts, _ = np.histogram(ious, BINS, (0, 1))
         pictures = {folder: _pictures(run.folder / folder) for folder in ("pictures", "worst")}
-        return cls(run, name, bars, counts.tolist(), float(np.median(ious)) if ious else None, pictures)
+        median = float(np.median(ious)) if ious else None
+        drawn = Resampling(supports=True).figures([run.records.role("query").rows], run.names, run.rules)
+        supports_too = intervals(None if drawn is None else drawn[:, 0, : len(FIGURES)], FIGURES)["mIoU"]
+        return cls(run, name, bars, counts.tolist(), median, pictures, Spread.of(run.records), supports_too)
 
     @property
     def settings(self) -> str:

@@ -13,13 +13,17 @@ from episodes.errors import InputError
 from episodes.fewshot.episode import Episode
 from episodes.inputs import check_regular
 
+WRONG = "wrong"
+"""The folder of label maps under wrong supports."""
+
 
 class Predictions:
     """A folder of `{index:06d}_{query}.png`: the episode's index, then the query's place in it, from 0.
 
     Each is a greyscale or palette PNG of the photograph's own size: 0 background, 1..N the ways, and 255 only where the
     truth is 255 too, since no method may choose which pixels count. Where a protocol compares at another size, the
-    label map is brought to it as the truth is, by the nearest pixel.
+    label map is brought to it as the truth is, by the nearest pixel. Those under wrong supports are in its folder
+    `wrong`.
 
     Args:
         folder: With a label map for every query of the manifest.
@@ -40,8 +44,9 @@ class Predictions:
             InputError: if one is not there, is not a label map of the photograph's size, or holds another label.
         """
         maps = []
+        folder = self.folder if episode.target is None else self.folder / WRONG
         for number, query in enumerate(episode.queries()):
-            file = self.folder / f"{episode.spec.index:06d}_{number}.png"
+            file = folder / f"{episode.spec.index:06d}_{number}.png"
             labels = _read(file, query.placement.original, len(episode.spec.classes))
             predicted = labels if episode.score_at == "original" else query.placement.labels(labels)
             unsaid = predicted == IGNORE

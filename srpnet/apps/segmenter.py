@@ -20,6 +20,7 @@ from srpnet.apps.output_names import alike
 from srpnet.apps.outputs import output_paths, overlaid, write_outputs
 from srpnet.apps.placing import PlacedPhotograph, place_photograph
 from srpnet.apps.reading import Picture, read_photograph
+from srpnet.apps.trust.evidence import Evidence, gather
 from srpnet.fewshot.checkpoint import load_network
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.predictor import Encoded, Prediction, Predictor
@@ -192,6 +193,14 @@ class Segmenter:
         """
         head = self._shown.supports.head
         return 0.0 if head is None else head.share
+
+    def evidence(self) -> tuple[Evidence, ...]:
+        """What the examples of each class say of themselves.
+
+        Raises:
+            InputError: if none were shown, or saved ones, or the ImageNet weights cannot be had.
+        """
+        return gather(self._shown)
 
     def draw_examples(self) -> Image.Image | None:
         """A picture of the examples, a row for each: what was marked, and what is found of it by the example itself and

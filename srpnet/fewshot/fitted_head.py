@@ -12,6 +12,7 @@ Letters in names: B photographs, S supports, N ways, P = N + 1 classes with back
 channels of all levels and 1, R rows (cells of supports that are fitted to), h w feature size, H W pixels.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -70,10 +71,12 @@ class Head(NamedTuple):
     Attributes:
         weights_ND: Of the unit vectors of all levels and of 1, on the scale of the prototypes' logits.
         share: Of the head in the blend, above 0 and up to 1.
+        iou: With this share of supports that are left out, the mean over the ways; NaN where nobody knows.
     """
 
     weights_ND: Tensor
     share: float
+    iou: float = math.nan
 
 
 Segment = Callable[[Lesson, Tensor], Tensor]
@@ -123,7 +126,7 @@ def fit(lessons: Sequence[Lesson], membership_SN: Tensor, segment: Segment) -> H
     share = MANY_SHARE if shots >= MANY else FEW_SHARE
     if max(ious) > ious[SHARES.index(share)] + MARGIN / shots:
         share = SHARES[ious.index(max(ious))]
-    return Head(rows.weights(range(len(lessons))) * scale, share) if share else None
+    return Head(rows.weights(range(len(lessons))) * scale, share, ious[SHARES.index(share)]) if share else None
 
 
 def blend(logits_BPhw: Tensor, levels: Levels, heads: Sequence[Head]) -> Tensor:

@@ -5,9 +5,12 @@ from pathlib import Path
 from typing import get_args
 
 import click
+import numpy as np
 import pytest
+from PIL import Image
 
 from cli.eval import command as evaluation
+from episodes import open_source
 from episodes.fewshot.settings import Drawing
 from tests.cli.commands import TINY, refused, srpnet
 
@@ -73,7 +76,29 @@ def test_wrong_supports_are_told_and_stand_in_the_report() -> None:
     compared = srpnet("compare", "one", "other")
     assert "gap to the wrong support" in compared.output
     assert srpnet("report", "one", "other", "--out", "page.html").exit_code == 0
-    assert "Under a wrong support" in Path("page.html").read_text()
+    page = Path("page.html").read_text()
+    assert "Under a wrong support" in page
+    assert "What the score rests on" in page
+
+
+def test_other_code_is_asked_under_wrong_supports_too() -> None:
+    assert srpnet("episodes", "export", "--episodes", "3", "--wrong-support", "--out", "m.jsonl").exit_code == 0
+    wrong = [json.loads(line) for line in Path("m-wrong.jsonl").read_text().splitlines()]
+    asked = [json.loads(line) for line in Path("m.jsonl").read_text().splitlines()[1:]]
+    assert all(one["queries"] == asked[one["index"]]["queries"] for one in wrong)
+    assert not any(one["classes"] == asked[one["index"]]["classes"] for one in wrong)
+    source = open_source("stickers")
+    for folder, specs, value in (("maps", asked, 1), ("maps/wrong", wrong, 0)):
+        Path(folder).mkdir()
+        for spec in specs:
+            labels = np.full(source.load(spec["queries"][0])[0].shape[:2], value, np.uint8)
+            Image.fromarray(labels).save(f"{folder}/{spec['index']:06d}_0.png")
+    words = ("eval", "--manifest", "m.jsonl", "--predictions", "maps", "--wrong-support", "--out", "scores")
+    scored = srpnet(*words)
+    assert scored.exit_code == 0, scored.output
+    found = json.loads(Path("scores/result.json").read_text())["wrong_support"]
+    assert found["wrong"] == 0
+    assert found["gap"] == found["right"] > 0
 
 
 def test_runs_are_compared() -> None:
@@ -107,10 +132,6 @@ def test_protocols_are_printed() -> None:
         (
             ("eval", "--manifest", "m", "--predictions", "p", "--negatives", "1"),
             "--negatives makes episodes of which there are no predictions",
-        ),
-        (
-            ("eval", "--manifest", "m", "--predictions", "p", "--wrong-support"),
-            "--wrong-support makes episodes of which there are no predictions",
         ),
         (
             ("eval", "--wrong-support", "--classes", "car", "--fold", "1"),

@@ -105,19 +105,15 @@ def judge(
     return judgements
 
 
-def presence_thresholds(
+def presence_of_others(
     recogniser: Recogniser,
     logits: Sequence[Tensor | None],
     deep_SDyx: Tensor,
     objects_SND: Tensor,
     valid_SHW: Tensor,
     membership_SN: Tensor,
-    single: float,
 ) -> Tensor:
-    """Below which presence a class may not be there, (N,).
-
-    Presence rises with the number of supports, whose mean differs less from any object of the class than each does. So
-    it is `SHARE` of the mean presence of the supports themselves, each compared with the others.
+    """The presence of each support, compared with the others, (S, N) on the CPU; NaN where none of them shows the way.
 
     Args:
         recogniser: Scores presence.
@@ -125,9 +121,8 @@ def presence_thresholds(
         deep_SDyx: What `recogniser` makes of them.
         objects_SND: What they show to it, see `Recogniser.shown`.
         valid_SHW, membership_SN: As for `judge`.
-        single: The threshold of a class with a single support, of which nothing is known.
     """
-    sums_N, counts_N = torch.zeros(membership_SN.shape[1]), torch.zeros(membership_SN.shape[1])
+    presence_SN = torch.full(membership_SN.shape, torch.nan)
     for s, logits_1Phw in enumerate(logits):
         rest_S = torch.arange(len(membership_SN), device=membership_SN.device) != s
         known_N = (membership_SN[s] & membership_SN[rest_S].any(0)).cpu()
@@ -135,9 +130,22 @@ def presence_thresholds(
             continue
         one, examples_ND = slice(s, s + 1), examples(objects_SND[rest_S], membership_SN[rest_S])
         presence_1N = recogniser.presence(deep_SDyx[one], logits_1Phw, examples_ND[None], valid_SHW[one])
-        sums_N += torch.where(known_N, presence_1N[0].cpu(), 0)
-        counts_N += known_N
-    return torch.where(counts_N > 0, SHARE * sums_N / counts_N.clamp(min=1), single)
+        presence_SN[s] = torch.where(known_N, presence_1N[0].cpu(), torch.nan)
+    return presence_SN
+
+
+def presence_thresholds(presence_SN: Tensor, single: float) -> Tensor:
+    """Below which presence a class may not be there, (N,).
+
+    Presence rises with the number of supports, whose mean differs less from any object of the class than each does. So
+    it is `SHARE` of the mean presence of the supports themselves, each compared with the others.
+
+    Args:
+        presence_SN: See `presence_of_others`.
+        single: The threshold of a class with a single support, of which nothing is known.
+    """
+    counts_N = (~presence_SN.isnan()).sum(0)
+    return torch.where(counts_N > 0, SHARE * presence_SN.nansum(0) / counts_N.clamp(min=1), single)
 
 
 def row_of(check: SupportCheck, placed: PlacedPhotograph, labels_HW: Tensor, judgement: Judgement) -> list[Tile]:

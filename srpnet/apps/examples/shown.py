@@ -12,7 +12,7 @@ from torch import Tensor
 
 from episodes.errors import InputError
 from srpnet.apps.examples.checks import SupportCheck, border_share, looks_like_strokes, mistaken_share, restoration
-from srpnet.apps.examples.judgement import Tile, judge, presence_thresholds, row_of
+from srpnet.apps.examples.judgement import Tile, judge, presence_of_others, presence_thresholds, row_of
 from srpnet.apps.examples.reading import Example, class_names
 from srpnet.apps.placing import place_photograph
 from srpnet.apps.reading import described
@@ -23,13 +23,14 @@ from srpnet.fewshot.support_set import SupportSet
 
 class Inputs(NamedTuple):
     """What was shown: images of one size, in [0, 1], their label maps, which ways each shows, where it has no padding;
-    and its logits by the others, see `Judgement`."""
+    its logits by the others, see `Judgement`, and once it was asked for the presence of each by the others."""
 
     images_S3HW: Tensor
     labels_SHW: Tensor
     membership_SN: Tensor
     valid_SHW: Tensor
     logits_others: tuple[Tensor | None, ...] = ()
+    presence_SN: Tensor | None = None
 
 
 @dataclass
@@ -147,16 +148,15 @@ class Shown:
         if self.supports.examples_ND is None:
             if self.inputs is None:
                 raise InputError("these examples were saved without presence features: give the examples again")
-            images_S3HW, labels_SHW, membership_SN, valid_SHW, logits = self.inputs
-            recogniser = self.predictor.recogniser
-            deep_SDyx = self.predictor.levels(images_S3HW)[-1]
+            images_S3HW, labels_SHW, membership_SN, valid_SHW, logits, _ = self.inputs
+            recogniser, deep_SDyx = self.predictor.recogniser, self.predictor.levels(images_S3HW)[-1]
             objects_SND = recogniser.shown(deep_SDyx, labels_SHW, membership_SN.shape[1])
             supports = self.supports.with_examples(objects_SND, membership_SN)
+            presence_SN = presence_of_others(recogniser, logits, deep_SDyx, objects_SND, valid_SHW, membership_SN)
             if self.present_above is not None:
-                above_N = presence_thresholds(
-                    recogniser, logits, deep_SDyx, objects_SND, valid_SHW, membership_SN, self.present_above
-                )
+                above_N = presence_thresholds(presence_SN, self.present_above)
                 supports = replace(supports, present_above_N=above_N.to(deep_SDyx.device))
+            self.inputs = self.inputs._replace(presence_SN=presence_SN)
             self.supports = supports
         return self.supports
 

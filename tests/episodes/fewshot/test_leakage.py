@@ -12,8 +12,9 @@ from PIL import Image, ImageFilter
 from cli.main import main
 from episodes.data import DATA_SETS
 from episodes.data.data_set import DataSet
+from episodes.data.imagenet_kinds import KINDS, imagenet_classes_of, imagenet_names
 from episodes.data.near_duplicates import duplicates
-from episodes.data.source import Array, Split
+from episodes.data.source import PASCAL_CLASSES, Array, Split, same_name
 from episodes.errors import InputError
 from episodes.fewshot.folds import Fold
 from episodes.fewshot.leakage import leakage
@@ -97,9 +98,39 @@ def test_photographs_without_structure_are_no_copies_of_each_other() -> None:
 def test_a_copy_under_another_name_is_found(tmp_path: Path) -> None:
     original = scene(sorted(MAPS).index("v10"))
     found = leakage(fold(Scenes({"t30": recompressed(original, tmp_path)})))
-    ((first, second, bits),) = found.duplicates
-    assert (first, second) == ("t30", "v10")
+    ((first, second, bits, mirrored),) = found.duplicates
+    assert (first, second, mirrored) == ("t30", "v10", False)
     assert bits <= 50
+
+
+def test_every_planted_leak_is_found_and_none_invented(tmp_path: Path) -> None:
+    """A copy, a mirrored copy, a cropped one, and a test photograph that is there twice."""
+    images = {id: scene(number) for number, id in enumerate(sorted(MAPS))}
+    cropped = Image.fromarray(images["v12"]).crop((2, 2, 158, 118)).resize((160, 120))
+    planted = {
+        "t30": recompressed(images["v10"], tmp_path),
+        "t31": recompressed(np.ascontiguousarray(images["v11"][:, ::-1]), tmp_path),
+        "t32": np.array(cropped),
+        "v20": recompressed(images["v21"], tmp_path),
+    }
+    found = leakage(fold(Scenes(planted)))
+    assert {(pair.first, pair.second, pair.mirrored) for pair in found.duplicates} == {
+        ("t30", "v10", False),
+        ("t31", "v11", True),
+        ("t32", "v12", False),
+    }
+    assert [(pair.first, pair.second) for pair in found.repeated] == [("v20", "v21")]
+
+
+def test_what_of_imagenet_is_of_a_kind() -> None:
+    names = imagenet_names()
+    assert all(0 <= number < len(names) for numbers in KINDS.values() for number in numbers)
+    assert {same_name(name) for name in PASCAL_CLASSES} <= KINDS.keys()
+    assert imagenet_classes_of("potted plant") == ()
+    assert imagenet_classes_of("TV") == imagenet_classes_of("tvmonitor") == ("monitor", "television")
+    assert len(imagenet_classes_of("dog")) == 118
+    assert "sea lion" not in imagenet_classes_of("lion")
+    assert leakage(fold(Scenes({}))).pretrained["bee"] == ("bee",)
 
 
 def test_photographs_that_only_resemble_one_another_are_not_copies() -> None:

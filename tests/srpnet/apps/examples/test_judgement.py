@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from srpnet.apps.examples.checks import SupportCheck, ious, weakest
-from srpnet.apps.examples.judgement import GAP, ROWS, SHARE, TILE, judge, presence_thresholds, sheet
+from srpnet.apps.examples.judgement import GAP, ROWS, SHARE, TILE, judge, presence_of_others, presence_thresholds, sheet
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.prototypes import pool_supports
 
@@ -59,7 +59,9 @@ def test_thresholds_come_from_the_supports_themselves() -> None:
     membership = torch.tensor([[True, False], [True, False], [True, True]])
     valid, objects = torch.ones(3, 1, 1, dtype=torch.bool), torch.ones(3, 2, 4)
     logits = [torch.zeros(1, 3, 1, 1)] * 3
-    above = presence_thresholds(Scores(), logits, deep, objects, valid, membership, 0.13)  # type: ignore[arg-type]
+    presence = presence_of_others(Scores(), logits, deep, objects, valid, membership)  # type: ignore[arg-type]
+    np.testing.assert_allclose(presence.numpy(), [[0.4, np.nan], [0.5, np.nan], [0.9, np.nan]], rtol=1e-6)
+    above = presence_thresholds(presence, 0.13)
     np.testing.assert_allclose(above.numpy(), [SHARE * 0.6, 0.13], rtol=1e-6)
 
 
