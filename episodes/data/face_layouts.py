@@ -11,7 +11,9 @@ from episodes.errors import InputError
 from episodes.inputs import read_text
 
 PARTS = ("left brow", "right brow", "left eye", "right eye", "nose", "upper lip", "inner mouth", "lower lip")
-"""The parts of face parsing: label p is `PARTS[p - 1]`, and 0 all else. Left and right are as the data set has them."""
+"""The parts of face parsing: label p is `PARTS[p - 1]`, and 0 all else. Left is the person's."""
+MIRRORED = (0, 2, 1, 4, 3, 5, 6, 7, 8)
+"""What each label becomes in the mirror."""
 
 MERGED = {f"{side} {part}": part for side in ("left", "right") for part in ("eye", "brow", "ear")}
 MERGED |= {"upper lip": "lip", "lower lip": "lip"}

@@ -9,7 +9,7 @@ from PIL import Image
 
 from episodes.data.class_index import areas_of
 from episodes.data.data_set import DataSet
-from episodes.data.face_layouts import LAYOUTS, MERGED, PARTS, Layout
+from episodes.data.face_layouts import LAYOUTS, MERGED, MIRRORED, PARTS, Layout
 from episodes.data.fss import RESIZED
 from episodes.data.images import first_file, fit, head, read_photograph, state_of
 from episodes.data.remarks import Remark
@@ -25,6 +25,8 @@ CLASSES = (
     *("brow", "inner mouth", "cloth"),
 )
 """The classes of episodes, a line for each of four folds: left and right are one class, and so are both lips."""
+SWAPPED = "label maps with left and right exchanged, which face parsing puts right"
+"""One in thirteen of CelebAMask-HQ."""
 LAST = 8
 """Without a list, one in so many photographs, the last ones by name, is for testing."""
 
@@ -88,8 +90,13 @@ class Faces:
         return self._load(id, self._merged)
 
     def parts(self, id: str) -> tuple[Array, Array]:
-        """The photograph, RGB (H, W, 3), and its label map (H, W) of `PARTS`: 0 for all else. Raises as `load`."""
-        return self._load(id, self._parts)
+        """The photograph, RGB (H, W, 3), and its label map (H, W) of `PARTS`: 0 for all else. Raises as `load`.
+
+        Left is the person's left, which is on the right of an upright face: where a label map says otherwise, left and
+        right change places.
+        """
+        photograph, labels = self._load(id, self._parts)
+        return photograph, np.array(MIRRORED, np.uint8)[labels] if swapped(labels) else labels
 
     def _load(self, id: str, table: Array) -> tuple[Array, Array]:
         self._check(id)
@@ -116,13 +123,13 @@ class Faces:
             ids, layout = self._ids[split], self.layout
             lines = [f"{id} {layout.state(self.root, id)} {state_of(self._photograph(id))}" for id in ids]
             title = f"Counting the {split} label maps"
-            made_from = ["faces", layout.name, RESIZED, *CLASSES, *lines]
+            made_from = ["faces", layout.name, RESIZED, SWAPPED, *CLASSES, *lines]
             self._surveys[split] = survey(ids, self._look, made_from, title, self._on_progress)
         return self._surveys[split]
 
     def _look(self, id: str) -> Look:
         labels, kind = self._labels(id)
-        return Look(areas_of(self._merged[labels]), kind, id)
+        return Look(areas_of(self._merged[labels]), kind or (SWAPPED if swapped(self._parts[labels]) else ""), id)
 
     def _check(self, id: str) -> None:
         if id not in self._split_of:
@@ -132,6 +139,13 @@ class Faces:
 def _table(values: Sequence[int]) -> Array:
     """Label of a layout, 0 for background -> another label."""
     return np.array([0, *values], np.uint8)
+
+
+def swapped(labels: Array) -> bool:
+    """Whether left parts lie left of right ones in a label map (H, W) of `PARTS`."""
+    columns = [np.flatnonzero((labels == label).any(0)) for label in range(len(PARTS) + 1)]
+    pairs = [(columns[left], columns[right]) for left, right in ((1, 2), (3, 4))]
+    return sum(left.mean() - right.mean() for left, right in pairs if len(left) and len(right)) < 0
 
 
 def _same_shape(one: tuple[int, ...], other: tuple[int, ...]) -> bool:

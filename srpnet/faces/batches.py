@@ -13,12 +13,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from episodes.data.face_layouts import MIRRORED
 from episodes.data.faces import Faces
 from episodes.data.source import OnProgress, silent
 from episodes.draws import Draws
 from episodes.threads import map_in_threads
 from srpnet.faces.canvas import Frame
-from srpnet.faces.labels import CROPPED, MIRRORED
+from srpnet.faces.labels import CROPPED
 from srpnet.faces.settings import FaceAugmentation
 from srpnet.nn.crop import sample
 

@@ -34,8 +34,6 @@ CROPPED = (
     Part("nose", 2, (5,)),
     Part("mouth", 3, (6, 7, 8)),
 )
-MIRRORED = (0, 2, 1, 4, 3, 5, 6, 7, 8)
-"""What each label becomes in the mirror."""
 
 
 def part_masks(labels_BHW: Tensor) -> Tensor:

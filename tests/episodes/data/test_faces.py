@@ -8,7 +8,7 @@ from PIL import Image
 
 from episodes.data import open_source
 from episodes.data.face_layouts import CELEBAMASK, ELEVEN, MERGED, PARTS
-from episodes.data.faces import CLASSES, Faces
+from episodes.data.faces import CLASSES, SWAPPED, Faces
 from episodes.data.source import Array
 from episodes.errors import InputError
 from tests.faces import drawn_face, faces_folder
@@ -99,6 +99,30 @@ def test_all_layouts_tell_the_same(root: Path, lapa: Path, helen: Path) -> None:
     assert Faces(lapa).ids("val") == ("test/2",)
     assert Faces(helen).ids("val") == ("face_1",)
     assert [Faces(folder).layout.name for folder in (lapa, helen)] == ["LaPa", "Helen"]
+
+
+def test_left_is_the_persons_left_whatever_a_label_map_says(root: Path) -> None:
+    """A label map in thirteen of CelebAMask-HQ has the left eye left of the right one."""
+    labels = np.array(Image.open(root / "masks" / "02.png"))
+    exchanged = np.arange(len(CELEBAMASK) + 1, dtype=np.uint8)
+    for part in ("brow", "eye"):
+        left, right = (CELEBAMASK.index(f"{side} {part}") + 1 for side in ("left", "right"))
+        exchanged[[left, right]] = right, left
+    _, wanted = Faces(root).parts("02")
+    Image.fromarray(exchanged[labels]).save(root / "masks" / "02.png")
+    source = Faces(root)
+    _, parts = source.parts("02")
+    assert np.array_equal(parts, wanted)
+    (remark,) = source.remarks("train")
+    assert (remark.what, remark.count, remark.examples, remark.passed_over) == (SWAPPED, 1, ("02",), False)
+
+
+def test_a_face_that_shows_one_side_stays_as_it_is(root: Path) -> None:
+    labels = np.array(Image.open(root / "masks" / "02.png"))
+    labels[:, 48:] = 0
+    Image.fromarray(labels).save(root / "masks" / "02.png")
+    _, parts = Faces(root).parts("02")
+    assert np.array_equal(parts == PARTS.index("right eye") + 1, labels == CELEBAMASK.index("right eye") + 1)
 
 
 def test_label_maps_of_another_size_are_resized_and_remarked(root: Path) -> None:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from episodes.data.face_layouts import PARTS
-from srpnet.faces.labels import CROPPED, MIRRORED, box_centres, centroids, own_labels, part_masks
+from episodes.data.face_layouts import MIRRORED, PARTS
+from srpnet.faces.labels import CROPPED, box_centres, centroids, own_labels, part_masks
 from srpnet.faces.settings import KINDS
 
 

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from episodes.data.face_layouts import MIRRORED
 from episodes.data.faces import Faces
 from episodes.errors import InputError
 from srpnet.faces.batches import FaceItems, changed, read_canvases
-from srpnet.faces.labels import CROPPED, MIRRORED, box_centres, part_masks
+from srpnet.faces.labels import CROPPED, box_centres, part_masks
 from srpnet.faces.parser import FaceParser
 from srpnet.faces.saving import load_parser
 from srpnet.faces.settings import FaceAugmentation, ParserSettings
