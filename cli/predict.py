@@ -32,6 +32,7 @@ from srpnet.apps.export import PROBABILITY, Export
 from srpnet.apps.found_table import ABSENT, NOTHING, FoundTable, Row
 from srpnet.apps.outputs import mask_path
 from srpnet.apps.photographs import Listing, PassedOver, Photograph, list_photographs, name_outputs
+from srpnet.apps.settings import LookSettings
 from srpnet.fewshot.settings import NamingSettings
 from srpnet.nn.settings import RuntimeSettings
 
@@ -88,6 +89,7 @@ SAVED = 10
     "--with-photographs", is_flag=True, help="Copy the photographs into OUT/FORMAT/images: a data set of its own."
 )
 @options(NamingSettings)
+@options(LookSettings)
 @options(RuntimeSettings)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for masks and overlays.")
 @click.pass_context

@@ -8,7 +8,7 @@ import copy
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Literal, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -160,6 +160,17 @@ class SRPNet(
         return Logits(
             self.segment(queries_QChw, prototypes_PC, query_valid_QHW, iqi), self.segment(supports_SChw, prototypes_PC)
         )
+
+    def with_output_stride(self, stride: Literal[8, 16, 32]) -> Self:
+        """A copy whose deeper features lie on a grid this coarse, or as they do if that is coarser: sooner, not finer.
+
+        Its weights are the same, so prototypes of the one serve the other.
+        """
+        network = copy.deepcopy(self)
+        stride = max(stride, self.config.output_stride)
+        network.config = replace(self.config, output_stride=stride)
+        network.backbone.output_stride = stride
+        return network.train(self.training)
 
     def for_inference(self, device: torch.device) -> Self:
         """A copy on a device, in evaluation mode, channels last, with BatchNorm folded into the convolutions.

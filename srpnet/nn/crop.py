@@ -45,6 +45,17 @@ def inverse(theta_B23: Tensor) -> Tensor:
     return theta_of(scales_B2, -theta_B23[..., 2] * scales_B2)
 
 
+def compose(first_B23: Tensor, second_B23: Tensor) -> Tensor:
+    """The theta of a crop of a crop: `second` lies in coordinates of the crop that `first` is.
+
+    Of a crop whose theta is `c` and a window of the same canvas whose theta is `w`, `compose(inverse(c), w)` samples
+    the crop's map where the window lies: the inverse map, for a part of the canvas.
+    """
+    scales_B2, shifts_B2 = first_B23[..., :2].diagonal(dim1=-2, dim2=-1), first_B23[..., 2]
+    inner_B2 = second_B23[..., :2].diagonal(dim1=-2, dim2=-1)
+    return theta_of(scales_B2 * inner_B2, scales_B2 * second_B23[..., 2] + shifts_B2)
+
+
 def sample(
     images_BCHW: Tensor, theta_B23: Tensor, size: Size, mode: Literal["bilinear", "nearest"] = "bilinear"
 ) -> Tensor:

@@ -37,6 +37,10 @@ def draw(*paths: str | Path, size: tuple[int, int] = (40, 40), format: str | Non
         Image.fromarray(pixels).save(path, format)
 
 
+ONE_LOOK = ("--closer", "none", "--refine", "none")
+"""At the whole photograph."""
+
+
 @pytest.fixture
 def predict(tmp_path: Path) -> Callable[..., Result]:
     """`predict("photos", "--recursive")`: by one example, with a tiny network, into `found`."""
@@ -380,14 +384,14 @@ def test_a_stopped_run_says_what_was_written_and_goes_on(
         return segment(self, *args, **more)
 
     monkeypatch.setattr(SRPNet, "segment", stopped_in_the_third)
-    result = predict("photos")
+    result = predict("photos", *ONE_LOOK)
     assert result.exit_code == 130, result.output
     assert "Masks and overlays of 3 photographs: found" in result.stdout
     assert "Stopped: 3 of 6 photographs done; continue with the same command and --skip-existing" in result.stderr
     assert masks() == ["a", "b", "c"]
     assert len(table()) == 3
     assert len(list(Path("found").iterdir())) == 8
-    result = predict("photos", "--skip-existing")
+    result = predict("photos", "--skip-existing", *ONE_LOOK)
     assert result.exit_code == 0, result.output
     assert masks() == list("abcdef")
 
@@ -427,7 +431,7 @@ def test_an_example_that_is_not_restored_is_doubted(
     predict: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     draw("photos/a.jpg")
-    monkeypatch.setattr("srpnet.apps.segmenter.restoration", lambda *_: torch.tensor([[0.307]]))
+    monkeypatch.setattr("srpnet.apps.examples.shown.restoration", lambda *_: torch.tensor([[0.307]]))
     result = predict("photos")
     assert "from your example the network recovers 31 % of its mask" in result.stdout
     assert "Warning: the network recovers only 31 % of the mask of example/cup.png" in result.stderr
@@ -440,11 +444,11 @@ def test_photographs_in_which_nothing_was_found(
         return torch.zeros(1, *placement.original, dtype=torch.uint8)
 
     draw("photos/a.jpg", "photos/b.jpg")
-    monkeypatch.setattr("srpnet.apps.segmenter.label_maps", nothing)
-    result = predict("photos")
+    monkeypatch.setattr("srpnet.apps.closer.label_maps", nothing)
+    result = predict("photos", *ONE_LOOK)
     assert "Nothing was found in a.jpg, b.jpg" in result.stdout
     assert [row["doubt"] for row in table()] == ["nothing found"] * 2
-    assert "Nothing was found in a.jpg, b.jpg" in predict("photos", "--skip-existing").stdout
+    assert "Nothing was found in a.jpg, b.jpg" in predict("photos", "--skip-existing", *ONE_LOOK).stdout
 
 
 def test_photographs_that_may_not_show_the_object(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -455,19 +459,19 @@ def test_photographs_that_may_not_show_the_object(monkeypatch: pytest.MonkeyPatc
     scores = iter([0.5, 0.1])  # and no third: with --no-presence none is asked for
     monkeypatch.setattr(Recogniser, "presence", lambda *_: torch.tensor([[next(scores)]]))
     monkeypatch.setattr(
-        "srpnet.apps.segmenter.label_maps",
+        "srpnet.apps.closer.label_maps",
         lambda _, __, placement, original: torch.ones(1, *placement.original, dtype=torch.uint8),
     )
     monkeypatch.setattr("srpnet.fewshot.checkpoint.TRAINING_FREE", replace(TRAINING_FREE, present_above=0.3))
     words: Sequence[str] = ("--support", "one.png", "mask.png", "one.png", "two.png", "--checkpoint", "training-free")
-    result = srpnet("predict", *words, *TINY, "--out", "found")
+    result = srpnet("predict", *words, *TINY, *ONE_LOOK, "--out", "found")
     assert result.exit_code == 0, result.output
     assert "May not show the object: two.png" in result.stdout
     assert [(row["presence"], row["doubt"]) for row in table()] == [
         ("0.5000", ""),
         ("0.1000", "may not show the object"),
     ]
-    assert "May not" not in srpnet("predict", *words, *TINY, "--no-presence", "--out", "again").output
+    assert "May not" not in srpnet("predict", *words, *TINY, *ONE_LOOK, "--no-presence", "--out", "again").output
     assert len(masks("again")) == 2
 
 

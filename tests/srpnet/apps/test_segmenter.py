@@ -21,6 +21,7 @@ from srpnet.apps.segmenter import Segmenter
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.prototypes import support_prototypes
 from srpnet.nn.grid import upsample
+from tests.srpnet.conftest import TinySettings
 
 
 def scene(seed: int = 0, height: int = 48, width: int = 64) -> tuple[Array, Array]:
@@ -88,8 +89,10 @@ def test_probabilities_sum_to_one_and_agree_with_the_labels(shown: Segmenter) ->
     assert np.array_equal(probabilities.argmax(0), shown.predict(photograph))
 
 
-def test_it_equals_the_network_by_hand(shown: Segmenter) -> None:
+def test_it_equals_the_network_by_hand(network: SRPNet) -> None:
+    shown = Segmenter(network, size=64, device="cpu", precision="fp32", closer="none", refine="none")
     (photograph, mask), (query, _) = scene(), scene(seed=1)
+    shown.set_support([photograph], [mask])
     square = Geometry(64, "letterbox").place(48, 64)
     labels = square.labels(torch.from_numpy(mask))[None]
     assert (labels == 255).any()
@@ -305,7 +308,9 @@ def test_an_overlay_without_files_is_the_written_one(shown: Segmenter, folder: l
     assert (tmp_path / "own.jpg").read_bytes() == written.read_bytes()
 
 
-def test_rounds_of_inference_begin_without_and_end_with_the_prediction(shown: Segmenter) -> None:
+def test_rounds_of_inference_begin_without_and_end_with_the_prediction(network: SRPNet) -> None:
+    shown = Segmenter(network, size=64, device="cpu", precision="fp32", closer="none", refine="none")
+    shown.set_support(*scene())
     photograph, _ = scene(seed=1)
     iqi = shown.predictor.network.config.iqi
     rounds = shown.rounds(photograph)
@@ -492,3 +497,51 @@ def test_a_mask_of_another_size_is_refused_by_its_head(tiny: Any, tmp_path: Path
     segmenter = Segmenter(SRPNet(tiny()), size=64, device="cpu", precision="fp32")
     with pytest.raises(InputError, match=r"the mask of .*photo.png is 13000 x 13000 pixels, the photograph 64 x 48"):
         segmenter.set_support([tmp_path / "photo.png"], [tmp_path / "mask.png"])
+
+
+def test_looks_and_edges_are_part_of_the_fingerprint(network: SRPNet) -> None:
+    photograph, mask = scene()
+
+    def shown(**options: Any) -> Segmenter:
+        segmenter = Segmenter(network, size=64, device="cpu", precision="fp32", **options)
+        segmenter.set_support([photograph], [mask])
+        return segmenter
+
+    plain = shown(closer="none", refine="none")
+    assert plain.fingerprint == plain.supports.fingerprint
+    others = [shown(closer=closer, refine=refine) for closer, refine in (("auto", "none"), ("none", "grabcut"))]
+    assert len({each.fingerprint for each in (plain, *others, shown(fast=True))}) == 4
+    assert {each.supports.fingerprint for each in others} == {plain.supports.fingerprint}
+
+
+def test_what_is_small_is_looked_at_closer(network: SRPNet) -> None:
+    photograph, mask = scene()
+    large = np.random.default_rng(5).integers(0, 60, (480, 640, 3), dtype=np.uint8)
+    large[100:160, 200:260, 0] += 180
+    truth = np.zeros((480, 640), dtype=bool)
+    truth[100:160, 200:260] = True
+    ious = {}
+    for closer, refine in (("none", "none"), ("auto", "none"), ("auto", "grabcut")):
+        segmenter = Segmenter(network, size=64, device="cpu", precision="fp32", closer=closer, refine=refine)
+        segmenter.set_support([photograph], [mask])
+        found = segmenter.predict(large) == 1
+        ious[closer, refine] = float((found & truth).sum() / (found | truth).sum())
+    assert ious["none", "none"] < ious["auto", "none"] < ious["auto", "grabcut"]
+
+
+def test_the_fast_one_takes_what_was_shown_to_the_other(tiny: TinySettings, tmp_path: Path) -> None:
+    network = SRPNet(tiny(stages=(2, 3, 4))).eval()
+    slow, fast = (Segmenter(network, size=64, device="cpu", precision="fp32", fast=fast) for fast in (False, True))
+    assert network.config.output_stride == slow.predictor.network.backbone.output_stride == 8
+    assert fast.predictor.network.backbone.output_stride == 16
+    photograph, mask = scene()
+    slow.set_support([photograph], [mask])
+    slow.supports.save(tmp_path / "a.srp")
+    fast.load_supports(tmp_path / "a.srp")
+    assert fast.predict(photograph).shape == photograph.shape[:2]
+
+
+@pytest.mark.parametrize("option", [{"closer": "all"}, {"refine": "crf"}, {"fit": "some"}])
+def test_other_words_are_refused(network: SRPNet, option: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=next(iter(option))):
+        Segmenter(network, **option)
