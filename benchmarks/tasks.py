@@ -1,9 +1,9 @@
 """Make the tasks by which the forecast and the risk are calibrated and judged: `python benchmarks/tasks.py --help`.
 
 A task is a class and five examples; or of some of them the first three, or the first alone. Its record holds what the
-examples say of themselves, the IoU of each query that shows the class, and what is found in photographs that do not
-(queries of the class before it). Every class is written when it is done, so that the script can be stopped and started
-again.
+examples say of themselves, the IoU of each query that shows the class, and the presence of photographs that show it
+and of some that do not (those of the class before it). Every class is written when it is done, so that the script can
+be stopped and started again.
 """
 
 import argparse
@@ -24,7 +24,6 @@ from episodes.draws import Draws
 from episodes.files import write_text
 from srpnet import Segmenter
 from srpnet.apps.placing import PlacedPhotograph, place_photograph
-from srpnet.apps.trust.risk import findings
 from srpnet.fewshot.predictor import Encoded, Prediction, Predictor
 from srpnet.nn.grid import label_maps
 
@@ -142,8 +141,8 @@ def tasks_of(
             iou(segmenter, each.placed, prediction, each.mask)
             for each, prediction in zip(asked, predictions, strict=True)
         ]
-        record["present"] = [findings(prediction)[0] for prediction in predictions]
-        record["absent"] = [findings(segment(segmenter, each.placed))[0] for each in without]
+        record["present"] = [float(prediction.presence_BN) for prediction in predictions]
+        record["absent"] = [float(segment(segmenter, each.placed).presence_BN) for each in without]
         records.append(record)
     return records, marked
 

@@ -20,6 +20,7 @@ COMMANDS = {
     "protocols": "Show the rules of each evaluation protocol.",
     "episodes": "Export episodes to a file, and draw them.",
     "data": "Build and check data sets, and report leakage of novel classes.",
+    "check": "Say how well examples will do, before any photograph is segmented.",
     "predict": "Segment your own photographs by example.",
     "faces": "Face parsing: train, score, and use a parser of brows, eyes, nose and lips.",
     "supports": "Save examples for predict, look at them, and add to them.",

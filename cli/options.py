@@ -26,6 +26,18 @@ class BadInput(click.ClickException):
         return f"rank {rank()}: {message}" if rank() else message
 
 
+def percentage(text: str) -> float:
+    """A share that is written in percent.
+
+    >>> percentage("5%"), percentage("12.5")
+    (0.05, 0.125)
+    """
+    number = text.strip().removesuffix("%").strip()
+    if not re.fullmatch(r"[0-9]{1,2}(\.[0-9]{1,6})?", number) or not float(number):
+        raise BadInput(f"{text!r} is not a share between 0 and 100 %: write 5%")
+    return float(number) / 100
+
+
 def rank() -> int:
     """The number of this process among those that torchrun started. Only 0 prints more than its own errors."""
     return int(os.environ.get("RANK", "0")) if "LOCAL_RANK" in os.environ else 0

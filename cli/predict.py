@@ -18,9 +18,10 @@ from cli.examples import (
     fit_option,
     given_examples,
     report_examples,
+    report_forecast,
     without_examples,
 )
-from cli.options import BadInput, config_option, flags_of, options, with_flags
+from cli.options import BadInput, config_option, flags_of, options, percentage, with_flags
 from cli.progress import Bars, waiting
 from episodes.data.formats import FORMATS, ExportSettings
 from episodes.files import locked
@@ -72,6 +73,13 @@ SAVED = 10
     show_default=True,
     help="Report photographs that may not show the object. It takes a second, faster pass.",
 )
+@click.option(
+    "--at-most-wrong",
+    type=percentage,
+    metavar="PERCENT",
+    help="Accept so many photographs that at most this share of them, as 5%, should not show the object, and doubt the "
+    "others; found.csv has the risk of each.",
+)
 @fit_option
 @click.option("--recursive", is_flag=True, help="Include subfolders; OUT has the same ones.")
 @click.option(
@@ -109,6 +117,7 @@ def command(ctx: click.Context, /, queries: tuple[Path, ...], out: Path, **flags
       srpnet predict --support cup1.jpg cup1-mask.png kitchen/ --out found
       srpnet predict --class cup --support a.jpg a.png --class plate --support b.jpg b.png kitchen/ --out found
       srpnet predict --supports examples/ kitchen/ --out found --save-supports cups.srp
+      srpnet predict --supports examples/ garden/ --out found --at-most-wrong 5%
       srpnet predict --supports cups.srp garden/ --out found --format coco --format yolo --instances
     """
     try:
@@ -126,6 +135,7 @@ def predict(
     checkpoint: str,
     size: int | None,
     presence: bool,
+    at_most_wrong: float | None,
     recursive: bool,
     skip_existing: bool,
     formats: tuple[str, ...],
@@ -133,6 +143,8 @@ def predict(
     **flags: Any,
 ) -> None:
     """What the command does, in order."""
+    if at_most_wrong is not None and not presence:
+        raise BadInput("--at-most-wrong takes the presence of the object: leave out --no-presence")
     listing = list_photographs(queries, recursive, out, given.marks)
     marks = [mark for mark in given.marks if mark not in given.corrected]
     name_outputs(listing, out, (*given.photographs, *marks))
@@ -152,6 +164,8 @@ def predict(
         if given.saved is None:
             segmenter.show(given.classes, given.absent)
             report_examples(segmenter, out / EXAMPLES)
+            if presence and segmenter.present_above is not None:
+                report_forecast(segmenter)
         else:
             segmenter.load_supports(given.saved)
             click.echo(for_terminal(f"Examples from {given.saved}: {', '.join(segmenter.names)}"))
@@ -162,6 +176,8 @@ def predict(
         classes = len(segmenter.names)
         if segmenter.names != class_names(1):
             write_classes(out, segmenter.names)
+        if at_most_wrong is not None and segmenter.present_above is None:
+            raise BadInput(f"{checkpoint} tells no presence, which --at-most-wrong takes: choose another --checkpoint")
         table = FoundTable(out, segmenter.fingerprint, segmenter.thresholds if presence else None, classes)
         run = Run(segmenter, listing, out, table, export)
         if skip_existing:
@@ -169,6 +185,8 @@ def predict(
         try:
             with Bars(console, "Segmenting") as bars:
                 stopped = run.segment(presence, bars)
+                if at_most_wrong is not None and run.rows:
+                    run.assess(at_most_wrong)
                 stopped |= run.write_formats(bars)
         finally:  # a full disk ends it, too
             report(run)
@@ -252,6 +270,13 @@ class Run:
             if self.rows:
                 self.table.write()
         return self.left > 0
+
+    def assess(self, limit: float) -> None:
+        """Accept photographs up to a risk."""
+        shots_P = self.segmenter.supports.shots_P
+        counts = [1.0] * len(self.segmenter.names) if shots_P is None else shots_P[1:].tolist()
+        self.table.assess(list(self.rows.values()), counts, limit)
+        self.table.write()
 
     def write_formats(self, bars: Bars) -> bool:
         """Write the formats of all photographs that have a mask; whether it was stopped."""

@@ -8,6 +8,8 @@
 | presence | how much it resembles the examples, 0 to 1, see `Segmenter.presence`; empty if it was not asked for |
 | doubt | `nothing found`, `may not show the object`, or empty |
 | examples | what made it, see `Segmenter.fingerprint`; empty if a mask was there and its row was not |
+| risk | of photographs up to this risk, so large a share may not show the object, see `srpnet.apps.trust.risk`; only \
+where that was asked for |
 """
 
 import csv
@@ -23,8 +25,10 @@ from episodes.data.source import Array
 from episodes.errors import InputError
 from episodes.files import atomic_write
 from episodes.inputs import read_text
+from srpnet.apps.trust.risk import p_value, risks
 
 NAME = "found.csv"
+RISK = "risk"
 NOTHING, ABSENT = "nothing found", "may not show the object"
 """What `doubt` says."""
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -95,6 +99,23 @@ class FoundTable:
         areas = [float((values == value).mean()) for value in painted]
         return self._keep(photograph, mask, areas, [""] * len(areas), "" if any(areas) else NOTHING, "")
 
+    def assess(self, rows: Sequence[Row], examples: Sequence[float], limit: float) -> None:
+        """Give each photograph that has a presence its risk among all of them, and doubt those above a limit.
+
+        Args:
+            rows: Of the photographs of a run.
+            examples: How many there are of each class.
+            limit: The risk that is accepted, 0 to 1.
+        """
+        known = [row for row in rows if all(row[name] for name in self._presences)]
+        counts = dict(zip(self._presences, map(int, examples), strict=True))
+        each = [[p_value(float(row[name]), count) for name, count in counts.items()] for row in known]
+        p_values = [min(1.0, len(counts) * min(values)) for values in each]  # of any of the classes: Bonferroni
+        for row, risk in zip(known, risks(p_values), strict=True):
+            row[RISK] = f"{risk:.4f}"
+            if row["doubt"] != NOTHING:
+                row["doubt"] = ABSENT if risk > limit else ""
+
     def write(self) -> None:
         """Write the file, whole or not at all.
 
@@ -102,7 +123,8 @@ class FoundTable:
             InputError: if it cannot be written.
         """
         text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, self.columns, lineterminator="\n")
+        risky = any(RISK in row for row in self.rows.values())
+        writer = csv.DictWriter(text, [*self.columns, RISK] if risky else self.columns, "", lineterminator="\n")
         writer.writeheader()
         writer.writerows(self.rows.values())
         with atomic_write(self.path) as temporary:

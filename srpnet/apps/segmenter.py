@@ -26,6 +26,7 @@ from srpnet.apps.placing import PlacedPhotograph, place_photograph
 from srpnet.apps.reading import Picture, read_photograph
 from srpnet.apps.settings import Closer, Refine
 from srpnet.apps.trust.evidence import Evidence, gather
+from srpnet.apps.trust.forecast import Forecast, forecast
 from srpnet.fewshot.checkpoint import load_network
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.predictor import Encoded, Prediction, Predictor
@@ -221,6 +222,16 @@ class Segmenter:
             InputError: if none were shown, or saved ones, or the ImageNet weights cannot be had.
         """
         return gather(self._shown)
+
+    def forecast(self) -> tuple[Forecast, ...]:
+        """The IoU to expect on photographs that show each class, and the weakest example.
+
+        Calibrated with one class and `srpnet-base`, see `srpnet.apps.trust.forecast` and docs/trust.md.
+
+        Raises:
+            InputError: see `evidence`.
+        """
+        return tuple(map(forecast, self.evidence()))
 
     def draw_examples(self) -> Image.Image | None:
         """A picture of the examples, a row for each: what was marked, and what is found of it by the example itself and

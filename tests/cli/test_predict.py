@@ -456,7 +456,7 @@ def test_photographs_that_may_not_show_the_object(monkeypatch: pytest.MonkeyPatc
     mask = Image.new("L", (40, 40))
     mask.paste(255, (5, 5, 20, 20))
     mask.save("mask.png")
-    scores = iter([0.5, 0.1])  # and no third: with --no-presence none is asked for
+    scores = iter([0.6, 0.5, 0.1])  # the first is of the example; and no fourth: with --no-presence none is asked for
     monkeypatch.setattr(Recogniser, "presence", lambda *_: torch.tensor([[next(scores)]]))
     monkeypatch.setattr(
         "srpnet.apps.closer.label_maps",

@@ -1,35 +1,40 @@
-"""Does a photograph show the object at all? What is found in it becomes a risk.
+"""Does a photograph show the object at all? Presence becomes a risk, over all photographs of a run.
 
-Letters in names: N ways, P = N + 1 classes with background, h w feature size.
+The p-value of a photograph is the share of photographs without the object, of classes that are not tested, in which
+what is found resembles the examples as much. Of many photographs some would be accepted by chance: so the risk of one
+is the share of wrong ones that is to be expected among it and all that are less risky (Benjamini and Hochberg, JRSS B
+1995; with conformal p-values Bates, Candès, Lei, Romano and Sesia, Annals of Statistics 2023).
 """
 
-from typing import NamedTuple
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
 
-from srpnet.fewshot.predictor import Prediction
+from srpnet.apps.trust.calibration import Group, calibration, group_name
 
 
-class Finding(NamedTuple):
-    """What is found of a class in a photograph.
+def p_value(presence: float, examples: int, groups: Mapping[str, Group] | None = None) -> float:
+    """How often what is found in a photograph without the object resembles the examples as much, above 0 and up to 1.
 
-    Attributes:
+    Args:
         presence: See `Recogniser.presence`.
-        area: Share of the photograph, 0 to 1.
-        confidence: Mean probability of the class where it is found, 0 to 1; 0 if it is not found.
+        examples: How many there are of the class.
+        groups: What is known of tasks; by default the `calibration` that comes with the package.
     """
-
-    presence: float
-    area: float
-    confidence: float
+    absent = (groups or calibration())[group_name(examples)].absent
+    return (1 + len(absent) - bisect_left(absent, presence)) / (1 + len(absent))
 
 
-def findings(prediction: Prediction) -> list[Finding]:
-    """What a network found of each class in the first photograph of a prediction that has its presence."""
-    assert prediction.presence_BN is not None
-    probability_Phw = prediction.logits_BPhw[0].float().softmax(0)
-    best_hw = probability_Phw.argmax(0)
-    found = []
-    for way, presence in enumerate(prediction.presence_BN[0].tolist()):
-        where_hw = best_hw == way + 1
-        confidence = float(probability_Phw[way + 1][where_hw].mean()) if where_hw.any() else 0.0
-        found.append(Finding(presence, float(where_hw.float().mean()), confidence))
+def risks(p_values: Sequence[float]) -> list[float]:
+    """The risk of each photograph of a run, 0 to 1: among it and those that are less risky, so many may be wrong.
+
+    Whoever accepts all photographs with a risk up to 5 % may expect that 5 % of them at most do not show the object.
+
+    >>> [round(risk, 2) for risk in risks([0.01, 0.5, 0.02, 0.9])]
+    [0.04, 0.67, 0.04, 0.9]
+    """
+    order = sorted(range(len(p_values)), key=p_values.__getitem__)
+    found, least = [1.0] * len(p_values), 1.0
+    for rank in range(len(order), 0, -1):
+        least = min(least, p_values[order[rank - 1]] * len(order) / rank)
+        found[order[rank - 1]] = least
     return found

@@ -74,3 +74,23 @@ def test_what_is_no_table_is_refused(tmp_path: Path) -> None:
     (tmp_path / "found.csv").mkdir()
     with pytest.raises(InputError, match="is not a file"):
         FoundTable(tmp_path, "abc")
+
+
+def test_risks_stand_in_a_column_of_their_own(tmp_path: Path) -> None:
+    table = FoundTable(tmp_path, "abc", present_above=(0.3,))
+    rows = []
+    for name, presence in (("a", 0.99), ("b", 0.2), ("c", 0.0)):
+        Image.new("L", (4, 4)).save(tmp_path / f"{name}-mask.png")
+        labels = np.full((4, 4), name != "c", np.uint8)
+        rows.append(table.add(Path(f"{name}.jpg"), Path(f"{name}-mask.png"), labels, [presence]))
+    table.write()
+    plain = (tmp_path / "found.csv").read_text()
+    assert "risk" not in plain
+    table.assess(rows, [5], 0.05)
+    table.write()
+    again = FoundTable(tmp_path, "abc")
+    assert [row["doubt"] for row in again.rows.values()] == ["", "may not show the object", "nothing found"]
+    assert [float(row["risk"]) <= 0.05 for row in again.rows.values()] == [True, False, False]
+    again.add(Path("d.jpg"), Path("d-mask.png"), np.ones((4, 4), np.uint8), None)
+    again.write()
+    assert [row["risk"] for row in FoundTable(tmp_path, "abc").rows.values()][:3] == [row["risk"] for row in rows]

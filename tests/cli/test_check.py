@@ -1,0 +1,62 @@
+"""`srpnet check`, and the risk of `srpnet predict`, as a person types them, with random weights and tiny pictures."""
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from srpnet.fewshot.settings import TRAINING_FREE
+from tests.cli.commands import TINY, refused, srpnet
+
+pytestmark = pytest.mark.usefixtures("random_backbone")
+FREE = ("--checkpoint", "training-free", *TINY)
+
+
+def draw(*names: str) -> tuple[str, ...]:
+    """Photographs of a square and their masks; the words that show them."""
+    words: list[str] = []
+    for number, name in enumerate(names):
+        photograph, mask = Image.new("RGB", (40, 40), (20, 30, 10 * number)), Image.new("L", (40, 40))
+        photograph.paste((230, 20, 20), (5, 5 + number, 20, 20 + number))
+        mask.paste(255, (5, 5 + number, 20, 20 + number))
+        photograph.save(f"{name}.png")
+        mask.save(f"{name}-mask.png")
+        words += ["--support", f"{name}.png", f"{name}-mask.png"]
+    return tuple(words)
+
+
+def table() -> list[dict[str, str]]:
+    return list(csv.DictReader(Path("found/found.csv").read_text().splitlines()))
+
+
+def test_examples_are_checked_before_anything_is_segmented() -> None:
+    result = srpnet("check", *draw("a", "b", "c"), *FREE, "--out", "look.jpg")
+    assert result.exit_code == 0, result.output
+    assert "Weakest example: " in result.output
+    assert "Forecast for photographs that show it: IoU about " in result.output
+    assert "% in nine of ten cases like this)" in result.output
+    assert Path("look.jpg").is_file()
+    alone = srpnet("check", *draw("a"), *FREE)
+    assert "A second example would make the forecast surer" in alone.output
+
+
+def test_a_photograph_has_its_risk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("srpnet.fewshot.checkpoint.TRAINING_FREE", replace(TRAINING_FREE, present_above=0.3))
+    words = ("predict", *draw("a", "b"), "a.png", "b.png", *FREE, "--at-most-wrong", "10%", "--out", "found")
+    result = srpnet(*words)
+    assert result.exit_code == 0, result.output
+    assert "Forecast for photographs" in result.output
+    rows = table()
+    assert all(0 < float(row["risk"]) <= 1 for row in rows)
+    assert all((row["doubt"] == "") == (float(row["risk"]) <= 0.1) for row in rows)
+    assert srpnet(*words, "--skip-existing").exit_code == 0
+    assert table() == rows
+
+
+def test_bad_input() -> None:
+    words = ("predict", *draw("a"), "a.png", *FREE, "--out", "found", "--at-most-wrong")
+    assert "is not a share between 0 and 100 %: write 5%" in refused(srpnet(*words, "500%"))
+    assert "leave out --no-presence" in refused(srpnet(*words, "5%", "--no-presence"))
+    assert "tells no presence" in refused(srpnet(*words, "5"))
