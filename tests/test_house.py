@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 FLOORS = ["episodes", "srpnet", "cli"]
 ROOMS = {
     "episodes": [".", "data", "fewshot", "scoring", "results", "score"],
-    "srpnet": [".", "nn", "training", "fewshot", "faces", "apps"],
+    "srpnet": [".", "nn", "training", "fewshot", "faces", "weak", "apps"],
 }
 """The rooms of a floor, lowest first; `.` is what lies in no room. A file imports from its own room and lower ones."""
 FILES = [file for floor in FLOORS for file in sorted((ROOT / floor).rglob("*.py"))]

@@ -1,0 +1,218 @@
+"""DuPL part by part on real photographs, on a budget of two cores: the last block of each student and its heads learn.
+
+All blocks before are frozen, and their features computed once: of each photograph, its mirror image and one strong
+view. That leaves out crops, other scales, and training of most of the backbone.
+
+    python benchmarks/weak.py --data pascal:$PASCAL --fold 1 --runs runs/weak
+"""
+
+import argparse
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.harness import RESULTS, machine
+from episodes.data.image_tags import TaggedPhotographs, tags_of
+from episodes.fewshot.folds import Fold
+from episodes.files import write_json
+from srpnet.nn.device import Runtime, runtime
+from srpnet.training.run import TrainingRun
+from srpnet.weak.batches import TaggedItems
+from srpnet.weak.evaluate import Truth, predictions
+from srpnet.weak.inference import look
+from srpnet.weak.kept_features import KeptFeatures
+from srpnet.weak.photographs import tagged_photographs
+from srpnet.weak.scores import ClassScores
+from srpnet.weak.settings import (
+    StudentSettings,
+    WeakAugmentation,
+    WeakDataSettings,
+    WeakLoopSettings,
+    WeakMethodSettings,
+)
+from srpnet.weak.students import Students, build
+from srpnet.weak.trainable import TrainableStudents
+from srpnet.weak.views import View
+
+OFF: dict[str, Any] = {
+    "discrepancy": "none",
+    "threshold": "fixed",
+    "noise_filter": "none",
+    "consistency": "off",
+}
+LADDER: Mapping[str, dict[str, Any]] = {
+    "baseline": {"students": 1, **OFF},
+    "+ dual": OFF,
+    "+ discrepancy": {**OFF, "discrepancy": "linear"},
+    "+ dynamic threshold": {"noise_filter": "none", "consistency": "off"},
+    "+ noise filter": {"consistency": "off"},
+    "+ consistency": {},
+    "discrepancy as log": {"discrepancy": "log"},
+    "without contrast": {"contrast_weight": 0.0},
+}
+"""The rows of the paper's ablation, then what it leaves open."""
+CAM_THRESHOLD = 0.45
+
+
+def kept(file: Path, photographs: TaggedPhotographs, students: Students, where: Runtime, strong: bool) -> KeptFeatures:
+    """Features of photographs, from a file of an earlier call if it is there."""
+    if file.exists():
+        return torch.load(file, weights_only=False, mmap=True)
+    begun = time.time()
+    features = KeptFeatures(
+        photographs,
+        students.eval(),
+        0,
+        where,
+        "memory",
+        file.parent,
+        100.0,
+        strong,
+        lambda done, of: (
+            print(f"features {done}/{of}, {time.time() - begun:.0f} s", flush=True) if done % 100 == 0 else None
+        ),
+    )
+    file.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(features, file)
+    return features
+
+
+def scored(
+    students: Students,
+    photographs: TaggedPhotographs,
+    features: KeptFeatures,
+    truth: Truth,
+    where: Runtime,
+    cam: bool,
+    count: int | None = None,
+) -> dict[str, ClassScores]:
+    """Scores of CAMs, or of segmentation, at the photographs' own size."""
+    size = students.config.size
+    scores: dict[str, ClassScores] = {}
+    for number, id in enumerate(photographs.ids[:count]):
+        one = torch.tensor([number])
+        pair = tuple(View(features.levels(one, torch.tensor([version])), (size, size)) for version in (0, 1))
+        tags_1C = truth.tags(id)[None]
+        chosen: dict[str, Any] = {"cam_scales": (1.0,)} if cam else {"scales": (1.0,)}
+        seen = look(students, {1.0: pair}, size, tags_1C, where, **chosen)  # type: ignore[dict-item]
+        labels = truth.source.load(id)[1]
+        for name, found_HW in predictions(seen, labels.shape, CAM_THRESHOLD):
+            scores.setdefault(name, ClassScores(students.config.classes)).add(found_HW, truth.translated(labels))
+    return scores
+
+
+def main() -> None:
+    """Train and score each row."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--fold", type=int, default=1)
+    parser.add_argument(
+        "--complete", default="dog,horse,sheep", help="Classes that are complete, for a mean of their own."
+    )
+    parser.add_argument("--photographs", type=int, default=700)
+    parser.add_argument("--held-out", type=int, default=200, help="So many photographs of the val split are scored.")
+    parser.add_argument("--features", choices=("train", "val"), help="Compute and keep these features, and stop.")
+    parser.add_argument("--size", type=int, default=225)
+    parser.add_argument("--frozen", type=int, default=15)
+    parser.add_argument("--width", type=int, default=128)
+    parser.add_argument("--steps", type=int, default=250)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--lr", type=float, default=1e-4)
+    parser.add_argument("--rows", default=",".join(list(LADDER)[:6]))
+    parser.add_argument("--seeds", default="0")
+    parser.add_argument("--cams", type=int, default=300, help="So many training photographs are scored.")
+    parser.add_argument("--runs", type=Path, required=True)
+    parser.add_argument("--json", type=Path, default=RESULTS / "weak.json")
+    given = parser.parse_args()
+    where = runtime("cpu")
+    data = WeakDataSettings(given.data, fold=given.fold, novel_pixels="drop", photographs=given.photographs)
+    photographs = tagged_photographs(data, 0)
+    source = Fold(data).source
+    truth = Truth.of(source, photographs.classes)
+    shown = tags_of(source, "val", photographs.labels, (), drop=False)
+    held_out = replace(shown, tags={id: tags for id, tags in shown.tags.items() if tags}).limited(given.held_out, 0)
+    network = StudentSettings(
+        size=given.size,
+        frozen_blocks=given.frozen,
+        segmentation_width=given.width,
+        classes=photographs.classes,
+        labels=photographs.labels,
+    )
+    print(f"{len(photographs.ids)} photographs to learn from, {len(held_out.ids)} to score; {where}", flush=True)
+    names = f"{given.size}-{given.frozen}-{given.photographs}"
+    if given.features != "val":
+        features = kept(given.runs / f"train-{names}.pt", photographs, build(network), where, strong=True)
+    if given.features != "train":
+        others = kept(given.runs / f"val-{names}.pt", held_out, build(network), where, strong=False)
+    if given.features:
+        return
+    found = []
+    for seed in map(int, given.seeds.split(",")):
+        for row in given.rows.split(","):
+            method = WeakMethodSettings(
+                cam_scales=("1",),
+                noise_least=250,
+                **{key: value for key, value in LADDER[row].items() if key != "students"},
+            )
+            loop = WeakLoopSettings(
+                steps=given.steps,
+                batch=given.batch,
+                lr=given.lr,
+                warmup=20,
+                workers=0,
+                log_every=25,
+                save_every=given.steps,
+            )
+            students = build(replace(network, students=LADDER[row].get("students", 2)), seed)
+            trainable = TrainableStudents(students, loop, method, where, kept=features)
+            begun = time.time()
+            run = TrainingRun(trainable, given.runs / f"{row.replace(' ', '-')}-{seed}", resume=True)
+            items = TaggedItems(photographs, given.size, WeakAugmentation(zoom=1), seed, kept=True)
+            run.train(
+                items,
+                lambda progress: print(
+                    progress.step, {k: round(v, 3) for k, v in progress.figures.items()}, flush=True
+                ),
+            )
+            seconds = time.time() - begun
+            students.eval()
+            cams = scored(students, photographs, features, truth, where, cam=True, count=given.cams)
+            segmentation = scored(students, held_out, others, truth, where, cam=False)
+            complete = given.complete.split(",")
+            result = {
+                "row": row,
+                "seed": seed,
+                "seconds": seconds,
+                "cam": {name: each.content(complete) for name, each in cams.items()},
+                "segmentation": {name: each.content(complete) for name, each in segmentation.items()},
+            }
+            found.append(result)
+            print(
+                row,
+                seed,
+                f"{seconds:.0f} s",
+                *(
+                    f"{what} {name} {own['mIoU']['iou']:.3f} {own['mIoU of classes']['iou']:.3f}"
+                    for what in ("cam", "segmentation")
+                    for name, own in result[what].items()
+                ),
+                flush=True,
+            )
+            write_json(
+                given.json,
+                {
+                    "machine": machine(),
+                    "settings": {
+                        key: value for key, value in vars(given).items() if key not in ("data", "runs", "json")
+                    },
+                    "rows": found,
+                },
+            )
+
+
+if __name__ == "__main__":
+    main()
