@@ -23,6 +23,7 @@ COMMANDS = {
     "check": "Say how well examples will do, before any photograph is segmented.",
     "predict": "Segment your own photographs by example.",
     "faces": "Face parsing: train, score, and use a parser of brows, eyes, nose and lips.",
+    "weak": "DuPL: learn masks from image tags alone.",
     "supports": "Save examples for predict, look at them, and add to them.",
     "models": "List the released models.",
     "weights": "Fetch the ImageNet weights of the backbone.",

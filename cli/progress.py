@@ -198,6 +198,10 @@ class TrainingDisplay(Bars):
         if logged.validation is not None:
             line += f"  held-back classes {100 * logged.validation:.1f}"
         self.say(line)
+        self.record(phase, logged)
+
+    def record(self, phase: str, logged: "Logged") -> None:
+        """Hand a logging step to TensorBoard, if a folder for it is given."""
         if self._folder is not None:
             from torch.utils.tensorboard import SummaryWriter
 

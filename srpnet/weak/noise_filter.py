@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 BINS = 256
-SPLITS, ROUNDS = 10, 100
+SPLITS, ROUNDS = 10, 200
 """Rounds of 2-means, which the modes start from, and the most of expectation maximization."""
-STILL = 1e-5
+STILL = 1e-6
 """Change of the mean log-likelihood below which the modes stand still."""
 NARROWEST = 1e-6
 """Added to the variance of a mode, as scikit-learn does."""

@@ -56,7 +56,8 @@ class ClassScores:
         replicates = {name: _replicates(counts_NP3, group) for name, group in groups.items()}
         found: dict[str, Any] = {"photographs": len(self._counts)}
         for name, group in groups.items():
-            low, high = np.nanpercentile(replicates[name], [2.5, 97.5])
+            known = replicates[name][~np.isnan(replicates[name])]
+            low, high = np.percentile(known, [2.5, 97.5]) if len(known) else (np.nan, np.nan)
             found[name] = {"iou": _number(_mean(ious_P[group])), "low": _number(low), "high": _number(high)}
         return found | {"classes": {name: _number(iou) for name, iou in zip(names, ious_P, strict=True)}}
 

@@ -195,6 +195,8 @@ class WeakDataSettings(DataSettings):
     )
 
     def __post_init__(self) -> None:
+        if isinstance(self.only, list):  # from JSON
+            object.__setattr__(self, "only", tuple(self.only))
         super().__post_init__()
         if self.novel_pixels == "ignore":
             raise InputError("tags do not say where novel classes are: `novel_pixels` must be background or drop")

@@ -82,6 +82,11 @@ class FewShotTrainSettings(RuntimeSettings, EpisodeSettings):
         "Classes that are not trained on: names separated by commas, or a file with one name a line. Photographs that "
         "also show them are treated by the rule `novel_pixels`.",
     )
+    labels: str | None = setting(
+        None,
+        "Train on the masks of this folder, which `srpnet weak masks` wrote, instead of the painted ones.",
+        may_change="among processes",
+    )
     size: int = setting(321, "Photographs are stretched to this square.", low=32, high=LARGEST_SIZE)
     augmentation: Augmentation = Augmentation()
     composition: Composition = Composition()
@@ -128,6 +133,8 @@ class FewShotTrainSettings(RuntimeSettings, EpisodeSettings):
             )
         if self.composition.views and self.way > 1 and self.drawing != "even":
             raise InputError(f"views of several ways need their own queries: draw even, not {self.drawing}")
+        if self.labels is not None and self.data.pairs is not None:
+            raise InputError("pair lists are of painted masks: leave out `pairs`, or `labels`")
         if self.reuse_features in ("memory", "disk") and (reason := self.reuse_obstacle):
             raise InputError(reason)
 

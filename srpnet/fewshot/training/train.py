@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from episodes.data import data_set
+from episodes.data import data_set, open_source
+from episodes.data.relabelled import Relabelled
 from episodes.data.source import OnProgress, silent
 from episodes.distributed import ALONE, World
 from episodes.errors import InputError
@@ -85,7 +86,7 @@ def _train(
             clear_parts(folder)
             clear_features(folder)
     with world.first_alone():
-        fold = Fold(settings.data, on_progress=on_progress, excluded=settings.exclude_classes)
+        fold = _fold(settings, on_progress)
         held_back = fold.hold_back(settings.hold_back, settings.shot, settings.seed)
         machine = runtime(settings.device, settings.precision, world)
         start = load_network(settings.start) if settings.start is not None else None
@@ -119,6 +120,20 @@ def _train(
         del run, episodes, validate  # with what they hold in memory
     run, episodes = runs.prepare((), out, steps, begun[out])
     run.train(episodes, lambda progress: on_log("train", steps, progress), on_step=partial(on_progress, "Training"))
+
+
+def _fold(settings: FewShotTrainSettings, on_progress: OnProgress) -> Fold:
+    """The fold, perhaps with other masks for training; these must not show a class that training must not see."""
+    if settings.labels is None:
+        return Fold(settings.data, on_progress=on_progress, excluded=settings.exclude_classes)
+    source = Relabelled(open_source(settings.data.data, on_progress), settings.labels, on_progress)
+    fold = Fold(settings.data, source, on_progress, settings.exclude_classes)
+    if seen := sorted(source.names.keys() & fold.unseen(())):
+        raise InputError(
+            f"{settings.labels} has masks of {source.names[seen[0]]}, which is not a base class of fold "
+            f"{settings.data.fold}: its students were given tags of it; train them with the same `fold`"
+        )
+    return fold
 
 
 @dataclass(frozen=True)
@@ -170,6 +185,8 @@ class _Runs:
                 trained_on["hard"] = settings.hard
             if settings.composition:
                 trained_on["composition"] = asdict(settings.composition)
+            if isinstance(fold.source, Relabelled):
+                trained_on["labels"] = fold.source.sha256
             if fold.excluded:
                 trained_on["excluded"] = _named(fold, fold.excluded)
             seen = tuple(fold.names(sampler.classes).values())
