@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from harness import Report
+from harness import parser as parser_of
 
-from benchmarks.harness import RESULTS, machine
 from episodes.data.image_tags import TaggedPhotographs, tags_of
 from episodes.fewshot.folds import Fold
-from episodes.files import write_json
 from srpnet.nn.device import Runtime, runtime
+from srpnet.training.log import Progress
 from srpnet.training.run import TrainingRun
 from srpnet.weak.batches import TaggedItems
 from srpnet.weak.evaluate import Truth, predictions
@@ -105,30 +106,31 @@ def scored(
     return scores
 
 
-def main() -> None:
-    """Train and score each row."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def arguments() -> argparse.Namespace:
+    """What was typed."""
+    parser = parser_of("weak", __doc__)
     parser.add_argument("--data", required=True)
     parser.add_argument("--fold", type=int, default=1)
-    parser.add_argument(
-        "--complete", default="dog,horse,sheep", help="Classes that are complete, for a mean of their own."
-    )
-    parser.add_argument("--photographs", type=int, default=700)
-    parser.add_argument("--held-out", type=int, default=200, help="So many photographs of the val split are scored.")
-    parser.add_argument("--features", choices=("train", "val"), help="Compute and keep these features, and stop.")
+    parser.add_argument("--complete", default="dog,horse,sheep", help="classes that are all there: means are over them")
+    parser.add_argument("--photographs", type=int, default=500)
+    parser.add_argument("--held-out", type=int, default=150, help="so many photographs of the val split are scored")
+    parser.add_argument("--cams", type=int, default=150, help="so many training photographs are scored")
+    parser.add_argument("--features", choices=("train", "val"), help="compute and keep these features, and stop")
     parser.add_argument("--size", type=int, default=225)
     parser.add_argument("--frozen", type=int, default=15)
     parser.add_argument("--width", type=int, default=128)
-    parser.add_argument("--steps", type=int, default=250)
+    parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--lr", type=float, default=1e-4)
     parser.add_argument("--rows", default=",".join(list(LADDER)[:6]))
     parser.add_argument("--seeds", default="0")
-    parser.add_argument("--cams", type=int, default=300, help="So many training photographs are scored.")
     parser.add_argument("--runs", type=Path, required=True)
-    parser.add_argument("--json", type=Path, default=RESULTS / "weak.json")
-    given = parser.parse_args()
-    where = runtime("cpu")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Train and score each row."""
+    given, where = arguments(), runtime("cpu")
     data = WeakDataSettings(given.data, fold=given.fold, novel_pixels="drop", photographs=given.photographs)
     photographs = tagged_photographs(data, 0)
     source = Fold(data).source
@@ -143,75 +145,59 @@ def main() -> None:
         labels=photographs.labels,
     )
     print(f"{len(photographs.ids)} photographs to learn from, {len(held_out.ids)} to score; {where}", flush=True)
-    names = f"{given.size}-{given.frozen}-{given.photographs}"
+    name = f"{given.size}-{given.frozen}"
     if given.features != "val":
-        features = kept(given.runs / f"train-{names}.pt", photographs, build(network), where, strong=True)
+        own = given.runs / f"train-{name}-{len(photographs.ids)}.pt"
+        features = kept(own, photographs, build(network), where, strong=True)
     if given.features != "train":
-        others = kept(given.runs / f"val-{names}.pt", held_out, build(network), where, strong=False)
+        others = kept(given.runs / f"val-{name}-{len(held_out.ids)}.pt", held_out, build(network), where, strong=False)
     if given.features:
         return
-    found = []
+    report = Report("weak", ("row", "seed", "CAM, train", "segmentation, val", "95 % interval", "minutes"))
     for seed in map(int, given.seeds.split(",")):
         for row in given.rows.split(","):
-            method = WeakMethodSettings(
-                cam_scales=("1",),
-                noise_least=250,
-                **{key: value for key, value in LADDER[row].items() if key != "students"},
-            )
-            loop = WeakLoopSettings(
-                steps=given.steps,
-                batch=given.batch,
-                lr=given.lr,
-                warmup=20,
-                workers=0,
-                log_every=25,
-                save_every=given.steps,
-            )
-            students = build(replace(network, students=LADDER[row].get("students", 2)), seed)
-            trainable = TrainableStudents(students, loop, method, where, kept=features)
             begun = time.time()
-            run = TrainingRun(trainable, given.runs / f"{row.replace(' ', '-')}-{seed}", resume=True)
-            items = TaggedItems(photographs, given.size, WeakAugmentation(zoom=1), seed, kept=True)
-            run.train(
-                items,
-                lambda progress: print(
-                    progress.step, {k: round(v, 3) for k, v in progress.figures.items()}, flush=True
-                ),
-            )
-            seconds = time.time() - begun
-            students.eval()
+            students = trained(given, row, seed, network, photographs, features, where)
+            minutes = (time.time() - begun) / 60
             cams = scored(students, photographs, features, truth, where, cam=True, count=given.cams)
             segmentation = scored(students, held_out, others, truth, where, cam=False)
-            complete = given.complete.split(",")
-            result = {
-                "row": row,
-                "seed": seed,
-                "seconds": seconds,
-                "cam": {name: each.content(complete) for name, each in cams.items()},
-                "segmentation": {name: each.content(complete) for name, each in segmentation.items()},
+            found = {
+                what: {each: own.content(given.complete.split(",")) for each, own in scores.items()}
+                for what, scores in (("cam", cams), ("segmentation", segmentation))
             }
-            found.append(result)
-            print(
-                row,
-                seed,
-                f"{seconds:.0f} s",
-                *(
-                    f"{what} {name} {own['mIoU']['iou']:.3f} {own['mIoU of classes']['iou']:.3f}"
-                    for what in ("cam", "segmentation")
-                    for name, own in result[what].items()
-                ),
-                flush=True,
-            )
-            write_json(
-                given.json,
-                {
-                    "machine": machine(),
-                    "settings": {
-                        key: value for key, value in vars(given).items() if key not in ("data", "runs", "json")
-                    },
-                    "rows": found,
-                },
-            )
+            best = {what: own.get("mean", own["student 1"])["mIoU"] for what, own in found.items()}
+            interval = f"{100 * best['segmentation']['low']:.1f} to {100 * best['segmentation']['high']:.1f}"
+            ious = (f"{100 * best[what]['iou']:.1f}" for what in ("cam", "segmentation"))
+            report.add(f"{row}", str(seed), *ious, interval, f"{minutes:.1f}", **found)
+            report.values[f"{row}, seed {seed}"] = report.values.pop(row)
+            report.finish(given)
+
+
+def trained(
+    given: argparse.Namespace,
+    row: str,
+    seed: int,
+    network: StudentSettings,
+    photographs: TaggedPhotographs,
+    features: KeptFeatures,
+    where: Runtime,
+) -> Students:
+    """The students of a row, from an earlier call if they are there."""
+    own = {key: value for key, value in LADDER[row].items() if key != "students"}
+    method = WeakMethodSettings(cam_scales=("1",), noise_least=250, **own)
+    loop = WeakLoopSettings(
+        steps=given.steps, batch=given.batch, lr=given.lr, warmup=15, workers=0, log_every=25, save_every=given.steps
+    )
+    students = build(replace(network, students=LADDER[row].get("students", 2)), seed)
+    trainable = TrainableStudents(students, loop, method, where, kept=features)
+    run = TrainingRun(trainable, given.runs / f"{row.replace(' ', '-')}-{seed}", resume=True)
+    items = TaggedItems(photographs, given.size, WeakAugmentation(zoom=1), seed, kept=True)
+
+    def log(progress: Progress) -> None:
+        print(progress.step, {name: round(value, 3) for name, value in progress.figures.items()}, flush=True)
+
+    run.train(items, log)
+    return students.eval()
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from episodes.data.source import IGNORE
+from srpnet.training.log import highest
 from srpnet.weak.settings import Discrepancy
 
 NEAREST = 1e-3
@@ -98,6 +99,8 @@ def consistency_loss(strong_BPHW: Tensor, clean_BPHW: Tensor, left_out_BHW: Tens
         left_out_BHW: Where no label is trusted.
         confidence: Least probability of the clean answer.
     """
-    sure_BHW, target_BHW = clean_BPHW.detach().float().softmax(1).max(1)
+    clean_BPHW = clean_BPHW.detach().float()
+    target_BHW = highest(clean_BPHW).long()
+    sure_BHW = (clean_BPHW.gather(1, target_BHW[:, None])[:, 0] - clean_BPHW.logsumexp(1)).exp()
     losses_BHW = F.cross_entropy(strong_BPHW.float(), target_BHW, reduction="none")
     return masked_mean(losses_BHW, left_out_BHW & (sure_BHW > confidence))

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from episodes.data.source import IGNORE
+from srpnet.training.log import highest
 from srpnet.weak.refinement import refine
 
 
@@ -57,7 +58,7 @@ def pseudo_labels(
     if refined:
         both = refine(images_B3hw, both)
     both = F.interpolate(both, list(size), mode="bilinear", align_corners=False)
-    certain_BHW, possible_BHW = (scores.argmax(1) for scores in both.chunk(2, 1))
+    certain_BHW, possible_BHW = (highest(scores).long() for scores in both.chunk(2, 1))
     numbers_BK = torch.cat([torch.zeros_like(classes_BK[:, :1]), classes_BK + 1], 1)
     labels_BHW = numbers_BK.gather(1, certain_BHW.flatten(1)).view_as(certain_BHW)
     between_BHW = (certain_BHW == 0) & (possible_BHW > 0)
