@@ -45,12 +45,14 @@ class Look(NamedTuple):
         theta_123: What was cropped, on the photograph's canvas.
         size: Of the network's input, (height, width).
         logits_1Phw: At the cells.
+        weight: Of it, beside the first look's.
     """
 
     window: Window
     theta_123: Tensor
     size: tuple[int, int]
     logits_1Phw: Tensor
+    weight: float = 1
 
 
 @dataclass
@@ -119,7 +121,7 @@ class Looks:
         maps_1Rhw = torch.cat([weight_1hw[None], upsample(look.logits_1Phw, look.size, self.stride)], dim=1)
         theta_123 = compose(inverse(look.theta_123), window.theta((height, width)))
         seen_RHW = sample(maps_1Rhw, theta_123.to(maps_1Rhw.device), (window.height, window.width))[0]
-        return seen_RHW[0], seen_RHW[1:]
+        return look.weight * seen_RHW[0], seen_RHW[1:]
 
 
 def ramp(pixels: int, before: bool, behind: bool) -> Tensor:

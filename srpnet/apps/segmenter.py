@@ -20,6 +20,7 @@ from srpnet.apps.examples.checks import SupportCheck
 from srpnet.apps.examples.judgement import sheet
 from srpnet.apps.examples.reading import Example, Marked, class_names, read_examples, read_marked
 from srpnet.apps.examples.shown import Shown
+from srpnet.apps.looking import Seen, look
 from srpnet.apps.output_names import alike
 from srpnet.apps.outputs import output_paths, overlaid, write_outputs
 from srpnet.apps.placing import PlacedPhotograph, place_photograph
@@ -246,8 +247,9 @@ class Segmenter:
             InputError: if `set_support` was not called, or the image cannot be read.
         """
         placed = place_photograph(read_photograph(image), self.size)
-        looks = self._look(placed, self._segment(placed.image))
-        return self._probabilities(looks, self._labels(placed, looks))
+        looks = self._look(placed).looks
+        labels = self._labels(placed, looks)
+        return self._probabilities(looks, labels)
 
     def predict(self, image: Picture) -> Array:
         """Segment a photograph: uint8 (H, W) at its own size, 0 background, 1..N the class.
@@ -256,7 +258,7 @@ class Segmenter:
             InputError: if `set_support` was not called, or the image cannot be read.
         """
         placed = place_photograph(read_photograph(image), self.size)
-        return self._labels(placed, self._look(placed, self._segment(placed.image)))
+        return self._labels(placed, self._look(placed).looks)
 
     def overlay(self, image: Picture) -> Image.Image:
         """A photograph with what is found painted over it, to look at; its longer side has 2000 pixels at most.
@@ -289,9 +291,10 @@ class Segmenter:
         Raises:
             InputError: if `set_support` was not called, or the image or the ImageNet weights cannot be had.
         """
-        prediction = self._segment(place_photograph(read_photograph(image), self.size).image, presence=True)
-        assert prediction.presence_BN is not None
-        presence: NDArray[np.float32] = prediction.presence_BN[0].cpu().numpy()
+        placed = place_photograph(read_photograph(image), self.size)
+        presence_N = self._look(placed, presence=True).presence_N
+        assert presence_N is not None
+        presence: NDArray[np.float32] = presence_N.cpu().numpy()
         return presence
 
     def write(self, photograph: Path, folder: Path) -> Array:
@@ -357,10 +360,8 @@ class Segmenter:
                     if output.resolve() in self._shown.files:
                         raise InputError(f"{output} is an example and would be overwritten: name another folder")
                 if not isinstance(placed, InputError):
-                    prediction = self._segment(placed.image, telling)
-                    shown = prediction.presence_BN if telling else None
-                    scores = None if shown is None else shown[0].cpu().numpy()
-                    looks = self._look(placed, prediction)
+                    looks, presence_N = self._look(placed, telling)
+                    scores = None if presence_N is None else presence_N.cpu().numpy()
                     labels = self._labels(placed, looks)
                     likely = self._probabilities(looks, labels)[1:] if write_probabilities else None
                     yield placed.photograph, Segmented(path, labels, scores, likely)
@@ -392,14 +393,13 @@ class Segmenter:
         naming: Naming = "regions" if self._names_regions else "pixels"
         return self.predictor.segment(encoded, [supports], iqi=iqi, naming=naming)
 
-    def _look(self, placed: PlacedPhotograph, prediction: Prediction) -> Looks:
-        """The first look, and if there are any, the closer ones."""
-        looks = Looks(placed.placement, self.predictor.network.stride, prediction.logits_BPhw)
-        if self.looks_closer:
-            look_closer(placed.photograph, looks, self.size, lambda image_3HW: self._segment(image_3HW).logits_BPhw)
-        return looks
+    def _look(self, placed: PlacedPhotograph, presence: bool = False) -> Seen:
+        return look(placed, self._shown, self._segment, self.size, presence, self.looks_closer)
 
     def _labels(self, placed: PlacedPhotograph, looks: Looks) -> Array:
+        """The label map, after closer looks at what was found."""
+        if self.looks_closer:
+            look_closer(placed.photograph, looks, self.size, lambda image_3HW: self._segment(image_3HW).logits_BPhw)
         labels = looks.labels()
         return refine_edges(placed.photograph, labels, looks) if self.refines else labels
 

@@ -36,6 +36,8 @@ LONGEST_NAME = 200
 ABOUT = ("names", "size", "fingerprint", "network_sha256")
 """The attributes in the head of a file."""
 MOST_SHOTS = 1_000_000
+AFAR_CHANNELS = 512
+"""Of the stage by which objects are searched, in every network."""
 FIX = "save the examples again"
 
 
@@ -64,6 +66,8 @@ class SupportSet:
         shots_P: How many supports are behind each prototype, float32; None in files of earlier versions.
         lengths_N: Of the sums of the supports' unit vectors, whose directions are the examples; None as they are.
         present_above_N: Below which presence a class may not be there; None where nobody asked.
+        afar_ND: What objects look like that are too small for the network, see `srpnet.apps.search`, unit vectors;
+            likewise.
         names: What the classes are called.
         size: Longer side of the photographs for the network, in pixels.
         fingerprint: Of the examples, the network and the size, see `Segmenter.fingerprint`.
@@ -78,6 +82,7 @@ class SupportSet:
     shots_P: Tensor | None = None
     lengths_N: Tensor | None = None
     present_above_N: Tensor | None = None
+    afar_ND: Tensor | None = None
     names: tuple[str, ...] = ()
     size: int = 0
     fingerprint: str = ""
@@ -144,6 +149,7 @@ class SupportSet:
             shots_P=shots_P,
             lengths_N=None,
             present_above_N=None,
+            afar_ND=None,
             names=names,
             fingerprint=digest[:12],
         )
@@ -158,6 +164,13 @@ class SupportSet:
                 (ways[1], other.present_above_N * other.shots_P[1:]),
             )
             joined = replace(joined, present_above_N=above_N / shots_P[1:].clamp(min=1))
+        if self.afar_ND is not None and other.afar_ND is not None:
+            afar_ND = _added(
+                len(names),
+                (ways[0], self.afar_ND * self.shots_P[1:, None]),
+                (ways[1], other.afar_ND * other.shots_P[1:, None]),
+            )
+            joined = replace(joined, afar_ND=normalize(afar_ND, dim=1))
         return joined
 
     @property
@@ -180,6 +193,7 @@ class SupportSet:
             "shots": self.shots_P,
             "lengths": self.lengths_N,
             "present_above": self.present_above_N,
+            "afar": self.afar_ND,
         }
         if self.head is not None:
             tensors |= {"head": self.head.weights_ND, "head_share": torch.tensor([self.head.share])}
@@ -204,6 +218,7 @@ class SupportSet:
         for name, value, channels in (
             ("prototypes", supports.prototypes_PC, network.channels),
             ("examples", supports.examples_ND, network.backbone.channels[-1]),
+            ("afar", supports.afar_ND, AFAR_CHANNELS),
             ("head", head and head.weights_ND, network.channels + sum(network.backbone.channels) + 1),
         ):
             if value is not None and value.shape[1] != channels:
@@ -230,7 +245,7 @@ class SupportSet:
                 tensors = {name: file.get_tensor(name) for name in names}
             ways = len(about["names"])
             axes: dict[str, tuple[int | None, ...]] = {"prototypes": (ways + 1, None), "examples": (ways, None)}
-            axes |= {"shots": (ways + 1,), "lengths": (ways,), "present_above": (ways,)}
+            axes |= {"shots": (ways + 1,), "lengths": (ways,), "present_above": (ways,), "afar": (ways, None)}
             axes |= {"head": (ways, None), "head_share": (1,)}
             for name, value in tensors.items():
                 shape = tuple(value.shape)
@@ -254,6 +269,7 @@ class SupportSet:
                 tensors.get("shots"),
                 tensors.get("lengths"),
                 tensors.get("present_above"),
+                tensors.get("afar"),
                 **about,
             )
         except InputError:

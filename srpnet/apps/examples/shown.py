@@ -16,6 +16,7 @@ from srpnet.apps.examples.judgement import Tile, judge, presence_of_others, pres
 from srpnet.apps.examples.reading import Example, class_names
 from srpnet.apps.placing import place_photograph
 from srpnet.apps.reading import described
+from srpnet.apps.search import describe_objects
 from srpnet.fewshot.predictor import Predictor
 from srpnet.fewshot.settings import Naming
 from srpnet.fewshot.support_set import SupportSet
@@ -94,6 +95,7 @@ class Shown:
             membership_SN,
             [example.id for example in shown],
             head=head,
+            afar_ND=describe_objects(predictor, inputs.images_S3HW, labels_SHW, membership_SN),
             names=names,
             size=size,
             fingerprint=digest(predictor, inputs, size, naming, head is not None),
