@@ -21,6 +21,7 @@ COMMANDS = {
     "episodes": "Export episodes to a file, and draw them.",
     "data": "Build and check data sets, and report leakage of novel classes.",
     "check": "Say how well examples will do, before any photograph is segmented.",
+    "suggest": "Say which photographs to mark next.",
     "predict": "Segment your own photographs by example.",
     "faces": "Face parsing: train, score, and use a parser of brows, eyes, nose and lips.",
     "weak": "DuPL: learn masks from image tags alone.",

@@ -84,7 +84,7 @@ class FoundTable:
 
         A mask without a row, as of a run that was killed, counts if it can be read and has the photograph's size.
         """
-        row = self.rows.get(_cell(mask.as_posix()))
+        row = self.rows.get(cell(mask.as_posix()))
         if row is not None:
             same = Path(row["photograph"]).name == photograph.name and row["examples"] in ("", self.examples)
             return row if same else None
@@ -133,7 +133,7 @@ class FoundTable:
     def _keep(
         self, photograph: Path, mask: Path, areas: Sequence[float], presence: Sequence[str], doubt: str, examples: str
     ) -> Row:
-        cells = [_cell(str(photograph)), _cell(mask.as_posix()), *(f"{area:.6f}" for area in areas), *presence]
+        cells = [cell(str(photograph)), cell(mask.as_posix()), *(f"{area:.6f}" for area in areas), *presence]
         row = dict(zip(self.columns, [*cells, doubt, examples], strict=True))
         self.rows[row["mask"]] = row
         return row
@@ -165,7 +165,7 @@ def photograph_of(mask: Path) -> tuple[Path, Path]:
     for folder in mask.resolve().parents:
         if not (folder / NAME).is_file():
             continue
-        inside = _cell(mask.resolve().relative_to(folder).as_posix())
+        inside = cell(mask.resolve().relative_to(folder).as_posix())
         try:
             rows = list(csv.DictReader(io.StringIO(read_text(folder / NAME, "name another mask"), newline="")))
         except csv.Error as error:
@@ -184,10 +184,10 @@ def photograph_of(mask: Path) -> tuple[Path, Path]:
     raise InputError(f"{mask} is no mask that `srpnet predict` wrote: no {NAME} names it")
 
 
-def _cell(path: str) -> str:
+def cell(path: str) -> str:
     """A path that no spreadsheet takes for a formula.
 
-    >>> _cell("=a.jpg"), _cell("kitchen/a.jpg")
+    >>> cell("=a.jpg"), cell("kitchen/a.jpg")
     ('./=a.jpg', 'kitchen/a.jpg')
     """
     return f"./{path}" if path.startswith(FORMULA) else path

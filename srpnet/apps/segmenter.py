@@ -28,6 +28,7 @@ from srpnet.apps.reading import Picture, read_photograph
 from srpnet.apps.settings import Closer, Refine
 from srpnet.apps.trust.evidence import Evidence, gather
 from srpnet.apps.trust.forecast import Forecast, forecast
+from srpnet.apps.trust.suggestions import Candidate, Suggestion, candidate, suggest
 from srpnet.fewshot.checkpoint import load_network
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.predictor import Encoded, Prediction, Predictor
@@ -233,6 +234,44 @@ class Segmenter:
             InputError: see `evidence`.
         """
         return tuple(map(forecast, self.evidence()))
+
+    def suggest(
+        self,
+        photographs: Iterable[Path],
+        on_unreadable: Callable[[InputError], object] | None = None,
+        on_done: Callable[[int], object] = lambda done: None,
+    ) -> list[tuple[Path, Suggestion]]:
+        """Photographs without masks in the order in which they should be marked, see `srpnet.apps.trust.suggestions`.
+
+        Args:
+            photographs: Their paths.
+            on_unreadable: Called for one that cannot be read, which is then skipped; by default that is an error.
+            on_done: Called with how many were looked at.
+
+        Raises:
+            InputError: if several classes were shown, or none, or a photograph or the ImageNet weights cannot be read.
+        """
+        if len(self.names) > 1:
+            raise InputError("photographs are suggested for one class at a time: show its examples alone")
+
+        def read(path: Path) -> tuple[Path, PlacedPhotograph | InputError]:
+            try:
+                return path, place_photograph(read_photograph(path), self.size)
+            except InputError as error:
+                return path, error
+
+        supports, found = self._shown.with_examples(), dict[Path, Candidate]()
+        for done, (path, placed) in enumerate(map_in_threads(read, photographs), start=1):
+            if not isinstance(placed, InputError):
+                found[path] = candidate(self.predictor, supports, placed)
+            elif on_unreadable is None:
+                raise placed
+            else:
+                on_unreadable(placed)
+            on_done(done)
+        assert supports.examples_ND is not None  # as they were computed
+        paths = list(found)
+        return [(paths[each.number], each) for each in suggest(list(found.values()), supports.examples_ND)]
 
     def draw_examples(self) -> Image.Image | None:
         """A picture of the examples, a row for each: what was marked, and what is found of it by the example itself and

@@ -99,11 +99,15 @@ class Recogniser:
             examples_BND: From `examples`.
             valid_BHW: bool, False on padding; None if there is none.
         """
+        return (self.found(deep_BDyx, logits_BPhw, valid_BHW) * examples_BND).sum(2).clamp(0, 1)
+
+    def found(self, deep_BDyx: Tensor, logits_BPhw: Tensor, valid_BHW: Tensor | None = None) -> Tensor:
+        """What is predicted of each way, as unit vectors (B, N, D); 0 where nothing is. Arguments as for `presence`."""
         size = deep_BDyx.shape[-2:]
         weights_BNyx = average(way_weights(logits_BPhw), size, self.ratio)
         if valid_BHW is not None:
             weights_BNyx = weights_BNyx * average(valid_BHW.float(), size, self.stride)[:, None]
-        return (described(deep_BDyx, weights_BNyx) * examples_BND).sum(2).clamp(0, 1)
+        return described(deep_BDyx, weights_BNyx)
 
     def resemblance(self, deep_Dyx: Tensor, weights_Ryx: Tensor, examples_ND: Tensor) -> Tensor:
         """The cosine of what regions of a photograph show and what the supports show of each way: (R, N).

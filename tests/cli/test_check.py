@@ -1,4 +1,4 @@
-"""`srpnet check`, and the risk of `srpnet predict`, as a person types them, with random weights and tiny pictures."""
+"""`srpnet check`, `suggest`, and the risk of `predict`, as a person types them, with random weights, tiny pictures."""
 
 import csv
 from dataclasses import replace
@@ -21,6 +21,7 @@ def draw(*names: str) -> tuple[str, ...]:
         photograph, mask = Image.new("RGB", (40, 40), (20, 30, 10 * number)), Image.new("L", (40, 40))
         photograph.paste((230, 20, 20), (5, 5 + number, 20, 20 + number))
         mask.paste(255, (5, 5 + number, 20, 20 + number))
+        Path(name).parent.mkdir(exist_ok=True)
         photograph.save(f"{name}.png")
         mask.save(f"{name}-mask.png")
         words += ["--support", f"{name}.png", f"{name}-mask.png"]
@@ -60,3 +61,17 @@ def test_bad_input() -> None:
     assert "is not a share between 0 and 100 %: write 5%" in refused(srpnet(*words, "500%"))
     assert "leave out --no-presence" in refused(srpnet(*words, "5%", "--no-presence"))
     assert "tells no presence" in refused(srpnet(*words, "5"))
+
+
+def test_which_to_mark_next() -> None:
+    words = draw("photos/a", "photos/b", "photos/c", "photos/d")
+    for mask in ("b", "c", "d"):
+        Path(f"photos/{mask}-mask.png").unlink()
+    result = srpnet("suggest", *words[:3], "photos", *FREE, "--count", "2", "--out", "next")
+    assert result.exit_code == 0, result.output
+    rows = list(csv.DictReader(Path("next/suggested.csv").read_text().splitlines()))
+    assert sorted(row["photograph"] for row in rows) == ["photos/b.png", "photos/c.png", "photos/d.png"]
+    assert f"1. {rows[0]['photograph']}" in result.output
+    assert "3. " not in result.output
+    assert Path("next/first-overlay.jpg").is_file()
+    assert "beside the examples" in refused(srpnet("suggest", *words[:3], "photos/a.png", *FREE, "--out", "next"))
