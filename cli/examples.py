@@ -1,6 +1,5 @@
 """Examples on a command line, where --class names those that follow it."""
 
-import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -274,14 +273,7 @@ def report_examples(segmenter: "Segmenter", picture_file: Path | None = None) ->
     from srpnet.apps.examples.checks import weakest
 
     for check in segmenter.support_checks:
-        read, restored = f"mask: {check.mask}", "is too small for the network"
-        if check.mistaken is not None:
-            read, restored = check.mask, f"the network finds it in {100 * check.mistaken:.0f} % of the photograph"
-        elif not math.isnan(check.least):
-            restored = f"from your example the network recovers {100 * check.least:.0f} % of its mask"
-            if not math.isnan(check.least_of_others):
-                restored += f", from the others {100 * check.least_of_others:.0f} %"
-        click.echo(for_terminal(f"{check.name}: {read}; {restored}"))
+        click.echo(for_terminal(f"{check.name}: {check.summary}"))
         for doubt in check.doubts:
             click.echo(for_terminal(f"Warning: {doubt}"), err=True)
     if segmenter.fitted_share:

@@ -23,6 +23,7 @@ COMMANDS = {
     "check": "Say how well examples will do, before any photograph is segmented.",
     "suggest": "Say which photographs to mark next.",
     "predict": "Segment your own photographs by example.",
+    "app": "A page in the browser to do the same: paint, segment, correct, download.",
     "faces": "Face parsing: train, score, and use a parser of brows, eyes, nose and lips.",
     "weak": "DuPL: learn masks from image tags alone.",
     "supports": "Save examples for predict, look at them, and add to them.",

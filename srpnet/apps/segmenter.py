@@ -17,7 +17,7 @@ from episodes.threads import map_in_threads
 from srpnet.apps.closer import Looks, look_closer
 from srpnet.apps.edges import agreeing, check_refine, refine_edges
 from srpnet.apps.examples.checks import SupportCheck
-from srpnet.apps.examples.judgement import sheet
+from srpnet.apps.examples.judgement import Tile, sheet
 from srpnet.apps.examples.reading import Example, Marked, class_names, read_examples, read_marked
 from srpnet.apps.examples.shown import Shown
 from srpnet.apps.looking import Seen, look
@@ -277,7 +277,12 @@ class Segmenter:
         """A picture of the examples, a row for each: what was marked, and what is found of it by the example itself and
         by the others, see `support_checks`. None if there are none, or saved ones.
         """
-        return sheet(self._latest.pictures) if self._latest and self._latest.pictures else None
+        return sheet(self.example_tiles) if self.example_tiles else None
+
+    @property
+    def example_tiles(self) -> tuple[list[Tile], ...]:
+        """What `draw_examples` draws: of each example titles, photographs and label maps."""
+        return self._latest.pictures if self._latest else ()
 
     def probabilities(self, image: Picture) -> NDArray[np.float32]:
         """Probability of the background and of each class, (N + 1, H, W), at the photograph's own size.

@@ -67,6 +67,17 @@ class SupportCheck(NamedTuple):
         return _least(self.others)
 
     @property
+    def summary(self) -> str:
+        """What was read, and how much of it the network finds, in words."""
+        if self.mistaken is not None:
+            return f"{self.mask}; the network finds it in {100 * self.mistaken:.0f} % of the photograph"
+        if math.isnan(self.least):
+            return f"mask: {self.mask}; is too small for the network"
+        found = f"from your example the network recovers {100 * self.least:.0f} % of its mask"
+        others = "" if math.isnan(self.least_of_others) else f", from the others {100 * self.least_of_others:.0f} %"
+        return f"mask: {self.mask}; {found}{others}"
+
+    @property
     def doubts(self) -> list[str]:
         """A sentence for each thing that deserves a second look, by `RESTORED` and `BORDER`."""
         doubts = []
