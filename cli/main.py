@@ -27,6 +27,7 @@ COMMANDS = {
     "faces": "Face parsing: train, score, and use a parser of brows, eyes, nose and lips.",
     "weak": "DuPL: learn masks from image tags alone.",
     "supports": "Save examples for predict, look at them, and add to them.",
+    "export": "Write a model as ONNX.",
     "models": "List the released models.",
     "weights": "Fetch the ImageNet weights of the backbone.",
 }

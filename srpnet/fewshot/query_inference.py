@@ -50,7 +50,8 @@ def infer(
         prototypes_BPC = torch.cat([first_BC[:, None], prototypes_BPC[:, 1:]], dim=1)
         total_BPhw = similar(features_BChw, prototypes_BPC, lengths_B1hw)
     weight_BP11 = features_BChw.new_ones(batch, classes, 1, 1)
-    threshold_P11 = features_BChw.new_tensor([iqi.background] + [iqi.foreground] * (classes - 1))[:, None, None]
+    threshold_P11 = features_BChw.new_full((classes, 1, 1), iqi.foreground)
+    threshold_P11[0] = iqi.background
     for remaining in range(iqi.rounds, -1, -1):
         logits_BPhw = alpha * total_BPhw / weight_BP11
         if background_floor is not None:
