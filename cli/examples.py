@@ -211,7 +211,9 @@ def given_examples(ctx: click.Context) -> Given:
     if twice := next((name for name in classes if classes.count(name) > 1), None):
         raise BadInput(f"--class {twice} is there twice: put all of its examples behind one")
     if shown is not None:
-        given.classes = annotated_examples(shown) or {
+        given.classes, absent = annotated_examples(shown)
+        given.absent += absent
+        given.classes = given.classes or {
             name: [(photograph, Mask(mask)) for photograph, mask in pairs] for name, pairs in examples_in(shown).items()
         }
     current = None if classes or shown else "object"

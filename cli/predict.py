@@ -148,13 +148,13 @@ def predict(
     listing = list_photographs(queries, recursive, out, given.marks)
     marks = [mark for mark in given.marks if mark not in given.corrected]
     name_outputs(listing, out, (*given.photographs, *marks))
-    leave_corrected(listing, out, {mask.resolve() for mask in given.corrected})
+    corrected = leave_corrected(listing, out, {mask.resolve() for mask in given.corrected})
     if not listing.photographs:
         report_passed_over(listing)
         reasons = "; ".join(listing.failures[:NAMED]) or "none can be read"
         raise BadInput(f"no photographs to segment in {', '.join(map(str, queries))}: {reasons}")
     export = Export(out, tuple(dict.fromkeys(formats)), taken(ExportSettings, flags), with_photographs)
-    export.check(listing.photographs)
+    export.check([*listing.photographs, *corrected])
     console = Console(stderr=True)
     with locked(out, "written"):
         with waiting(console, "Loading PyTorch"):
@@ -179,7 +179,7 @@ def predict(
         if at_most_wrong is not None and segmenter.present_above is None:
             raise BadInput(f"{checkpoint} tells no presence, which --at-most-wrong takes: choose another --checkpoint")
         table = FoundTable(out, segmenter.fingerprint, segmenter.thresholds if presence else None, classes)
-        run = Run(segmenter, listing, out, table, export)
+        run = Run(segmenter, listing, out, table, export, corrected)
         if skip_existing:
             run.skip_existing()
         try:
@@ -208,6 +208,8 @@ class Run:
     out: Path
     table: FoundTable
     export: Export
+    corrected: Sequence[Photograph] = ()
+    """Whose masks a person corrected: they are in the formats, too."""
     rows: dict[Photograph, Row] = field(default_factory=dict)
     """What was found, also in photographs whose mask was there already."""
     existing: int = 0
@@ -282,7 +284,7 @@ class Run:
         """Write the formats of all photographs that have a mask; whether it was stopped."""
         try:
             done = [photograph for photograph in self.listing.photographs if photograph in self.rows]
-            self.formats = self.export.write(done, self.segmenter.names, bars.update)
+            self.formats = self.export.write([*done, *self.corrected], self.segmenter.names, bars.update)
         except KeyboardInterrupt:
             return True
         return False
@@ -293,11 +295,12 @@ def taken(settings: type[T], flags: dict[str, Any]) -> T:
     return build(settings, {each.key: flags.pop(each.key) for each in declared(settings) if each.key in flags})
 
 
-def leave_corrected(listing: Listing, out: Path, corrected: Collection[Path]) -> None:
-    """A mask that was corrected in the output folder stays as it is."""
+def leave_corrected(listing: Listing, out: Path, corrected: Collection[Path]) -> list[Photograph]:
+    """Photographs whose mask was corrected in the output folder, which stays as it is."""
     kept = [each for each in listing.photographs if mask_path(out, each.name).resolve() in corrected]
     listing.passed_over += [PassedOver(each.label, "you corrected its mask") for each in kept]
     listing.photographs = [each for each in listing.photographs if each not in kept]
+    return kept
 
 
 def report(run: Run) -> None:

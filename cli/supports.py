@@ -76,6 +76,8 @@ def add(ctx: click.Context, /, file: Path, checkpoint: str, **flags: Any) -> Non
     after = before.joined_with(segmenter.supports)
     after.save(file)
     say(after, file)
+    if before.head is not None:
+        click.echo("The head that was fitted to the examples before is lost: show all of them to `save` for another")
 
 
 @command.command("show")

@@ -3,15 +3,19 @@
 import csv
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from click.testing import Result
 from PIL import Image
 
+from srpnet.fewshot.fitted_head import Head
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.settings import NetworkSettings
+from srpnet.fewshot.support_set import SupportSet
 from tests.backbones import TinyWeights
 from tests.cli.commands import TINY, refused, srpnet
 
@@ -298,6 +302,8 @@ def test_a_corrected_mask_becomes_an_example_and_stays(predict: Callable[..., Re
     assert "Skipped: x.png (you corrected its mask)" in result.stdout
     assert "Masks and overlays of 1 photograph: found" in result.stdout
     assert Path("found/x-mask.png").read_bytes() == before
+    assert predict(*RED, "--fix", "found/x-mask.png", "--format", "labelme").exit_code == 0
+    assert sorted(file.stem for file in Path("found/labelme").rglob("*.json")) == ["x", "y"]
     assert "photos/x.png: mask: 14 % object; " in predict("--fix", "found/x-mask.png", out="other").stdout
 
 
@@ -366,6 +372,16 @@ def test_saving_adding_and_showing(predict: Callable[..., Result]) -> None:
     assert "background from 2 photographs" in result.stdout
     assert "--size 64" in result.stdout
     assert predict("--supports", "cups.srp").exit_code == 0
+
+
+@pytest.mark.usefixtures("predict")
+def test_adding_to_a_fitted_head_says_that_it_is_lost() -> None:
+    assert supports("save", *RED, "--size", "64").exit_code == 0
+    assert "lost" not in supports("add", *RED).stdout
+    read = SupportSet.read("cups.srp")
+    width = read.prototypes_PC.shape[1] + 512 + 1024 + 1  # with both stages, and a constant
+    replace(read, head=Head(torch.zeros(1, width), 0.5)).save("cups.srp")
+    assert "The head that was fitted to the examples before is lost" in supports("add", *RED).stdout
 
 
 def test_what_cannot_be_added_or_saved(predict: Callable[..., Result]) -> None:

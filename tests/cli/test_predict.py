@@ -433,7 +433,6 @@ def test_an_example_that_is_not_restored_is_doubted(
     draw("photos/a.jpg")
     monkeypatch.setattr("srpnet.apps.examples.shown.restoration", lambda *_: torch.tensor([[0.307]]))
     result = predict("photos")
-    assert "from your example the network recovers 31 % of its mask" in result.stdout
     assert "Warning: the network recovers only 31 % of the mask of example/cup.png" in result.stderr
 
 

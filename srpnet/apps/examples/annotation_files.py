@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -95,8 +96,20 @@ def of_class(mark: Annotation, name: str) -> Annotation:
     return replace(mark, class_name=name) if isinstance(mark, AnnotationFile) else mark
 
 
-def annotated_examples(folder: Path) -> dict[str, list[tuple[Path, Annotation]]]:
-    """Class -> photographs, and what is annotated in them; none if the folder holds no files of an annotation tool.
+class AnnotatedExamples(NamedTuple):
+    """What a folder holds.
+
+    Attributes:
+        classes: Name -> photographs, and what is annotated in them.
+        absent: Photographs in which nothing is annotated: they show none of the classes.
+    """
+
+    classes: dict[str, list[tuple[Path, Annotation]]]
+    absent: list[Path]
+
+
+def annotated_examples(folder: Path) -> AnnotatedExamples:
+    """Photographs that were annotated; none if the folder holds no files of an annotation tool.
 
     Raises:
         InputError: There are files of two formats, or one is malformed.
@@ -104,17 +117,20 @@ def annotated_examples(folder: Path) -> dict[str, list[tuple[Path, Annotation]]]
     contents = Contents(folder)
     found = recognise(contents, needed=False)
     if found is None or found[0].read is None:
-        return {}
+        return AnnotatedExamples({}, [])
     annotated = found[0].read(contents, found[1])
     examples: dict[str, list[tuple[Path, Annotation]]] = {name: [] for name in annotated.classes if name}
     numbers = {known: number for number, known in enumerate(annotated.classes, start=1) if known}
+    absent = []
     for file, entry in annotated.entries.items():
         photograph = folder / file
         labels = entry.labels(entry.size or head(photograph).upright, numbers)
+        if not labels.any():
+            absent.append(photograph)
         for name, number in numbers.items():
             if (labels == number).any():
                 mark = Annotated(folder / found[1][0], annotated.classes, entry, name)
                 examples[name].append((photograph, mark))
     if not any(examples.values()):
         raise InputError(f"{folder / found[1][0]} annotates no object: draw some in {found[0].title}")
-    return {name: pairs for name, pairs in examples.items() if pairs}
+    return AnnotatedExamples({name: pairs for name, pairs in examples.items() if pairs}, absent)

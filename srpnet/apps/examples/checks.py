@@ -73,7 +73,8 @@ class SupportCheck(NamedTuple):
             return f"{self.mask}; the network finds it in {100 * self.mistaken:.0f} % of the photograph"
         if math.isnan(self.least):
             return f"mask: {self.mask}; is too small for the network"
-        found = f"from your example the network recovers {100 * self.least:.0f} % of its mask"
+        itself = self.least if math.isnan(self.least_alone) else self.least_alone
+        found = f"from your example the network recovers {100 * itself:.0f} % of its mask"
         others = "" if math.isnan(self.least_of_others) else f", from the others {100 * self.least_of_others:.0f} %"
         return f"mask: {self.mask}; {found}{others}"
 

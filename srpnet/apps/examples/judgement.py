@@ -176,14 +176,20 @@ def sheet(rows: Sequence[Sequence[Tile]]) -> Image.Image:
         rows: The tiles of each. In their label maps 0 and 255 show no class. Rows beyond `ROWS` are left out.
     """
     rows = rows[:ROWS]
-    width = GAP + max(map(len, rows)) * (TILE + GAP)
-    picture = Image.new("RGB", (width, len(rows) * (TILE + CAPTION) + GAP), "white")
-    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(14)
-    for row, tiles in enumerate(rows):
-        for column, (caption, photograph, labels) in enumerate(tiles):
-            left, top = GAP + column * (TILE + GAP), row * (TILE + CAPTION)
-            draw.text((left, top + 5), for_display(caption, LETTERS), "black", font)
-            tile = overlay(photograph, np.ascontiguousarray(labels))
+    drawn: list[list[tuple[str, Image.Image]]] = []
+    for tiles in rows:
+        drawn.append(
+            [(caption, overlay(photograph, np.ascontiguousarray(labels))) for caption, photograph, labels in tiles]
+        )
+        for _, tile in drawn[-1]:
             tile.thumbnail((TILE, TILE))
+    heights = [CAPTION + max(tile.height for _, tile in pictures) for pictures in drawn]
+    size = (GAP + max(map(len, rows)) * (TILE + GAP), sum(heights) + GAP)
+    picture = Image.new("RGB", size, "white")
+    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(14)
+    for row, pictures in enumerate(drawn):
+        for column, (caption, tile) in enumerate(pictures):
+            left, top = GAP + column * (TILE + GAP), sum(heights[:row])
+            draw.text((left, top + 5), for_display(caption, LETTERS), "black", font)
             picture.paste(tile, (left, top + CAPTION))
     return picture

@@ -32,17 +32,31 @@ def shown(folder: Path, format: str, names: tuple[str, ...] = ("cup", "plate"), 
 @pytest.mark.parametrize("format", [*TOOLS, "indexed", "classes"])
 def test_a_folder_of_annotations_shows_its_classes(tmp_path: Path, format: str) -> None:
     shown(tmp_path, format)
-    classes = annotated_examples(tmp_path)
+    classes, absent = annotated_examples(tmp_path)
+    assert absent == []
     assert list(classes) == ["cup", "plate"]
     assert [photograph.name for photograph, _ in classes["cup"]] == ["a.png", "b.png"]
     for example in read_marked(classes):
         assert (example.labels == LABELS).all()
 
 
+@pytest.mark.parametrize("format", [*TOOLS, "indexed"])
+def test_photographs_in_which_nothing_is_annotated_show_no_class(tmp_path: Path, format: str) -> None:
+    for name in ("a.png", "b.png"):
+        PHOTOGRAPH.save(tmp_path / name)
+    write = FORMATS[format].write
+    assert write
+    marked = [Marked("a.png", LABELS), Marked("b.png", np.zeros_like(LABELS))]
+    write(tmp_path, ("cup", "plate"), marked, ExportSettings(tolerance=0))
+    classes, absent = annotated_examples(tmp_path)
+    assert [photograph.name for photograph in absent] == ["b.png"]
+    assert len(read_marked(classes, absent)) == 2
+
+
 def test_masks_without_a_list_of_classes_are_left_to_the_folder_of_examples(tmp_path: Path) -> None:
     PHOTOGRAPH.save(tmp_path / "a.png")
     Image.fromarray(LABELS).save(tmp_path / "a-mask.png")
-    assert annotated_examples(tmp_path) == {}
+    assert annotated_examples(tmp_path) == ({}, [])
 
 
 @pytest.mark.parametrize("format", TOOLS)

@@ -6,7 +6,17 @@ import torch
 from PIL import Image
 
 from srpnet.apps.examples.checks import SupportCheck, ious, weakest
-from srpnet.apps.examples.judgement import GAP, ROWS, SHARE, TILE, judge, presence_of_others, presence_thresholds, sheet
+from srpnet.apps.examples.judgement import (
+    CAPTION,
+    GAP,
+    ROWS,
+    SHARE,
+    TILE,
+    judge,
+    presence_of_others,
+    presence_thresholds,
+    sheet,
+)
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.prototypes import pool_supports
 
@@ -89,3 +99,12 @@ def test_a_sheet_has_a_row_for_each_example_up_to_a_limit(rows: int) -> None:
     picture = sheet([[tile, tile, tile]] + [[tile]] * (rows - 1))
     assert picture.width == GAP + 3 * (TILE + GAP)
     assert picture.height == sheet([[tile]]).height + (min(rows, ROWS) - 1) * (sheet([[tile]]).height - GAP)
+
+
+def test_a_row_is_as_high_as_its_highest_tile() -> None:
+    wide, high = ((name, Image.new("RGB", size), np.zeros(size[::-1], dtype=np.uint8)) for name, size in SIZES.items())
+    picture = sheet([[wide], [wide, high], [wide]])
+    assert picture.height == GAP + 3 * CAPTION + TILE // 4 + TILE + TILE // 4
+
+
+SIZES = {"wide": (800, 200), "high": (200, 800)}
