@@ -115,6 +115,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--photographs", type=int, default=500)
     parser.add_argument("--held-out", type=int, default=150, help="so many photographs of the val split are scored")
     parser.add_argument("--cams", type=int, default=150, help="so many training photographs are scored")
+    parser.add_argument("--segmented", type=int, default=150, help="so many held-out photographs are scored")
     parser.add_argument("--features", choices=("train", "val"), help="compute and keep these features, and stop")
     parser.add_argument("--size", type=int, default=225)
     parser.add_argument("--frozen", type=int, default=15)
@@ -160,7 +161,7 @@ def main() -> None:
             students = trained(given, row, seed, network, photographs, features, where)
             minutes = (time.time() - begun) / 60
             cams = scored(students, photographs, features, truth, where, cam=True, count=given.cams)
-            segmentation = scored(students, held_out, others, truth, where, cam=False)
+            segmentation = scored(students, held_out, others, truth, where, cam=False, count=given.segmented)
             found = {
                 what: {each: own.content(given.complete.split(",")) for each, own in scores.items()}
                 for what, scores in (("cam", cams), ("segmentation", segmentation))

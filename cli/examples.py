@@ -17,6 +17,7 @@ from srpnet.apps.examples.annotations import Annotation, Box, Mask, Points, Scri
 from srpnet.apps.examples.corrections import read_correction
 from srpnet.apps.examples.folder import examples_in
 from srpnet.apps.examples.reading import marked_photographs
+from srpnet.apps.examples.tags import Tag
 from srpnet.apps.photographs import picture_suffixes
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ ANNOTATIONS: dict[str, Callable[[Any], Annotation]] = {
     "points": _points("--points", 1),
     "not_points": _points("--not-points", 0),
     "scribbles": Scribbles,
+    "tag_supports": Tag,
 }
 """Parameter -> what its second value says of the photograph that is its first."""
 
@@ -112,6 +114,16 @@ example_options = together(
         multiple=True,
         metavar="PHOTO STROKES",
         help="A photograph, and strokes of its size: green on the object, red on what is not it.",
+    ),
+    click.option(
+        "--tag-support",
+        "tag_supports",
+        nargs=2,
+        type=(FILE, click.Path(exists=True, file_okay=False, path_type=Path)),
+        multiple=True,
+        metavar="PHOTO RUN",
+        help="A photograph that shows the class, nobody says where: students that `srpnet weak train` wrote into RUN "
+        "say, if they know the class; else what stands out to them is taken.",
     ),
     click.option(
         "--not",
@@ -238,6 +250,9 @@ def given_examples(ctx: click.Context) -> Given:
         if not file.is_file():
             raise BadInput(f"{file} is a pipe, socket or device: save it as a picture")
     marked_photographs(given.classes, given.absent)  # what can be said before PyTorch is loaded
+    for photograph, mark in (pair for pairs in given.classes.values() for pair in pairs):
+        if isinstance(mark, Tag):
+            click.echo(for_terminal(f"{photograph}: {mark.remark}"))
     return given
 
 

@@ -1,4 +1,4 @@
-"""How `srpnet train` trains on the embedded stickers where nobody says otherwise: a first look that needs no GPU."""
+"""How networks are trained on the embedded stickers where nobody says otherwise: a first look that needs no GPU."""
 
 import json
 from collections.abc import Collection
@@ -12,24 +12,40 @@ import click
 from episodes.data import data_set
 
 LIGHT: dict[str, Any] = {"size": 257, "flip": 0.0, "training_stride": 16}
-"""Flag -> value. The features of all photographs are computed in two minutes, and fit into the memory of a laptop."""
+"""Flag of `srpnet train` -> value. The features of all photographs are computed in two minutes, and fit into the memory
+of a laptop."""
+WEAK_LIGHT: dict[str, Any] = {
+    "size": 161,
+    "frozen_blocks": 15,
+    "segmentation_width": 64,
+    "reuse_features": "memory",
+    "zoom": 1.0,
+    "cam_scales": ("1",),
+    "steps": 120,
+    "batch": 8,
+    "lr": 2e-4,
+    "warmup": 10,
+    "noise_least": 200,
+}
+"""The same of `srpnet weak train`: the last block and the heads learn, in two minutes."""
 
 WRITTEN = {"size": ("size",), "flip": ("augmentation", "flip"), "training_stride": ("network", "training_stride")}
 """Where `settings.json` of a run says what each flag was."""
 
 
-def light_settings(ctx: click.Context, data: str, run: Path | None) -> dict[str, Any]:
+def light_settings(ctx: click.Context, data: str, run: Path | None, light: dict[str, Any] = LIGHT) -> dict[str, Any]:
     """Values of the flags that a person left to us, on the stickers; on other data there are none.
 
     Args:
         ctx: Knows which flags were given.
         data: As in `--data`.
         run: The folder of a run that goes on, which keeps the settings that it was begun with.
+        light: The values.
     """
     if not data_set(data).embedded:
         return {}
-    free = [name for name in LIGHT if ctx.get_parameter_source(name) is click.core.ParameterSource.DEFAULT]
-    return {name: LIGHT[name] for name in free} | (_begun_with(run, free) if run else {})
+    free = [name for name in light if ctx.get_parameter_source(name) is click.core.ParameterSource.DEFAULT]
+    return {name: light[name] for name in free} | (_begun_with(run, free) if run else {})
 
 
 def _begun_with(run: Path, names: Collection[str]) -> dict[str, Any]:
@@ -47,9 +63,14 @@ def _begun_with(run: Path, names: Collection[str]) -> dict[str, Any]:
 def announced(light: dict[str, Any]) -> str:
     """What is said about these settings, as one would type them.
 
-    >>> announced({"size": 257, "flip": 0.0, "training_stride": None})
-    '--size 257 --flip 0'
+    >>> announced({"size": 257, "flip": 0.0, "training_stride": None, "cam_scales": ("1", "1.5")})
+    '--size 257 --flip 0 --cam-scales 1,1.5'
     """
     return " ".join(
-        f"--{name.replace('_', '-')} {float(value):g}" for name, value in light.items() if value is not None
+        f"--{name.replace('_', '-')} {as_typed(value)}" for name, value in light.items() if value is not None
     )
+
+
+def as_typed(value: Any) -> str:
+    """A value as one would type it."""
+    return ",".join(value) if isinstance(value, tuple) else f"{value:g}" if isinstance(value, int | float) else value

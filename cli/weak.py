@@ -8,15 +8,18 @@ import click
 from rich.console import Console
 from rich.table import Column, Table
 
+from cli.light import WEAK_LIGHT, announced, as_typed, light_settings
 from cli.options import DATA, announce_data, config_option, flags_of, options, percent, rank, with_flags
 from cli.progress import Bars, TrainingDisplay, waiting
+from episodes.data.image_tags import PREFIX
 from episodes.names import for_terminal
-from episodes.settings import build
+from episodes.settings import build, declared
 from srpnet.weak.settings import WeakEvalSettings, WeakMasksSettings, WeakTrainSettings
 
 if TYPE_CHECKING:
     from srpnet.training.log import Progress
 
+DEFAULTS = {each.key: each.default for each in declared(WeakTrainSettings)}
 RUN = click.argument("run", type=click.Path(path_type=Path))
 
 
@@ -27,7 +30,13 @@ def command() -> None:
 
 @command.command("train")
 @config_option
-@options(WeakTrainSettings, data=DATA)
+@options(
+    WeakTrainSettings,
+    data=DATA,
+    shown={
+        name: f"{as_typed(DEFAULTS[name])}; on the stickers {as_typed(value)}" for name, value in WEAK_LIGHT.items()
+    },
+)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
 @click.option("--resume", is_flag=True, help="Resume the run in --out, or begin one if there is none.")
 @click.option("--tensorboard", is_flag=True, help="Also log for TensorBoard: pip install 'srpnet[tensorboard]'.")
@@ -45,6 +54,10 @@ def train(ctx: click.Context, /, out: Path, resume: bool, tensorboard: bool, **f
       srpnet weak train --config configs/weak-pascal.toml --data pascal:$PASCAL --out runs/weak
     """
     announce_data(ctx, flags["data"])
+    if not flags["data"].startswith(PREFIX) and (light := light_settings(ctx, flags["data"], None, WEAK_LIGHT)):
+        flags |= light
+        if rank() == 0:
+            click.echo(f"Light settings for the embedded stickers: {announced(light)}")
     console = Console(stderr=True, quiet=rank() > 0)
     with waiting(console, "Loading PyTorch"):
         from episodes.distributed import joined

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from srpnet.nn.device import Runtime
+from srpnet.training.log import highest
 from srpnet.weak.cam import activation_maps
 from srpnet.weak.students import Students
 from srpnet.weak.views import View, scaled_pair
@@ -72,9 +73,9 @@ def look(
                     own = _resized(logits_BPSS, size).softmax(1)
                     added.append(own.flip(-1) if number else own)
             if scale in cam_scales:
-                located = (
-                    student.encoder.upsample(student.class_maps(each)[0].float(), pair[0].size) for each in features
-                )
+                with machine.autocast():
+                    cells = [student.class_maps(each)[0].float() for each in features]
+                located = (student.encoder.upsample(each, pair[0].size) for each in cells)
                 one, other = (_resized(each, size) for each in located)
                 maps.append((one, other))
         if added:
@@ -95,11 +96,11 @@ def _stretched(maps_BKHW: Tensor, size: tuple[int, int]) -> Tensor:
 
 def label_map(probabilities_PSS: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """The most probable class at each pixel of a photograph, uint8 (H, W), and its probability (H, W)."""
-    sure_HW, label_HW = _stretched(probabilities_PSS[None], size)[0].max(0)
-    return label_HW.to(torch.uint8), sure_HW
+    probabilities_1PHW = _stretched(probabilities_PSS[None], size)
+    return highest(probabilities_1PHW)[0], probabilities_1PHW.amax(1)[0]
 
 
 def cam_labels(cams_CSS: Tensor, threshold: float, size: tuple[int, int]) -> Tensor:
     """The class with the highest CAM at each pixel of a photograph, 0 where none is above the threshold: (H, W)."""
-    score_HW, class_HW = _stretched(cams_CSS[None], size)[0].max(0)
-    return torch.where(score_HW > threshold, class_HW + 1, 0).to(torch.uint8)
+    cams_1CHW = _stretched(cams_CSS[None], size)
+    return highest(torch.cat([torch.full_like(cams_1CHW[:, :1], threshold), cams_1CHW], 1))[0]

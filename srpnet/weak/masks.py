@@ -26,6 +26,7 @@ from episodes.settings import from_mapping
 from episodes.threads import map_in_threads
 from srpnet.nn.device import Runtime, runtime
 from srpnet.weak.evaluate import look_at
+from srpnet.weak.inference import label_map
 from srpnet.weak.photographs import tagged_photographs
 from srpnet.weak.refinement import refine
 from srpnet.weak.saving import FIX, load_students
@@ -183,8 +184,8 @@ def _refined(maps_PSS: Tensor, photograph: Array, tags: tuple[int, ...]) -> Tens
 
 
 def _labels(maps_PSS: Tensor, size: tuple[int, ...]) -> tuple[Tensor, Tensor]:
-    sure_HW, labels_HW = F.interpolate(maps_PSS[None], size[:2], mode="bilinear", align_corners=False)[0].max(0)
-    return labels_HW.to(torch.uint8), sure_HW.clamp(0, 1)
+    labels_HW, sure_HW = label_map(maps_PSS, (size[0], size[1]))
+    return labels_HW, sure_HW.clamp(0, 1)
 
 
 def doubtful_lines(doubtful: dict[str, PseudoMask], most: int = 10) -> Iterator[str]:

@@ -40,7 +40,7 @@ def test_students_are_trained_scored_and_paint_masks(tmp_path: Path) -> None:
         (("--data", "stickers", "--novel-pixels", "ignore"), "--novel-pixels must be background or drop"),
         (("--data", "stickers", "--only", "cat,gnu"), "no photograph of stickers has the tag 'gnu'"),
         (("--data", "stickers", "--only", "cat"), "stickers has the tag 'cat' alone"),
-        (("--data", "stickers", "--reuse-features", "memory"), "give --frozen-blocks"),
+        (("--data", "stickers", "--frozen-blocks", "0"), "give --frozen-blocks"),
         (("--data", "stickers", "--low", "0.9"), "--low (0.9) must not be above --high and --high-end"),
         (("--data", "tags:here", "--fold", "1"), "tags:here has no folds: leave out --fold"),
     ],

@@ -12,6 +12,7 @@ from episodes.data.images import head
 from episodes.data.source import IGNORE, Array
 from episodes.errors import InputError
 from srpnet.apps.examples.annotations import Annotation, Mask, check_mask_size
+from srpnet.apps.examples.tags import Tag
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,8 +93,8 @@ def mask_or_annotations(file: Path) -> Annotation:
 
 
 def of_class(mark: Annotation, name: str) -> Annotation:
-    """What a mark says of a class; a mask is of one class, whatever it is called."""
-    return replace(mark, class_name=name) if isinstance(mark, AnnotationFile) else mark
+    """What a mark or a tag says of a class; a mask is of one class, whatever it is called."""
+    return replace(mark, class_name=name) if isinstance(mark, AnnotationFile | Tag) else mark
 
 
 class AnnotatedExamples(NamedTuple):

@@ -18,6 +18,7 @@ from episodes.fewshot.settings import DataSettings
 from srpnet.fewshot.settings import NetworkSettings
 from srpnet.fewshot.training.settings import FewShotLoopSettings, FewShotTrainSettings
 from srpnet.fewshot.training.train import run_training as train_srpnet
+from srpnet.nn.device import Runtime
 from srpnet.weak.evaluate import Truth, predictions, run_evaluation
 from srpnet.weak.inference import Seen, cam_labels, label_map, look, scaled_views
 from srpnet.weak.masks import PseudoMask, pseudo_mask, run_masks
@@ -64,6 +65,16 @@ def test_what_students_see_of_a_mirror_image_is_mirrored(students: Students) -> 
     assert torch.allclose(seen[0].probabilities_IBPSS.sum(2), torch.tensor(1.0), atol=1e-5)
     for one, other in zip(*seen, strict=True):
         assert torch.allclose(one, other.flip(-1), atol=1e-5)
+
+
+def test_in_bfloat16_they_see_nearly_the_same(students: Students) -> None:
+    image, tags = torch.rand(1, 3, 48, 48, generator=torch.Generator().manual_seed(0)), torch.ones(1, 3)
+    fp32, bf16 = (
+        look(students, scaled_views(students, image, machine, (1.0,)), 48, tags, machine, (1.0,), (1.0,))
+        for machine in (FP32, Runtime(torch.device("cpu"), "bf16"))
+    )
+    assert torch.allclose(fp32.probabilities_IBPSS, bf16.probabilities_IBPSS, atol=0.05)
+    assert bf16.cams_IBCSS.dtype == torch.float32
 
 
 def test_predictions_are_of_each_student_and_their_mean() -> None:
