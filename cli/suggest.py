@@ -37,7 +37,7 @@ COLUMNS = ("rank", "photograph", "gain")
 @click.option(
     "--size",
     type=int,
-    default=257,
+    default=225,
     show_default=True,
     help="Longer side of the network input; small, as it is all photographs that are looked at.",
 )

@@ -23,8 +23,13 @@ from srpnet.fewshot.support_set import SupportSet
 
 
 class Inputs(NamedTuple):
-    """What was shown: images of one size, in [0, 1], their label maps, which ways each shows, where it has no padding;
-    its logits by the others, see `Judgement`, and once it was asked for the presence of each by the others."""
+    """What was shown: images of one size, in [0, 1], their label maps, which ways each shows, where it has no padding.
+
+    Attributes:
+        logits_others: Of each by the others, see `Judgement`.
+        presence_SN: Of each by the others, once that was asked for.
+        deep_SDyx: Their deepest stage, where it was computed for a fitted head.
+    """
 
     images_S3HW: Tensor
     labels_SHW: Tensor
@@ -32,6 +37,7 @@ class Inputs(NamedTuple):
     valid_SHW: Tensor
     logits_others: tuple[Tensor | None, ...] = ()
     presence_SN: Tensor | None = None
+    deep_SDyx: Tensor | None = None
 
 
 @dataclass
@@ -117,7 +123,8 @@ class Shown:
             for check, each, labels_HW, judgement in zip(checks, placed, labels, judged, strict=True)
         ]
         files = frozenset(file for example in shown for file in example.files)
-        inputs = inputs._replace(logits_others=tuple(each.logits_others for each in judged))
+        deep_SDyx = encoded.levels_BChw[-1] if encoded.levels_BChw else None
+        inputs = inputs._replace(logits_others=tuple(each.logits_others for each in judged), deep_SDyx=deep_SDyx)
         return cls(predictor, supports, files, tuple(checks), tuple(pictures), inputs)
 
     @classmethod
@@ -150,8 +157,10 @@ class Shown:
         if self.supports.examples_ND is None:
             if self.inputs is None:
                 raise InputError("these examples were saved without presence features: give the examples again")
-            images_S3HW, labels_SHW, membership_SN, valid_SHW, logits, _ = self.inputs
-            recogniser, deep_SDyx = self.predictor.recogniser, self.predictor.levels(images_S3HW)[-1]
+            images_S3HW, labels_SHW, membership_SN, valid_SHW, logits, _, deep_SDyx = self.inputs
+            recogniser = self.predictor.recogniser
+            if deep_SDyx is None:
+                deep_SDyx = self.predictor.levels(images_S3HW)[-1]
             objects_SND = recogniser.shown(deep_SDyx, labels_SHW, membership_SN.shape[1])
             supports = self.supports.with_examples(objects_SND, membership_SN)
             presence_SN = presence_of_others(recogniser, logits, deep_SDyx, objects_SND, valid_SHW, membership_SN)

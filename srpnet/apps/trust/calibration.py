@@ -34,7 +34,8 @@ class Group:
 
     Attributes:
         iou: The expected IoU, see `srpnet.apps.trust.forecast.features`.
-        low, high: How far the true IoU lies from that: 5 and 95 % of tasks lie below.
+        low, high: How far the true IoU lies from that, as multiples of the `disagreement` of the examples: 5 and 95 %
+            of tasks lie below.
         absent: The presence of photographs that do not show the object, ascending, evenly spread.
     """
 

@@ -61,7 +61,7 @@ def gather(shown: Shown) -> tuple[Evidence, ...]:
     if shown.inputs is None:
         raise InputError("saved examples say nothing of themselves: give the photographs and their masks")
     supports = shown.with_examples()
-    images_S3HW, labels_SHW, _, valid_SHW, _, presence_SN = shown.inputs
+    images_S3HW, labels_SHW, _, valid_SHW, _, presence_SN, _ = shown.inputs
     assert presence_SN is not None  # as it was just computed
     evidence = []
     for way in range(presence_SN.shape[1]):

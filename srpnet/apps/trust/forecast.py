@@ -2,11 +2,14 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from statistics import fmean
+from statistics import fmean, stdev
 from typing import NamedTuple
 
 from srpnet.apps.trust.calibration import Group, calibration, group_name
 from srpnet.apps.trust.evidence import Evidence
+
+SURE = 0.1
+"""Disagreement of examples that are all found alike."""
 
 
 class Forecast(NamedTuple):
@@ -42,6 +45,12 @@ def features(evidence: Evidence) -> dict[str, float]:
     }
 
 
+def disagreement(evidence: Evidence) -> float:
+    """How much less sure a forecast is: the more, the more the examples differ in how well they are found."""
+    others = _known(evidence.others)
+    return SURE + (stdev(others) if len(others) > 1 else 0.0)
+
+
 def forecast(evidence: Evidence, groups: Mapping[str, Group] | None = None) -> Forecast:
     """What to expect of a class, from its examples.
 
@@ -51,7 +60,8 @@ def forecast(evidence: Evidence, groups: Mapping[str, Group] | None = None) -> F
     """
     group = (groups or calibration())[group_name(len(evidence.others))]
     expected = group.iou(features(evidence))
-    low, iou, high = (min(1.0, max(0.0, expected + away)) for away in (group.low, 0.0, group.high))
+    scale = disagreement(evidence)
+    low, iou, high = (min(1.0, max(0.0, expected + away * scale)) for away in (group.low, 0.0, group.high))
     several = len(evidence.names) > 1
     found = min(_known(evidence.others))
     return Forecast(len(evidence.others), iou, low, high, evidence.weakest if several else None, found)
