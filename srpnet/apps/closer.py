@@ -2,7 +2,7 @@
 
 The first look sees the whole photograph at the network's size. Where it found something that fills only a part of the
 photograph, the network looks at that part alone, at the same size; the prototypes are the same. A closer look has finer
-edges, sees small things, and knows less of the surroundings: where both looks see a pixel, their logits are averaged.
+edges, sees small things, and knows less of the surroundings: where both see a pixel, it is their weighted mean.
 
 Letters: N ways, P = N + 1 classes with background, C components, h w cells, H W pixels of the photograph or a window.
 """
@@ -25,9 +25,11 @@ from srpnet.nn.grid import label_maps, pixel_weights, upsample
 
 MARGIN = 1.6
 """The side of a closer look, beside that of what it looks at."""
-ZOOM = 2
+ZOOM = 1.25
 """A look that enlarges less is not worth its time."""
-LOOKS = 3
+WEIGHT = 0.5
+"""Of a closer look, where the first look has 1: that knows more of the surroundings."""
+LOOKS = 2
 """At most so many in a photograph: at the largest of what was found."""
 SMALLEST = 8
 """Pixels of a look's shorter side at least."""
@@ -52,7 +54,7 @@ class Look(NamedTuple):
     theta_123: Tensor
     size: tuple[int, int]
     logits_1Phw: Tensor
-    weight: float = 1
+    weight: float = WEIGHT
 
 
 @dataclass
@@ -72,7 +74,7 @@ class Looks:
     closer: list[Look] = field(default_factory=list)
 
     def logits(self, window: Window) -> Tensor:
-        """(P, H, W) of a window: of the first look, and averaged with it, of the closer ones that see it."""
+        """(P, H, W) of a window: the weighted mean of the first look and the closer ones that see it."""
         rows_Hh, columns_Ww = (
             weights[part].to(self.logits_1Phw)
             for weights, part in zip(
@@ -106,10 +108,12 @@ class Looks:
         return probabilities_PHW
 
     def cell(self, window: Window) -> float:
-        """Pixels of the photograph from one cell to the next, where it was seen best of all looks that see a window."""
-        zooms = [
-            max(look.size) / max(look.window[2:]) for look in self.closer if look.window.joined(window) == look.window
-        ]
+        """Pixels of the photograph from one cell to the next, in the look that counts for most in a window.
+
+        What closer looks at what was found already show finer is too little sure to leave edges less room.
+        """
+        seeing = [look for look in self.closer if look.weight > 1 and look.window.joined(window) == look.window]
+        zooms = [max(look.size) / max(look.window.width, look.window.height) for look in seeing]
         return self.stride / max([max(self.placement.inner) / max(self.placement.original), *zooms])
 
     def _seen(self, look: Look, window: Window) -> tuple[Tensor, Tensor]:

@@ -32,7 +32,7 @@ def found(*cells: tuple[int, int], height: int = 6, width: int = 8) -> Tensor:
 
 
 def at(cells: Tensor, window: Window, size: tuple[int, int] = (64, 64), canvas: tuple[int, int] = (48, 64)) -> Look:
-    return Look(window, window.theta(canvas), size, cells[None].float())
+    return Look(window, window.theta(canvas), size, cells[None].float(), weight=1)
 
 
 def test_a_crop_of_the_networks_size_is_the_photograph_itself(noise: Noise) -> None:
@@ -58,7 +58,7 @@ def test_position_survives_crop_and_way_back(side: int) -> None:
     column_hw = image_3HW[0, ::STRIDE, ::STRIDE] * 255
     logits_1Phw = torch.stack([torch.zeros_like(column_hw), column_hw])[None]
     placement = Geometry(65, "longest").place(200, 200)
-    looks = Looks(placement, STRIDE, torch.zeros(1, 2, 9, 9), [Look(window, theta_123, (65, 65), logits_1Phw)])
+    looks = Looks(placement, STRIDE, torch.zeros(1, 2, 9, 9), [Look(window, theta_123, (65, 65), logits_1Phw, 1)])
     middle = Window(20 + side // 2 - 1, 30 + side // 2 - 1, 3, 3)
     half = torch.arange(middle.left, middle.right) / 2  # the first look says 0 with the same weight
     assert torch.allclose(looks.logits(middle)[1], half.expand(3, 3), atol=0.05)

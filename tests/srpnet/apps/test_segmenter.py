@@ -520,13 +520,13 @@ def test_what_is_small_is_looked_at_closer(network: SRPNet) -> None:
     large[100:160, 200:260, 0] += 180
     truth = np.zeros((480, 640), dtype=bool)
     truth[100:160, 200:260] = True
-    ious = {}
-    for closer, refine in (("none", "none"), ("auto", "none"), ("auto", "grabcut")):
-        segmenter = Segmenter(network, size=64, device="cpu", precision="fp32", closer=closer, refine=refine)
+    ious = []
+    for closer in ("none", "auto"):
+        segmenter = Segmenter(network, size=64, device="cpu", precision="fp32", closer=closer, refine="none")  # type: ignore[arg-type]
         segmenter.set_support([photograph], [mask])
         found = segmenter.predict(large) == 1
-        ious[closer, refine] = float((found & truth).sum() / (found | truth).sum())
-    assert ious["none", "none"] < ious["auto", "none"] < ious["auto", "grabcut"]
+        ious.append(float((found & truth).sum() / (found | truth).sum()))
+    assert ious[0] < ious[1]
 
 
 def test_the_fast_one_takes_what_was_shown_to_the_other(tiny: TinySettings, tmp_path: Path) -> None:
