@@ -106,7 +106,11 @@ def fitted(tasks: Sequence[Task]) -> dict[str, Group]:
         own = np.sort(away[of_group[:, number]])
         beyond = max(0, math.floor((1 - LEVEL) / 2 * (len(own) + 1)) - 1)  # of one more, which is not known
         absent = [
-            presence for task in tasks if task.group == group and task.domain != PARTS for presence in task.absent
+            presence
+            for task in tasks
+            if task.group == group and task.domain != PARTS
+            for presence in task.absent
+            if presence > 0
         ]
         spread = np.quantile(absent, (np.arange(KEPT) + 0.5) / KEPT)
         groups[group] = Group(
@@ -148,22 +152,35 @@ def judge_forecasts(report: Report, what: str, tasks: Sequence[Task], groups: Ma
     )
 
 
-def judge_risks(report: Report, what: str, tasks: Sequence[Task], groups: Mapping[str, Group]) -> None:
-    """A row about the risk: each task is a run over as many photographs with the object as without."""
-    wrong = kept = accepted = shown = 0
+def judge_risks(
+    report: Report,
+    what: str,
+    tasks: Sequence[Task],
+    groups: Mapping[str, Group],
+    mix: tuple[int, int] = (1, 1),
+    given: int = 0,
+) -> None:
+    """A row about the risk: each task is a run over photographs with the object and without, mixed like this.
+
+    Some of those without are given as such, and not asked for.
+    """
+    wrong = kept = accepted = shown = photographs = 0
     for task in tasks:
-        count = min(len(task.present), len(task.absent))
-        both = [*task.present[:count], *task.absent[:count]]
+        own, absent = task.absent[:given], task.absent[given:]
+        count = min(len(task.present) // mix[0], len(absent) // mix[1])
+        with_it = count * mix[0]
+        both = [*task.present[:with_it], *absent[: count * mix[1]]]
         examples = len(task.evidence.others)
-        accept = [risk <= WRONG for risk in risks([p_value(value, examples, groups) for value in both])]
-        shown += count
-        kept += sum(accept[:count])
-        wrong += sum(accept[count:])
+        accept = [risk <= WRONG for risk in risks([p_value(value, examples, own, groups) for value in both])]
+        shown += with_it
+        photographs += len(both)
+        kept += sum(accept[:with_it])
+        wrong += sum(accept[with_it:])
         accepted += sum(accept)
-    values = {"photographs": 2 * shown, "wrong": wrong / max(1, accepted), "kept": kept / max(1, shown)}
+    values = {"photographs": photographs, "wrong": wrong / max(1, accepted), "kept": kept / max(1, shown)}
     report.add(
         what,
-        f"{len(tasks)} runs, {2 * shown} photographs",
+        f"{len(tasks)} runs, {photographs} photographs",
         "",
         f"wrong among accepted: {100 * values['wrong']:.1f} %",
         f"kept of those with the object: {100 * values['kept']:.0f} %",
@@ -218,6 +235,11 @@ def main() -> None:
     for name, words in (("many", "five examples"), ("few", "three examples"), ("one", "one example")):
         objects = [task for task in judged if task.group == name and task.domain != PARTS]
         judge_risks(report, f"risk up to 5 %, {words}", objects, groups)
+        for number in (2, 4):
+            judge_risks(report, f"the same, {words}, and {number} without the object", objects, groups, given=number)
+        if name == "many":
+            judge_risks(report, f"the same, {words}, three in four show it", objects, groups, (3, 1))
+            judge_risks(report, f"the same, {words}, one in four shows it", objects, groups, (1, 3))
     took = seconds(given)
     report.add("CPU seconds for five photographs at 417 pixels", f"{took:.1f}", "", "", "", "", seconds=took)
     report.finish(given)

@@ -275,9 +275,14 @@ class Run:
 
     def assess(self, limit: float) -> None:
         """Accept photographs up to a risk."""
-        shots_P = self.segmenter.supports.shots_P
-        counts = [1.0] * len(self.segmenter.names) if shots_P is None else shots_P[1:].tolist()
-        self.table.assess(list(self.rows.values()), counts, limit)
+        rows = list(self.rows.values())
+        if self.segmenter.support_checks:
+            evidence = self.segmenter.evidence()
+            examples, own = [len(each.names) for each in evidence], [each.absent for each in evidence]
+        else:  # they were saved
+            shots_P = self.segmenter.supports.shots_P
+            examples, own = [1] * len(self.segmenter.names) if shots_P is None else shots_P[1:].int().tolist(), []
+        self.table.assess(rows, examples, limit, own)
         self.table.write()
 
     def write_formats(self, bars: Bars) -> bool:

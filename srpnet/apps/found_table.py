@@ -99,18 +99,25 @@ class FoundTable:
         areas = [float((values == value).mean()) for value in painted]
         return self._keep(photograph, mask, areas, [""] * len(areas), "" if any(areas) else NOTHING, "")
 
-    def assess(self, rows: Sequence[Row], examples: Sequence[float], limit: float) -> None:
+    def assess(
+        self, rows: Sequence[Row], examples: Sequence[int], limit: float, own: Sequence[Sequence[float]] = ()
+    ) -> None:
         """Give each photograph that has a presence its risk among all of them, and doubt those above a limit.
 
         Args:
             rows: Of the photographs of a run.
             examples: How many there are of each class.
             limit: The risk that is accepted, 0 to 1.
+            own: Of each class the presence in examples that do not show it, if that is known.
         """
         known = [row for row in rows if all(row[name] for name in self._presences)]
-        counts = dict(zip(self._presences, map(int, examples), strict=True))
-        each = [[p_value(float(row[name]), count) for name, count in counts.items()] for row in known]
-        p_values = [min(1.0, len(counts) * min(values)) for values in each]  # of any of the classes: Bonferroni
+        ways = list(zip(self._presences, examples, own or [()] * len(examples), strict=True))
+        each = [[p_value(float(row[name]), count, absent) for name, count, absent in ways] for row in known]
+        # Of any of the classes (Bonferroni); one in which nothing is found does not help another.
+        p_values = [
+            min(1.0, len(ways) * min(found)) if (found := [value for value in values if value is not None]) else None
+            for values in each
+        ]
         for row, risk in zip(known, risks(p_values), strict=True):
             row[RISK] = f"{risk:.4f}"
             if row["doubt"] != NOTHING:

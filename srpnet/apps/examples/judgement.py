@@ -115,6 +115,8 @@ def presence_of_others(
 ) -> Tensor:
     """The presence of each support, compared with the others, (S, N) on the CPU; NaN where none of them shows the way.
 
+    It is told of ways that the support does not show, too.
+
     Args:
         recogniser: Scores presence.
         logits: Of each support by the others, see `Judgement`.
@@ -125,7 +127,7 @@ def presence_of_others(
     presence_SN = torch.full(membership_SN.shape, torch.nan)
     for s, logits_1Phw in enumerate(logits):
         rest_S = torch.arange(len(membership_SN), device=membership_SN.device) != s
-        known_N = (membership_SN[s] & membership_SN[rest_S].any(0)).cpu()
+        known_N = membership_SN[rest_S].any(0).cpu()
         if logits_1Phw is None or not known_N.any():
             continue
         one, examples_ND = slice(s, s + 1), examples(objects_SND[rest_S], membership_SN[rest_S])
@@ -134,7 +136,7 @@ def presence_of_others(
     return presence_SN
 
 
-def presence_thresholds(presence_SN: Tensor, single: float) -> Tensor:
+def presence_thresholds(presence_SN: Tensor, membership_SN: Tensor, single: float) -> Tensor:
     """Below which presence a class may not be there, (N,).
 
     Presence rises with the number of supports, whose mean differs less from any object of the class than each does. So
@@ -142,10 +144,14 @@ def presence_thresholds(presence_SN: Tensor, single: float) -> Tensor:
 
     Args:
         presence_SN: See `presence_of_others`.
+        membership_SN: As for `judge`.
         single: The threshold of a class with a single support, of which nothing is known.
     """
-    counts_N = (~presence_SN.isnan()).sum(0)
-    return torch.where(counts_N > 0, SHARE * presence_SN.nansum(0) / counts_N.clamp(min=1), single)
+    known_SN = membership_SN.cpu() & ~presence_SN.isnan()
+    counts_N = known_SN.sum(0)
+    return torch.where(
+        counts_N > 0, SHARE * torch.where(known_SN, presence_SN, 0).sum(0) / counts_N.clamp(min=1), single
+    )
 
 
 def row_of(check: SupportCheck, placed: PlacedPhotograph, labels_HW: Tensor, judgement: Judgement) -> list[Tile]:

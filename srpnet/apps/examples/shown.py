@@ -165,7 +165,7 @@ class Shown:
             supports = self.supports.with_examples(objects_SND, membership_SN)
             presence_SN = presence_of_others(recogniser, logits, deep_SDyx, objects_SND, valid_SHW, membership_SN)
             if self.present_above is not None:
-                above_N = presence_thresholds(presence_SN, self.present_above)
+                above_N = presence_thresholds(presence_SN, membership_SN, self.present_above)
                 supports = replace(supports, present_above_N=above_N.to(deep_SDyx.device))
             self.inputs = self.inputs._replace(presence_SN=presence_SN)
             self.supports = supports

@@ -36,7 +36,7 @@ class Group:
         iou: The expected IoU, see `srpnet.apps.trust.forecast.features`.
         low, high: How far the true IoU lies from that, as multiples of the `disagreement` of the examples: 5 and 95 %
             of tasks lie below.
-        absent: The presence of photographs that do not show the object, ascending, evenly spread.
+        absent: The presence of what is found in photographs that do not show the object, ascending, evenly spread.
     """
 
     iou: Linear

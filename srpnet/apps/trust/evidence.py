@@ -36,6 +36,7 @@ class Evidence(NamedTuple):
         presence: Of what the others find, or is found in the other views, see `Recogniser.presence`.
         fitted: IoU by a head fitted to the others, the mean over them and the classes, see
             `srpnet.fewshot.fitted_head.Head`; NaN if there is none.
+        absent: Presence of what the others find in each example that does not show the class.
     """
 
     names: tuple[str, ...]
@@ -44,6 +45,7 @@ class Evidence(NamedTuple):
     others: tuple[float, ...]
     presence: tuple[float, ...]
     fitted: float = math.nan
+    absent: tuple[float, ...] = ()
 
     @property
     def weakest(self) -> str:
@@ -76,7 +78,9 @@ def gather(shown: Shown) -> tuple[Evidence, ...]:
             others, presence = ([each] for each in _in_views(shown.predictor, supports, way, image_3HW, labels_HW))
         names = tuple(shown.checks[s].name for s in rows)
         fitted = math.nan if supports.head is None else supports.head.iou
-        evidence.append(Evidence(names, tuple(areas), tuple(alone), tuple(others), tuple(presence), fitted))
+        absent = [value for value in presence_SN[~shown_S, way].tolist() if not math.isnan(value)]
+        by_example = tuple(areas), tuple(alone), tuple(others), tuple(presence)
+        evidence.append(Evidence(names, *by_example, fitted=fitted, absent=tuple(absent)))
     return tuple(evidence)
 
 

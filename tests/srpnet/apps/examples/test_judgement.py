@@ -70,8 +70,8 @@ def test_thresholds_come_from_the_supports_themselves() -> None:
     valid, objects = torch.ones(3, 1, 1, dtype=torch.bool), torch.ones(3, 2, 4)
     logits = [torch.zeros(1, 3, 1, 1)] * 3
     presence = presence_of_others(Scores(), logits, deep, objects, valid, membership)  # type: ignore[arg-type]
-    np.testing.assert_allclose(presence.numpy(), [[0.4, np.nan], [0.5, np.nan], [0.9, np.nan]], rtol=1e-6)
-    above = presence_thresholds(presence, 0.13)
+    np.testing.assert_allclose(presence.numpy(), [[0.4, 0.0], [0.5, 0.0], [0.9, np.nan]], rtol=1e-6)
+    above = presence_thresholds(presence, membership, 0.13)
     np.testing.assert_allclose(above.numpy(), [SHARE * 0.6, 0.13], rtol=1e-6)
 
 

@@ -40,6 +40,15 @@ def test_a_single_example_is_judged_in_other_views(segmenter: Segmenter) -> None
     assert math.isnan(evidence.fitted)
 
 
+def test_photographs_without_the_object_are_judged_too(segmenter: Segmenter) -> None:
+    (first, mask), (second, other) = scene(), scene(1)
+    without = np.random.default_rng(5).integers(0, 60, first.shape, dtype=np.uint8)
+    segmenter.show({"square": [(first, mask), (second, other)]}, absent=[without])
+    (evidence,) = segmenter.evidence()
+    assert len(evidence.absent) == 1
+    assert len(evidence.presence) == 2
+
+
 def test_saved_examples_say_nothing(segmenter: Segmenter, tmp_path: object) -> None:
     photograph, mask = scene()
     segmenter.set_support([photograph], [mask])
