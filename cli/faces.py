@@ -150,8 +150,9 @@ def _box(_: click.Context, parameter: click.Parameter, value: str | None) -> tup
 @click.argument("photographs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PHOTO...")
 @click.option(
     "--checkpoint",
-    required=True,
-    help="A folder that `srpnet faces train` wrote.",
+    default="faces-celebamask",
+    show_default=True,
+    help="A face parser of `srpnet models`, or a folder that `srpnet faces train` wrote.",
 )
 @click.option(
     "--box",
@@ -179,8 +180,8 @@ def predict(
 
     \b
     Examples:
-      srpnet faces predict portraits/ --checkpoint runs/faces --out found
-      srpnet faces predict group.jpg --checkpoint runs/faces --box 820,310,240,300 --out found
+      srpnet faces predict portraits/ --out found
+      srpnet faces predict group.jpg --box 820,310,240,300 --out found
     """
     listing = list_photographs(photographs, recursive, out, ())
     name_outputs(listing, out, ())

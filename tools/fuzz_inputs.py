@@ -19,6 +19,9 @@ from safetensors.torch import load_file, save_file
 import cli.main
 import srpnet.nn.weights
 from episodes.data.formats import FORMATS, ExportSettings, Marked
+from srpnet.faces.parser import FaceParser
+from srpnet.faces.saving import write as write_parser
+from srpnet.faces.settings import ParserSettings
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.settings import NetworkSettings
 from srpnet.nn.backbone import Backbone
@@ -31,6 +34,8 @@ SUPPORT = "--support photos/one.png photos/mask.png"
 SAVED = ("photos", "net", "set.srp")
 LABELLED = ("annotated/labelme", "photos", "net")
 ANNOTATED = ("yolo", "labelme", "cvat", "label-studio", "indexed", "classes")
+FACE = "--canvas 64 --input 16 --crops 9,9,9,9 --localizer-width 1 --batch 2 --device cpu --precision fp32"
+PHASES = "--coarse-steps 1 --localizer-steps 1 --parts-steps 1 --steps 1"
 EVAL = f"--episodes 2 --min-pixels 1 --checkpoint net {TINY}"
 
 
@@ -85,6 +90,11 @@ BASES = (
         "predict", f"--supports annotated/labelme photos --out new --checkpoint net {TINY}", "annotated/labelme", "net"
     ),
     *(_base("data check", f"folder:annotated/{format}", f"annotated/{format}") for format in ANNOTATED),
+    _base("faces train", f"--data faces:faces --out new {PHASES} {FACE}", "faces"),
+    _base("faces train", f"--data faces:faces --out new --start parser {PHASES} {FACE}", "faces", "parser"),
+    _base("faces eval", "--data faces:faces --checkpoint parser --pictures new --device cpu", "faces", "parser"),
+    _base("faces predict", "photos --checkpoint parser --out new --device cpu", "photos", "parser"),
+    _base("faces predict", "photos --checkpoint parser --box 1,1,30,40 --out new --device cpu", "photos", "parser"),
     _base("weights", "--list"),
     _base("weights", "--file net/model.safetensors --name keras-v1", "net"),
 )
@@ -101,6 +111,8 @@ def build(ground: Path) -> None:
     _voc(Path("voc"))
     _coco(Path("coco"))
     _fss(Path("fss"))
+    _faces(Path("faces"))
+    write_parser(FaceParser(ParserSettings(canvas=64, input=16, crops=(9, 9, 9, 9), localizer_width=1)), Path("parser"))
     for format in ANNOTATED:
         _annotated(Path("annotated") / format, format)
     photos = Path("photos")
@@ -201,6 +213,16 @@ def _fss(root: Path) -> None:
                 photograph, labels = _photograph(number, 255)
                 photograph.save(root / name / f"{number}.jpg")
                 labels.save(root / name / f"{number}.png")
+
+
+def _faces(root: Path) -> None:
+    """Nine photographs with all labels of CelebAMask-HQ, eight of them for training."""
+    for folder in ("images", "masks"):
+        (root / folder).mkdir(parents=True)
+    for number in range(9):
+        labels = np.random.default_rng(number).integers(0, 19, (6, 8), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
+        _photograph(number, 1)[0].save(root / "images" / f"{number}.jpg")
+        Image.fromarray(labels).save(root / "masks" / f"{number}.png")
 
 
 # --------------------------------------------------------------------------------------------- damage

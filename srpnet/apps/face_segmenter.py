@@ -71,7 +71,7 @@ class FaceSegmenter:
     """Parses photographs of one face each.
 
     Args:
-        checkpoint: A folder that `srpnet faces train` wrote.
+        checkpoint: A released face parser, or a folder that `srpnet faces train` wrote.
         device, precision: See `srpnet.nn.device.runtime`.
 
     Raises:
@@ -80,7 +80,7 @@ class FaceSegmenter:
 
     def __init__(
         self,
-        checkpoint: str | Path,
+        checkpoint: str | Path = "faces-celebamask",
         *,
         device: DeviceName = "auto",
         precision: Precision = "auto",

@@ -12,9 +12,9 @@ from episodes.inputs import check_regular, read_json
 from episodes.settings import from_mapping
 from srpnet.faces.parser import FaceParser
 from srpnet.faces.settings import ParserSettings
-from srpnet.models import is_face_parser
+from srpnet.models import is_face_parser, released
 
-FIX = "name a folder that `srpnet faces train` wrote"
+FIX = "name a face parser of `srpnet models`, or a folder that `srpnet faces train` wrote"
 
 
 def write(parser: FaceParser, folder: Path, small: bool = False) -> None:
@@ -33,12 +33,14 @@ def write(parser: FaceParser, folder: Path, small: bool = False) -> None:
 
 
 def load_parser(checkpoint: str | Path) -> FaceParser:
-    """A parser by its folder, in evaluation mode; the files are not trusted.
+    """A parser by its folder or the name of a released one, in evaluation mode; the files are not trusted.
 
     Raises:
         InputError: if there is none, or settings or weights are wrong, NaN or infinite, or do not fit each other.
     """
     folder = Path(checkpoint)
+    if not folder.is_dir():
+        folder = released().get(str(checkpoint), folder)
     content = read_json(folder / "config.json", FIX)
     if not is_face_parser(folder):
         raise InputError(f"{folder} is not a face parser: {FIX}")

@@ -128,7 +128,8 @@ class FaceTrainSettings(RuntimeSettings):
         0.15, "Training of the part networks: largest shift of a crop, as a share of its side.", low=0, high=1
     )
     start: str | None = setting(
-        None, "Begin with the weights of this parser: a folder that `srpnet faces train` wrote."
+        None,
+        "Begin with the weights of this parser: one of `srpnet models`, or a folder that `srpnet faces train` wrote.",
     )
     hold_back: int = setting(0, "So many of the training faces, the last, are not trained on.", low=0, high=1_000_000)
     cache_limit: float = setting(
@@ -158,7 +159,7 @@ class FaceEvalSettings(RuntimeSettings):
     """
 
     data: str = setting("", "faces:PATH, a folder of CelebAMask-HQ, Helen or LaPa.")
-    checkpoint: str = setting("", "A folder that `srpnet faces train` wrote.")
+    checkpoint: str = setting("", "A face parser of `srpnet models`, or a folder that `srpnet faces train` wrote.")
     cropper: Cropper | None = setting(None, "What finds the parts.", shown="the parser's")
     cover: int = setting(
         0,

@@ -273,14 +273,15 @@ def test_the_released_models_are_listed(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "cup-head").mkdir()
     (tmp_path / "cup-head/config.json").write_text('{"trained": "head", "seen": ["cat", "dog"]}')
     (tmp_path / "cup-head/model.safetensors").write_bytes(bytes(1_840_000))
-    monkeypatch.setattr("cli.models.released", lambda: {"cup-head": tmp_path / "cup-head"})
+    (tmp_path / "lips").mkdir()
+    (tmp_path / "lips/config.json").write_text('{"crops": [9], "trained_on": {"faces": 7, "data": "Helen", "seed": 0}}')
+    (tmp_path / "lips/model.safetensors").write_bytes(bytes(6_000_000))
+    monkeypatch.setattr("cli.models.released", lambda: {name: tmp_path / name for name in ("cup-head", "lips")})
     result = srpnet("models")
     assert result.exit_code == 0
-    assert [line.split(maxsplit=1) for line in result.output.splitlines() if line][:3] == [
-        ["name", "cup-head"],
-        ["trained", "head, 1.8 MB"],
-        ["on", "cat, dog"],
-    ]
+    lines = [line.split(maxsplit=1) for line in result.output.splitlines() if line]
+    assert lines[:3] == [["name", "cup-head"], ["trained", "head, 1.8 MB"], ["on", "cat, dog"]]
+    assert lines[4:7] == [["name", "lips"], ["trained", "face parser, 6.0 MB"], ["on", "7 faces of Helen"]]
 
 
 @pytest.mark.parametrize("recipe", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)

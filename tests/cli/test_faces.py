@@ -85,7 +85,10 @@ def test_a_box_is_looked_at(parser: Path, photographs: Path) -> None:
         (("--box", "1,2,3"), "--box '1,2,3' is not a box: write LEFT,TOP,WIDTH,HEIGHT in pixels"),
         (("--box", "500,0,50,50"), "--box 500,0,50,50 does not lie on a photograph of 96 x 96 pixels"),
         (("--box", "0,0,0,5"), "--box 0,0,0,5 does not lie on a photograph of 96 x 96 pixels"),
-        (("--checkpoint", "nobody"), "name a folder that `srpnet faces train` wrote"),
+        (
+            ("--checkpoint", "nobody"),
+            "name a face parser of `srpnet models`, or a folder that `srpnet faces train` wrote",
+        ),
     ],
 )
 def test_wrong_input_is_one_line(parser: Path, photographs: Path, words: tuple[str, ...], message: str) -> None:

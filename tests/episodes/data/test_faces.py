@@ -125,6 +125,18 @@ def test_a_face_that_shows_one_side_stays_as_it_is(root: Path) -> None:
     assert np.array_equal(parts == PARTS.index("right eye") + 1, labels == CELEBAMASK.index("right eye") + 1)
 
 
+def test_an_eye_behind_glasses_is_not_there(root: Path) -> None:
+    labels = np.array(Image.open(root / "masks" / "02.png"))
+    glasses, left, right = (CELEBAMASK.index(name) + 1 for name in ("glasses", "left eye", "right eye"))
+    labels[labels == left] = glasses
+    Image.fromarray(labels).save(root / "masks" / "02.png")
+    source = Faces(root)
+    _, parts = source.parts("02")
+    assert set(np.unique(parts)) == {0, 1, 2, 4, 5, 6, 8}  # closed, too
+    assert np.array_equal(parts == PARTS.index("right eye") + 1, labels == right)
+    assert source.classes_in("02")[CLASSES.index("glasses") + 1] == (labels == glasses).sum()
+
+
 def test_label_maps_of_another_size_are_resized_and_remarked(root: Path) -> None:
     photograph = Image.open(root / "images" / "01.jpg")
     photograph.resize((192, 192)).save(root / "images" / "01.jpg")

@@ -4,17 +4,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from torch.nn import functional as F
 
 from episodes.errors import InputError
 from srpnet.apps.face_segmenter import (
     FACE_ON_CANVAS,
     NO_FACE,
     PARTS_ON_CANVAS,
+    TWO_FACES,
     FaceSegmenter,
     framed,
     shows_several,
 )
+from srpnet.faces.labels import LABELS
 from srpnet.faces.parser import FaceParser
 from srpnet.faces.saving import write
 from tests.faces import drawn_face
@@ -59,6 +63,14 @@ def test_two_faces_have_two_noses_and_two_mouths() -> None:
     one[2:4, 60:62] = 5
     assert not shows_several(one)
     assert not shows_several(np.zeros((40, 80), np.uint8))
+
+
+def test_a_photograph_of_two_faces_says_so(segmenter: FaceSegmenter, monkeypatch: pytest.MonkeyPatch) -> None:
+    coarse = np.maximum(face(5), face(45))[:32, :]
+    coarse = np.array(Image.fromarray(coarse).resize((32, 32), Image.Resampling.NEAREST))
+    logits = F.one_hot(torch.from_numpy(coarse).long(), LABELS).permute(2, 0, 1)[None].float()
+    monkeypatch.setattr(segmenter.parser, "segment_coarsely", lambda _: logits)
+    assert TWO_FACES in segmenter.predict(drawn_face(96, 0)[0]).doubts
 
 
 def test_a_parsed_face_names_what_is_missing(segmenter: FaceSegmenter) -> None:
