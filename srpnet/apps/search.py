@@ -40,7 +40,7 @@ AFAR = 0.6
 """Of the presence that is usual, by which something is taken for the object that small."""
 MARGIN, SHARE = 3, 0.5
 """The side of a look at a candidate, beside the object's, and beside the side of the first look."""
-MOST = 6
+MOST = 4
 """Candidates at most."""
 APART = 5
 """Cells, an odd number: of several candidates that are nearer, the best is one."""
