@@ -8,17 +8,22 @@ view. That leaves out crops, other scales, and training of most of the backbone.
 
 import argparse
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from harness import Report
 from harness import parser as parser_of
+from PIL import Image
 
 from episodes.data.image_tags import TaggedPhotographs, tags_of
+from episodes.data.relabelled import LIST, MASKS, write_classes
+from episodes.data.source import IGNORE, Array
 from episodes.fewshot.folds import Fold
+from episodes.files import atomic_write, write_text
 from srpnet.nn.device import Runtime, runtime
 from srpnet.training.log import Progress
 from srpnet.training.run import TrainingRun
@@ -26,6 +31,7 @@ from srpnet.weak.batches import TaggedItems
 from srpnet.weak.evaluate import Truth, predictions
 from srpnet.weak.inference import look
 from srpnet.weak.kept_features import KeptFeatures
+from srpnet.weak.masks import mask_of
 from srpnet.weak.photographs import tagged_photographs
 from srpnet.weak.scores import ClassScores
 from srpnet.weak.settings import (
@@ -33,6 +39,7 @@ from srpnet.weak.settings import (
     WeakAugmentation,
     WeakDataSettings,
     WeakLoopSettings,
+    WeakMasksSettings,
     WeakMethodSettings,
 )
 from srpnet.weak.students import Students, build
@@ -52,6 +59,7 @@ LADDER: Mapping[str, dict[str, Any]] = {
     "+ dynamic threshold": {"noise_filter": "none", "consistency": "off"},
     "+ noise filter": {"consistency": "off"},
     "+ consistency": {},
+    "all with lower thresholds": {"high": 0.45, "high_end": 0.3, "low": 0.15},
     "discrepancy as log": {"discrepancy": "log"},
     "without contrast": {"contrast_weight": 0.0},
 }
@@ -126,6 +134,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rows", default=",".join(list(LADDER)[:6]))
     parser.add_argument("--seeds", default="0")
     parser.add_argument("--runs", type=Path, required=True)
+    parser.add_argument("--masks", type=Path, help="write the masks of each row below it, for srpnet train --labels")
+    parser.add_argument("--painted", type=Path, help="write the painted masks of the same photographs, and stop")
     return parser.parse_args()
 
 
@@ -146,6 +156,9 @@ def main() -> None:
         labels=photographs.labels,
     )
     print(f"{len(photographs.ids)} photographs to learn from, {len(held_out.ids)} to score; {where}", flush=True)
+    if given.painted is not None:
+        painted = ((id, truth.translated(source.load(id)[1]).numpy()) for id in photographs.ids)
+        return write_labels(given.painted, photographs, painted)
     name = f"{given.size}-{given.frozen}"
     if given.features != "val":
         own = given.runs / f"train-{name}-{len(photographs.ids)}.pt"
@@ -172,6 +185,8 @@ def main() -> None:
             report.add(f"{row}", str(seed), *ious, interval, f"{minutes:.1f}", **found)
             report.values[f"{row}, seed {seed}"] = report.values.pop(row)
             report.finish(given)
+            if given.masks is not None:
+                write_masks(given.masks / row.replace(" ", "-"), students, photographs, features, where)
 
 
 def trained(
@@ -199,6 +214,36 @@ def trained(
 
     run.train(items, log)
     return students.eval()
+
+
+def write_masks(
+    folder: Path, students: Students, photographs: TaggedPhotographs, features: KeptFeatures, where: Runtime
+) -> None:
+    """What `srpnet weak masks --scales 1` would write, from the features that are there."""
+    settings, size = WeakMasksSettings(scales=("1",)), students.config.size
+
+    def masks() -> Iterator[tuple[str, Array]]:
+        for number, id in enumerate(photographs.ids):
+            one = torch.tensor([number])
+            pair = tuple(View(features.levels(one, torch.tensor([version])), (size, size)) for version in (0, 1))
+            tags_1C = torch.zeros(1, len(photographs.classes))
+            seen = look(students, {1.0: pair}, size, tags_1C, where, (1.0,))  # type: ignore[dict-item]
+            photograph = photographs.read(id)
+            yield id, mask_of(seen.probabilities_IBPSS[:, 0], photograph, photographs.tags[id], settings).labels_HW
+
+    write_labels(folder, photographs, masks())
+
+
+def write_labels(folder: Path, photographs: TaggedPhotographs, masks: Iterable[tuple[str, Array]]) -> None:
+    """A folder for `srpnet train --labels`."""
+    numbers = np.zeros(256, np.uint8)
+    numbers[1 : len(photographs.labels) + 1] = photographs.labels
+    numbers[IGNORE] = IGNORE
+    for id, labels_HW in masks:
+        with atomic_write(folder / MASKS / f"{id}.png") as temporary:
+            Image.fromarray(numbers[labels_HW]).save(temporary, "PNG")
+    write_classes(folder, dict(zip(photographs.labels, photographs.classes, strict=True)))
+    write_text(folder / LIST, "".join(f"{id}\n" for id in photographs.ids))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ Letters: I students, C classes, P = C + 1 with background, S S pixels of the inp
 import csv
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -102,8 +103,7 @@ def photographs_of(run: Path, on_progress: OnProgress = silent) -> TaggedPhotogr
         settings = from_mapping(WeakDataSettings, data, "`data`")
     except InputError as error:
         raise InputError(f"{run / 'settings.json'} cannot be used ({error}): {FIX}") from None
-    object.__setattr__(settings, "photographs", None)
-    return tagged_photographs(settings, 0, on_progress)
+    return tagged_photographs(replace(settings, photographs=None), 0, on_progress)
 
 
 def _write_all(
@@ -148,11 +148,18 @@ def pseudo_mask(
     students: Students, photograph: Array, tags: tuple[int, ...], settings: WeakMasksSettings, machine: Runtime
 ) -> PseudoMask:
     """The mask of a photograph (H, W, 3) by the mean of the students, in which only its tags can be."""
-    shown_C = torch.zeros(len(students.config.classes))
-    shown_C[list(tags)] = 1
-    seen = look_at(students, photograph, shown_C, machine, scales=scales_of(settings.scales, "scales"))
-    kept_P = torch.cat([torch.ones(1), shown_C]).to(machine.device)[:, None, None]
-    maps_IPSS = seen.probabilities_IBPSS[:, 0] * kept_P
+    tags_C = torch.zeros(len(students.config.classes))
+    seen = look_at(students, photograph, tags_C, machine, scales=scales_of(settings.scales, "scales"))
+    return mask_of(seen.probabilities_IBPSS[:, 0], photograph, tags, settings)
+
+
+def mask_of(
+    probabilities_IPSS: Tensor, photograph: Array, tags: tuple[int, ...], settings: WeakMasksSettings
+) -> PseudoMask:
+    """The same, of what the students say."""
+    chosen = [0, *(tag + 1 for tag in tags)]
+    maps_IPSS = torch.zeros_like(probabilities_IPSS)
+    maps_IPSS[:, chosen] = probabilities_IPSS[:, chosen]
     if settings.refinement == "par":
         maps_IPSS = torch.stack([_refined(own_PSS, photograph, tags) for own_PSS in maps_IPSS])
     maps_IPSS = maps_IPSS / maps_IPSS.sum(1, keepdim=True).clamp(min=1e-6)
