@@ -78,8 +78,9 @@ def patch_contrast(features_BDhw: Tensor, labels_Bhw: Tensor) -> Tensor:
         features_BDhw: Of the cells.
         labels_Bhw: uint8; cells with 255 are in no pair.
     """
-    unit_BDn = F.normalize(features_BDhw.float().flatten(2), dim=1)
-    cosine_Bnn = unit_BDn.mT @ unit_BDn
+    with torch.autocast(features_BDhw.device.type, enabled=False):
+        unit_BDn = F.normalize(features_BDhw.float().flatten(2), dim=1)
+        cosine_Bnn = unit_BDn.mT @ unit_BDn
     labels_Bn = labels_Bhw.flatten(1)
     known_Bn = labels_Bn != IGNORE
     pairs_Bnn = known_Bn[:, :, None] & known_Bn[:, None]

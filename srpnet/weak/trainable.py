@@ -149,7 +149,7 @@ class TrainableStudents(Trainable):
         features = student(*plain)
         with torch.no_grad():
             pairs = [(features, student(*mirrored))] + [(student(*one), student(*other)) for one, other in others]
-        maps = [[student.class_maps(each) for each in pair] for pair in pairs]
+            maps = [[student.class_maps(each) for each in pair] for pair in pairs]
         half = [side // REFINED for side in plain.size]
         located = []
         for (one, other), (view, _) in zip(maps, (views.scales[0], *others), strict=True):
