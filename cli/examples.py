@@ -308,14 +308,6 @@ def report_examples(segmenter: "Segmenter", picture_file: Path | None = None) ->
 def report_forecast(segmenter: "Segmenter") -> None:
     """What to expect of photographs that show each class, and which example to add to."""
     for name, expected in zip(segmenter.names, segmenter.forecast(), strict=True):
-        iou, low, high = (f"{100 * value:.0f}" for value in (expected.iou, expected.low, expected.high))
-        click.echo(
-            for_terminal(
-                f"Forecast for photographs that show {'it' if len(segmenter.names) == 1 else name}: IoU about {iou} % "
-                f"({low} to {high} % in nine of ten cases like this)"
-            )
-        )
-        if expected.weakest is None:
-            click.echo("A second example would make the forecast surer, and most likely the masks better")
-        elif expected.found < expected.iou:
-            click.echo(for_terminal(f"Add an example like {expected.weakest}, of which the others find least"))
+        click.echo(for_terminal(expected.summary(name if len(segmenter.names) > 1 else "it")))
+        if expected.advice is not None:
+            click.echo(for_terminal(expected.advice))

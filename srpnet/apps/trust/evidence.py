@@ -49,8 +49,8 @@ class Evidence(NamedTuple):
 
     @property
     def weakest(self) -> str:
-        """The example of which the others find least."""
-        found = [math.inf if math.isnan(iou) else iou for iou in self.others]
+        """The example of which the others find least; one of which the network sees nothing is not found."""
+        found = [0.0 if math.isnan(iou) else iou for iou in self.others]
         return self.names[found.index(min(found))]
 
 

@@ -30,6 +30,25 @@ class Forecast(NamedTuple):
     weakest: str | None
     found: float
 
+    def summary(self, name: str = "it") -> str:
+        """The expected IoU and its range, in words.
+
+        >>> Forecast(3, 0.71, 0.52, 0.88, "b.jpg", 0.4).summary("cup")
+        'Forecast for photographs that show cup: IoU about 71 % (52 to 88 % in nine of ten cases like this)'
+        """
+        iou, low, high = (f"{100 * value:.0f}" for value in (self.iou, self.low, self.high))
+        span = f"({low} to {high} % in nine of ten cases like this)"
+        return f"Forecast for photographs that show {name}: IoU about {iou} % {span}"
+
+    @property
+    def advice(self) -> str | None:
+        """What to add, in words; None if there is no need."""
+        if self.weakest is None:
+            return "A second example would make the forecast surer, and most likely the masks better"
+        if self.found < self.iou:
+            return f"Add an example like {self.weakest}, of which the others find least"
+        return None
+
 
 def features(evidence: Evidence) -> dict[str, float]:
     """What the expected IoU depends on: means over the examples, each 0 to 1.

@@ -254,7 +254,7 @@ def said_of(workspace: Workspace | None, problems: Iterable[str]) -> str:
 def judgement_of(workspace: Workspace | None) -> str:
     """A line for each example, what is doubtful about it, and which is the weakest."""
     checks = workspace.judgement() if workspace else []
-    if not checks:
+    if workspace is None or not checks:
         return '<div class="lines"><p>The network judges each example as soon as there is one.</p></div>'
     lines = []
     for check in checks:
@@ -262,6 +262,7 @@ def judgement_of(workspace: Workspace | None) -> str:
         lines += [f'<p class="doubt">{escape(doubt)}</p>' for doubt in check.doubts]
     if (last := weakest(checks)) is not None:
         lines.append(f"<p>Weakest example: <b>{escape(last.name)}</b></p>")
+    lines += [f"<p>{escape(forecast)}</p>" for forecast in workspace.forecasts()]
     return f'<div class="lines">{"".join(lines)}</div>'
 
 

@@ -214,6 +214,13 @@ class Workspace:
         """What the network makes of each example, see `SupportCheck`."""
         return [check._replace(name=Path(check.name).name) for check in self.segmenter.support_checks if self.names]
 
+    def forecasts(self) -> list[str]:
+        """What to expect of each class, in words; nothing where the network tells no presence."""
+        if not self.names or self.segmenter.present_above is None:
+            return []
+        expected = zip(self.names, self.segmenter.forecast(), strict=True)
+        return [each.summary(name if len(self.names) > 1 else "it") for name, each in expected]
+
     def judged(self) -> list[tuple[str, list[Tile]]]:
         """The name of each example; what was marked in it, and what is found by itself and by the others."""
         names = [check.name for check in self.judgement()]

@@ -75,5 +75,6 @@ def test_views_by_hand() -> None:
 
 
 def test_the_weakest_is_what_the_others_find_least_of() -> None:
-    evidence = Evidence(("a", "b", "c"), (0.1,) * 3, (0.9,) * 3, (0.8, math.nan, 0.3), (0.5,) * 3)
-    assert evidence.weakest == "c"
+    evidence = Evidence(("a", "b", "c"), (0.1,) * 3, (0.9,) * 3, (0.8, 0.2, 0.3), (0.5,) * 3)
+    assert evidence.weakest == "b"
+    assert evidence._replace(others=(0.8, 0.2, math.nan)).weakest == "c"

@@ -48,6 +48,14 @@ def test_it_segments_the_others_by_what_was_painted(shown: Workspace, draw: Draw
     assert iou(found == 255, inside) > 0.5
 
 
+def test_it_says_what_to_expect_where_the_network_tells_presence(shown: Workspace) -> None:
+    shown.segmenter.present_above = None
+    assert shown.forecasts() == []
+    shown.segmenter.present_above = 0.1
+    (forecast,) = shown.forecasts()
+    assert forecast.startswith("Forecast for photographs that show it: IoU about ")
+
+
 def test_the_zip_is_what_predict_writes_with_the_masks_of_the_examples(shown: Workspace, draw: Draw) -> None:
     shown.segment()
     files = unpacked(shown.zip())
