@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from episodes.data.source import Source, Split
 from episodes.files import write_json
 from srpnet import __version__
 
@@ -81,6 +82,12 @@ def machine() -> dict[str, Any]:
         **{package: version(package) for package in ("torch", "torchvision", "numpy")},
         "srpnet": __version__,
     }
+
+
+def ids_of(source: Source) -> list[str]:
+    """All photographs of a source, whichever splits it has."""
+    splits: tuple[Split, ...] = getattr(source, "splits", ("train", "val"))
+    return list(dict.fromkeys(id for split in splits for id in source.ids(split)))
 
 
 def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from harness import ids_of
 from PIL import Image
 from scipy import ndimage
 from skimage import data
@@ -84,9 +85,7 @@ def _of_class(name: str, wanted: str, count: int) -> Iterator[Example]:
     """Photographs of a class of a data set, drawn by a seed."""
     source = open_source(name)
     label = source.classes.index(wanted) + 1
-    splits = getattr(source, "splits", ("train", "val"))
-    ids = dict.fromkeys(id for split in splits for id in source.ids(split))
-    showing = [id for id in ids if source.has(id) and label in source.classes_in(id)]
+    showing = [id for id in ids_of(source) if source.has(id) and label in source.classes_in(id)]
     for number in np.random.default_rng(SEED).permutation(len(showing)).tolist():
         photograph, labels = source.load(showing[number])
         mask = np.where(labels == IGNORE, IGNORE, labels == label).astype(np.uint8)

@@ -12,11 +12,11 @@ from itertools import islice
 from statistics import fmean, median
 
 import numpy as np
-from harness import Report, parser
+from harness import Report, ids_of, parser
 from PIL import Image
 
 from episodes import open_source
-from episodes.data.source import Array, Source, Split
+from episodes.data.source import Array, Source
 from srpnet import Segmenter
 
 LEAST, MOST = 0.08, 0.5
@@ -26,9 +26,8 @@ Example = tuple[Array, Array]
 
 def of_one_class(source: Source, count: int, left_out: set[str], rng: np.random.Generator) -> Iterator[list[Example]]:
     """Photographs of one class, and where it is; another class each time."""
-    split: Split = "train" if source.ids("train") else "val"
     by_class: dict[int, list[str]] = {}
-    for id in source.ids(split):
+    for id in ids_of(source):
         for label in source.classes_in(id):
             by_class.setdefault(label, []).append(id)
     for label in rng.permutation(sorted(by_class)).tolist():
@@ -46,8 +45,7 @@ def of_one_class(source: Source, count: int, left_out: set[str], rng: np.random.
 
 def landscape(source: Source, size: tuple[int, int], rng: np.random.Generator) -> Image.Image:
     """A photograph enlarged to this size."""
-    split: Split = "train" if source.ids("train") else "val"
-    photograph = Image.fromarray(source.load(str(rng.choice(source.ids(split))))[0])
+    photograph = Image.fromarray(source.load(str(rng.choice(ids_of(source))))[0])
     if photograph.width < photograph.height:
         photograph = photograph.rotate(90, expand=True)
     return photograph.resize(size, Image.Resampling.BICUBIC)

@@ -161,6 +161,8 @@ def predict(
             from srpnet.apps.segmenter import Segmenter
 
             segmenter = Segmenter(checkpoint, size=size or 417, **flags)
+        if flags["refine"] == "auto" and not segmenter.refines:
+            click.echo("Edges stay as the network has them: pip install 'srpnet[edges]' to refine them", err=True)
         if given.saved is None:
             segmenter.show(given.classes, given.absent)
             report_examples(segmenter, out / EXAMPLES)

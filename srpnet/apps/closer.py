@@ -124,7 +124,7 @@ class Looks:
         weight_1hw = (rows_h[:, None] * columns_w)[None].to(look.logits_1Phw)
         maps_1Rhw = torch.cat([weight_1hw[None], upsample(look.logits_1Phw, look.size, self.stride)], dim=1)
         theta_123 = compose(inverse(look.theta_123), window.theta((height, width)))
-        seen_RHW = sample(maps_1Rhw, theta_123.to(maps_1Rhw.device), (window.height, window.width))[0]
+        seen_RHW = sample(maps_1Rhw, theta_123.to(maps_1Rhw), (window.height, window.width))[0]
         return look.weight * seen_RHW[0], seen_RHW[1:]
 
 

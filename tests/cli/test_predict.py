@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import socket
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -434,6 +435,17 @@ def test_an_example_that_is_not_restored_is_doubted(
     monkeypatch.setattr("srpnet.apps.examples.shown.restoration", lambda *_: torch.tensor([[0.307]]))
     result = predict("photos")
     assert "Warning: the network recovers only 31 % of the mask of example/cup.png" in result.stderr
+
+
+def test_without_opencv_a_line_says_that_edges_are_not_refined(
+    predict: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw("photos/a.jpg")
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    result = predict("photos")
+    assert result.exit_code == 0, result.output
+    assert "Edges stay as the network has them: pip install 'srpnet[edges]'" in result.stderr
+    assert "srpnet[edges]" in refused(predict("photos", "--refine", "grabcut", out="again"))
 
 
 def test_photographs_in_which_nothing_was_found(
