@@ -225,7 +225,7 @@ def main() -> None:
     own = [task for task in tasks if calibrates(task, test)]
     groups = fitted(own)
     if given.calibrate:
-        write_calibration(groups, own)
+        write_calibration(groups, own, Segmenter(given.checkpoint).predictor.sha256)
     judged = [task for task in tasks if not calibrates(task, test)]
     report = Report(
         "forecast",
@@ -268,10 +268,11 @@ def main() -> None:
     report.finish(given)
 
 
-def write_calibration(groups: Mapping[str, Group], tasks: Iterable[Task]) -> None:
+def write_calibration(groups: Mapping[str, Group], tasks: Iterable[Task], network: str) -> None:
     """Write the constants, with what made them."""
     about = {
         "made by": "python benchmarks/forecast.py --runs TASKS --pairs TEST_CLASSES --calibrate",
+        "network": network,
         "classes": sorted({f"{task.domain} {task.name}" for task in tasks}),
     }
     lines = [f'"{name}": {json.dumps(value)}' for name, value in about.items()]

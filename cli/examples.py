@@ -19,6 +19,7 @@ from srpnet.apps.examples.folder import examples_in
 from srpnet.apps.examples.reading import marked_photographs
 from srpnet.apps.examples.tags import Tag
 from srpnet.apps.photographs import picture_suffixes
+from srpnet.apps.trust.calibration import calibrated_network
 
 if TYPE_CHECKING:
     from srpnet.apps.segmenter import Segmenter
@@ -311,3 +312,5 @@ def report_forecast(segmenter: "Segmenter") -> None:
         click.echo(for_terminal(expected.summary(name if len(segmenter.names) > 1 else "it")))
         if expected.advice is not None:
             click.echo(for_terminal(expected.advice))
+    if segmenter.predictor.sha256 != calibrated_network():
+        click.echo("With this network the forecast is a guess: it was calibrated with srpnet-base")

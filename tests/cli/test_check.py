@@ -38,6 +38,7 @@ def test_examples_are_checked_before_anything_is_segmented() -> None:
     assert "Weakest example: " in result.output
     assert "Forecast for photographs that show it: IoU about " in result.output
     assert "% in nine of ten cases like this)" in result.output
+    assert "With this network the forecast is a guess" in result.output
     assert Path("look.jpg").is_file()
     alone = srpnet("check", *draw("a"), *FREE)
     assert "A second example would make the forecast surer" in alone.output
@@ -52,7 +53,9 @@ def test_a_photograph_has_its_risk(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = table()
     assert all(0 < float(row["risk"]) <= 1 for row in rows)
     assert all((row["doubt"] == "") == (float(row["risk"]) <= 0.1) for row in rows)
-    assert srpnet(*words, "--skip-existing").exit_code == 0
+    Path("ten.toml").write_text('at_most_wrong = "10%"\nskip_existing = true\n')
+    again = srpnet(*words[:-4], "--out", "found", "--config", "ten.toml")
+    assert again.exit_code == 0, again.output
     assert table() == rows
 
 

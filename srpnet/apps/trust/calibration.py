@@ -55,10 +55,20 @@ def group_name(examples: int) -> str:
 
 
 @cache
+def _read() -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((files("srpnet.apps.trust") / "calibration.json").read_text(encoding="utf-8"))
+    return content
+
+
+@cache
 def calibration() -> Mapping[str, Group]:
     """Name of a group -> what is known of it."""
-    text = (files("srpnet.apps.trust") / "calibration.json").read_text(encoding="utf-8")
-    return {name: group_of(fields) for name, fields in json.loads(text)["groups"].items()}
+    return {name: group_of(fields) for name, fields in _read()["groups"].items()}
+
+
+def calibrated_network() -> str:
+    """The `sha256` of the `Predictor` whose tasks these are."""
+    return str(_read()["network"])
 
 
 def group_of(fields: Mapping[str, Any]) -> Group:
