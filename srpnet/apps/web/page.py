@@ -29,12 +29,15 @@ NETWORK: dict[str, Any] = {"concurrency_id": "network", "concurrency_limit": 1}
 """Of what takes the network: one at a time."""
 
 
-def page(begin: Callable[[], Workspace], end: Callable[[Workspace], None]) -> gr.Blocks:
+def page(
+    begin: Callable[[str], Workspace], leave: Callable[[str], None], end: Callable[[Workspace], None]
+) -> gr.Blocks:
     """The page.
 
     Args:
-        begin: A workspace for somebody who opens it; `InputError` if there are too many.
-        end: Called with it once they are gone.
+        begin: A workspace for somebody who opens it, by the name of their visit; `InputError` if there are too many.
+        leave: Called with that name when they close it.
+        end: Called with the workspace once it is not needed any more.
     """
     with gr.Blocks(title="srpnet", analytics_enabled=False, delete_cache=(600, 3600)) as blocks:
         workspace = gr.State(None, delete_callback=lambda gone: None if gone is None else end(gone))
@@ -84,7 +87,18 @@ def page(begin: Callable[[], Workspace], end: Callable[[Workspace], None]) -> gr
         everything = [gallery, said, judgement, judged]
         opened = [chosen, painter, rest]
         painted = gr.Textbox(visible="hidden")
-        blocks.load(lambda: _begun(begin), None, [workspace, said])
+
+        def start(request: gr.Request) -> tuple[Workspace | None, str]:
+            try:
+                return begin(request.session_hash or ""), said_of(None, [])
+            except InputError as problem:
+                return None, said_of(None, [_sentence(None, problem)])
+
+        def stop(request: gr.Request) -> None:
+            leave(request.session_hash or "")
+
+        blocks.load(start, None, [workspace, said])
+        blocks.unload(stop)
         drop.upload(add, [workspace, drop, name], [drop, *everything], **NETWORK)
         gallery.select(choose, [workspace, name], opened)
         name.submit(show_class, [workspace, chosen, name], opened)
@@ -101,13 +115,6 @@ def page(begin: Callable[[], Workspace], end: Callable[[Workspace], None]) -> gr
 
 
 # ------------------------------------------------------------------------------------------------ what the buttons do
-
-
-def _begun(begin: Callable[[], Workspace]) -> tuple[Workspace | None, str]:
-    try:
-        return begin(), said_of(None, [])
-    except InputError as problem:
-        return None, said_of(None, [str(problem)])
 
 
 def add(workspace: Workspace | None, files: list[str], name: str) -> list[Any]:
@@ -181,7 +188,7 @@ def save_examples(workspace: Workspace | None) -> list[Any]:
 
 def _saved(workspace: Workspace | None, make: Callable[[Workspace], Path]) -> list[Any]:
     try:
-        if workspace is None:
+        if workspace is None or workspace.closed:
             raise InputError(GONE)
         return [str(make(workspace)), said_of(workspace, [])]
     except InputError as problem:  # which ends it before the browser asks for the file
@@ -196,7 +203,7 @@ def _chosen(workspace: Workspace, item: Item | None) -> Item:
 
 def _done(workspace: Workspace | None, action: Callable[[Workspace], Iterable[str] | None]) -> list[Any]:
     """Do something, and show all that may have changed."""
-    if workspace is None:
+    if workspace is None or workspace.closed:
         return [None, said_of(None, [GONE]), judgement_of(None), gr.Gallery(visible=False)]
     try:
         problems = list(action(workspace) or ())

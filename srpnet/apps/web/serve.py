@@ -44,28 +44,43 @@ class Workspaces:
 
     def __init__(self, segmenter: Segmenter, folder: Path, settings: AppSettings) -> None:
         self.segmenter, self.folder, self.settings = segmenter, folder, settings
-        self.open: set[Workspace] = set()
+        self.open: dict[str, Workspace] = {}
+        """By what Gradio calls each visit."""
+        self._left: list[str] = []
+        """Visits whose page is closed, the longest ago first."""
         self._lock = threading.Lock()
 
-    def begin(self) -> Workspace:
-        """One more.
+    def begin(self, visit: str) -> Workspace:
+        """One more; if there are enough, in the place of one whose page is closed.
 
         Raises:
-            InputError: if there are enough.
+            InputError: if there are enough, and all pages are open.
         """
         with self._lock:
-            if len(self.open) == self.settings.people:
-                raise InputError(f"{self.settings.people} people use this page already: try again later")
+            if len(self.open) >= self.settings.people:
+                if not self._left:
+                    raise InputError(f"{self.settings.people} people use this page already: try again later")
+                self._close(self._left[0])
             folder = Path(tempfile.mkdtemp(dir=self.folder, prefix="workspace-"))
-            workspace = Workspace(self.segmenter, folder, self.settings)
-            self.open.add(workspace)
-        return workspace
+            self.open[visit] = Workspace(self.segmenter, folder, self.settings)
+        return self.open[visit]
+
+    def leave(self, visit: str) -> None:
+        """A page was closed, or its connection is lost: nothing is deleted while there is room."""
+        with self._lock:
+            if visit in self.open and visit not in self._left:
+                self._left.append(visit)
 
     def end(self, workspace: Workspace) -> None:
         """One is not needed any more."""
         with self._lock:
-            self.open.discard(workspace)
-        workspace.close()
+            for visit in [visit for visit, each in self.open.items() if each is workspace]:
+                self._close(visit)
+
+    def _close(self, visit: str) -> None:
+        if visit in self._left:
+            self._left.remove(visit)
+        self.open.pop(visit).close()
 
 
 @contextmanager
@@ -92,7 +107,7 @@ def served(segmenter: Segmenter, settings: AppSettings, browser: bool = False) -
     with tempfile.TemporaryDirectory(prefix="srpnet-app-") as folder:
         os.environ["GRADIO_TEMP_DIR"] = str(Path(folder) / "uploads")
         workspaces = Workspaces(segmenter, Path(folder), settings)
-        blocks = page(workspaces.begin, workspaces.end)
+        blocks = page(workspaces.begin, workspaces.leave, workspaces.end)
         try:
             _, address, _ = blocks.launch(
                 server_name=settings.host,

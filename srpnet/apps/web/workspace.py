@@ -59,6 +59,7 @@ class Workspace:
         self.items: list[Item] = []
         self.names: tuple[str, ...] = ()
         """Of the classes that were shown; none while the examples are not enough."""
+        self.closed = False
         (folder / "photographs").mkdir(parents=True)
         (folder / "small").mkdir()
 
@@ -69,6 +70,7 @@ class Workspace:
 
     def close(self) -> None:
         """Forget everything."""
+        self.closed = True
         self.items.clear()
         shutil.rmtree(self.folder, ignore_errors=True)
 

@@ -56,7 +56,7 @@ def called(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 @pytest.fixture
 def address(segmenter: Segmenter, port: int, called: list[Any]) -> Iterator[str]:
-    with served(segmenter, AppSettings(port=port, photographs=4, megabytes=1)) as address:
+    with served(segmenter, AppSettings(port=port, photographs=4, megabytes=1, people=2)) as address:
         yield address
 
 
@@ -165,6 +165,10 @@ def test_somebody_paints_segments_corrects_and_downloads(
         stranger.drop(*[a] * 5, tmp_path / "large.png")
         stranger.says("the page takes 4 photographs, no more")
         stranger.says("large.png has more than 1 MB")
+        stranger.page.reload()
+        stranger.page.wait_for_selector("#segment")
+        stranger.drop(a)  # a page that was closed has made room
+        stranger.says("Photographs: 1")
         browser.close()
     for url in (*visitor.asked, *stranger.asked):
         assert url.startswith((address, "data:", "blob:")), url

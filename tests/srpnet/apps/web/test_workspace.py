@@ -137,7 +137,7 @@ def test_examples_are_saved_for_predict(shown: Workspace, segmenter: Segmenter, 
 
 def test_two_people_never_share_examples(segmenter: Segmenter, draw: Draw, tmp_path: Path) -> None:
     people = Workspaces(segmenter, tmp_path, AppSettings(people=2))
-    one, other = people.begin(), people.begin()
+    one, other = people.begin("one"), people.begin("other")
     path, inside = draw("a.png", 8, 12)
     one.add([path])
     one.mark(one.items[0], "object", painting(inside), complete=True)
@@ -147,11 +147,24 @@ def test_two_people_never_share_examples(segmenter: Segmenter, draw: Draw, tmp_p
             somebody.predict(path)
     assert one.folder != other.folder
     with pytest.raises(InputError, match="2 people use this page already"):
-        people.begin()
+        people.begin("third")
     people.end(one)
     assert not one.folder.exists()
     assert path.exists(), "what was dropped is the server's to delete"
-    people.begin()
+    people.begin("third")
+
+
+def test_who_has_closed_the_page_makes_room(segmenter: Segmenter, tmp_path: Path) -> None:
+    people = Workspaces(segmenter, tmp_path, AppSettings(people=2))
+    workspaces = [people.begin("a"), people.begin("b")]
+    people.leave("b")
+    people.leave("b")
+    people.leave("nobody")
+    assert not workspaces[1].closed, "a lost connection loses nothing while there is room"
+    people.begin("c")
+    assert [each.closed for each in workspaces] == [False, True]
+    with pytest.raises(InputError, match="2 people"):
+        people.begin("d")
 
 
 def test_what_cannot_be_taken_is_one_line_each(workspace: Workspace, draw: Draw, tmp_path: Path) -> None:
