@@ -171,7 +171,7 @@ def test_examples_are_judged_first_and_the_weakest_is_named(predict: Callable[..
     )
     (weakest,) = (line for line in lines if line.startswith("Weakest example: both.png; "))
     assert re.search(r"from the others the network finds \d+ % of it: see found/found-examples\.jpg$", weakest)
-    assert Image.open("found/found-examples.jpg").size == (3 * 328 + 8, 3 * 344 + 8)
+    assert Image.open("found/found-examples.jpg").size == (3 * 328 + 8, 3 * (64 + 24) + 8)
 
 
 # ---------------------------------------------------------------------------------------------------------- folders
