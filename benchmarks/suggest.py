@@ -1,8 +1,8 @@
 """Are three suggested photographs worth five random ones? `python benchmarks/suggest.py --help`.
 
 A task begins with one example of a class. Its pool holds other photographs of the class and some that do not show it.
-Three times the first that is suggested is marked, and if it does not show the class, as such; beside that, five random
-ones that show it. Both are scored on the same queries. Every task is written when it is done.
+The three that are suggested first are marked, those that do not show the class as such; beside that, five random ones
+that show it. Both are scored on the same queries. Every task is written when it is done.
 """
 
 import json
@@ -37,14 +37,11 @@ def task(segmenter: Segmenter, name: str, marked: list[Marked], others: list[Mar
     """The record of a class."""
     first, queries, pool = marked[0], marked[1 : 1 + QUERIES], marked[1 + QUERIES :][:POOL]
     without = [each._replace(mask=np.zeros_like(each.mask)) for each in others]
-    left = Draws("suggest", name).sample([*pool, *without], len(pool) + len(without))
-    before = suggested = score(segmenter, [first], queries)
-    chosen = list[Marked]()
-    for _ in range(SUGGESTED):
-        supports = segmenter.supports
-        candidates = [candidate(segmenter.predictor, supports, each.placed) for each in left]
-        chosen.append(left.pop(suggest(candidates, supports.examples_ND)[0].number))
-        suggested = score(segmenter, [first, *chosen], queries)
+    mixed = Draws("suggest", name).sample([*pool, *without], len(pool) + len(without))
+    before, supports = score(segmenter, [first], queries), segmenter.supports
+    candidates = [candidate(segmenter.predictor, supports, each.placed) for each in mixed]
+    chosen = [mixed[each.number] for each in suggest(candidates, supports.examples_ND)[:SUGGESTED]]
+    suggested = score(segmenter, [first, *chosen], queries)
     drawn = [Draws("random", name, number).sample(pool, RANDOM) for number in range(DRAWS)]
     return {
         "before": before,
