@@ -21,7 +21,7 @@ from episodes.files import write_json
 from srpnet import __version__
 
 RESULTS = Path(__file__).parent / "results"
-PATHS = {"json", "jobs", "backgrounds", "data", "pairs", "checkpoint", "runs", "unets"}
+PATHS = {"json", "jobs", "backgrounds", "data", "pairs", "checkpoint", "runs", "unets", "exported"}
 """Arguments that name places on somebody's machine, which are not recorded."""
 
 
