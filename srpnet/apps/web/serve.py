@@ -124,7 +124,7 @@ def served(segmenter: Segmenter, settings: AppSettings, browser: bool = False) -
                 css_paths=ASSETS / "page.css",
                 app_kwargs={"middleware": [Middleware(OwnOriginAlone)]},
             )
-        except OSError as error:
+        except (OSError, ValueError) as error:  # taken; or a proxy stands before this very machine
             raise InputError(
                 f"{settings.host}:{settings.port} cannot be listened on ({error}): choose another `port`"
             ) from None
