@@ -55,12 +55,10 @@ def figure(scores: Sequence[dict[str, Any]], name: str) -> str:
 
 def add(report: Report, name: str, scores: Sequence[dict[str, Any]]) -> None:
     shares = [[100 * score["coverage"][of] for score in scores if of in score["coverage"]] for of in ("all", "hidden")]
-    milliseconds = fmean(1000 * score["seconds_per_face"] for score in scores)
     report.add(
         name,
         *(figure(scores, part) for part in SHOWN),
         *(f"{fmean(some):.1f}" if some else "-" for some in shares),
-        f"{milliseconds:.0f}",
         runs=[{key: value for key, value in score.items() if key != "checkpoint"} for score in scores],
     )
 
@@ -75,7 +73,7 @@ def main() -> None:
     given: argparse.Namespace = arguments.parse_args()
     if given.threads:
         torch.set_num_threads(given.threads)
-    report = Report("faces", ("crops", *SHOWN, "coverage", "of covered parts", "ms a face"))
+    report = Report("faces", ("crops", *SHOWN, "coverage", "of covered parts"))
     by_input: dict[int, list[dict[str, Any]]] = {}
     for run in given.runs:
         side = json.loads((run / "config.json").read_text())["input"]
