@@ -26,7 +26,7 @@ CLASSES = (
 )
 """The classes of episodes, a line for each of four folds: left and right are one class, and so are both lips."""
 SWAPPED = "label maps with left and right exchanged, which face parsing puts right"
-"""One in thirteen of CelebAMask-HQ."""
+"""One in fourteen of CelebAMask-HQ."""
 LAST = 8
 """Without a list, one in so many photographs, the last ones by name, is for testing."""
 

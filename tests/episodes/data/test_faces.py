@@ -102,7 +102,7 @@ def test_all_layouts_tell_the_same(root: Path, lapa: Path, helen: Path) -> None:
 
 
 def test_left_is_the_persons_left_whatever_a_label_map_says(root: Path) -> None:
-    """A label map in thirteen of CelebAMask-HQ has the left eye left of the right one."""
+    """A label map in fourteen of CelebAMask-HQ has the left eye left of the right one."""
     labels = np.array(Image.open(root / "masks" / "02.png"))
     exchanged = np.arange(len(CELEBAMASK) + 1, dtype=np.uint8)
     for part in ("brow", "eye"):
