@@ -21,13 +21,14 @@ WEAK_LIGHT: dict[str, Any] = {
     "reuse_features": "memory",
     "zoom": 1.0,
     "cam_scales": ("1",),
-    "steps": 120,
+    "photographs": 160,
+    "steps": 80,
     "batch": 8,
     "lr": 2e-4,
     "warmup": 10,
     "noise_least": 200,
 }
-"""The same of `srpnet weak train`: the last block and the heads learn, in two minutes."""
+"""The same of `srpnet weak train`: the last block and the heads learn, in some two minutes of one core."""
 
 WRITTEN = {"size": ("size",), "flip": ("augmentation", "flip"), "training_stride": ("network", "training_stride")}
 """Where `settings.json` of a run says what each flag was."""

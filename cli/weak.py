@@ -19,7 +19,7 @@ from srpnet.weak.settings import WeakEvalSettings, WeakMasksSettings, WeakTrainS
 if TYPE_CHECKING:
     from srpnet.training.log import Progress
 
-DEFAULTS = {each.key: each.default for each in declared(WeakTrainSettings)}
+DEFAULTS = {each.key: each.said.shown or each.default for each in declared(WeakTrainSettings)}
 RUN = click.argument("run", type=click.Path(path_type=Path))
 
 
