@@ -26,8 +26,9 @@ from srpnet.nn.settings import DeviceName, Precision
 from srpnet.training.log import highest
 
 NO_FACE, TWO_FACES, SMALL = "no face found", "more than one face", "the face is small, so that edges are rough"
-ESSENTIAL = (("left eye", "right eye"), ("nose",), ("upper lip", "lower lip"))
-"""Of a face something of each of these is seen, but for what glasses, a hand or a mask covers: of two at least."""
+ESSENTIAL = (((3, 4), 0.0004), ((5,), 0.004), ((6, 8), 0.002))
+"""Eyes, nose and lips, from above: labels, and the least share of the square that they take, a fifth of the median of
+the photographs for training. A face shows two of them at least, for glasses, a hand or a mask may cover one."""
 ROUGH = 96
 """Pixels of the photograph in the side of its square, below which edges are rough."""
 FACE_ON_CANVAS = (0.5, 0.555, 0.74)
@@ -182,9 +183,15 @@ class FaceSegmenter:
 
     def _judged(self, frame: Frame, scores_LWW: NDArray[np.float32], *doubts: str) -> ParsedFace:
         face = ParsedFace(frame.cut(scores_LWW))
-        seen = sum(any(part not in face.missing for part in parts) for parts in ESSENTIAL)
-        more = [NO_FACE] if seen < 2 else [SMALL] if frame.side < ROUGH else []
+        more = [NO_FACE] * (not shows_face(face.labels, frame.side)) + [SMALL] * (frame.side < ROUGH)
         return face._replace(doubts=(*doubts, *more))
+
+
+def shows_face(labels: Array, side: int) -> bool:
+    """Whether enough of what a face has is there, one below the other, in labels (H, W) of a square of this side."""
+    rows = [np.nonzero(np.isin(labels, own))[0] for own, _ in ESSENTIAL]
+    seen = [float(own.mean()) for own, (_, least) in zip(rows, ESSENTIAL, strict=True) if len(own) >= least * side**2]
+    return len(seen) > 1 and seen == sorted(seen)
 
 
 def framed(photograph: Image.Image, box: Box, on_canvas: tuple[float, float, float]) -> Frame:

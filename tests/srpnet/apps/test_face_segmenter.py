@@ -16,6 +16,7 @@ from srpnet.apps.face_segmenter import (
     TWO_FACES,
     FaceSegmenter,
     framed,
+    shows_face,
     shows_several,
 )
 from srpnet.faces.labels import LABELS
@@ -89,6 +90,18 @@ def test_greyscale_and_tiny_photographs_are_parsed(segmenter: FaceSegmenter) -> 
     found = segmenter.predict(tiny)
     assert found.labels.shape == (26, 20)
     assert found.doubts
+
+
+def test_a_face_has_eyes_above_a_nose_above_lips() -> None:
+    labels = np.zeros((100, 100), np.uint8)
+    labels[60:70, 45:55] = 5
+    labels[80:84, 40:60] = 6
+    assert shows_face(labels, 100)
+    labels[80:84, 40:60] = 0
+    labels[10, 10:16] = 6  # a speck
+    assert not shows_face(labels, 100)
+    labels[10:14, 40:60] = 8  # lips above the nose
+    assert not shows_face(labels, 100)
 
 
 def test_a_photograph_without_a_face_says_so(tmp_path: Path) -> None:
