@@ -34,7 +34,6 @@ def test_every_result_is_shown_and_every_script_has_one(page: Any) -> None:
     assert shown == {path.stem for path in BENCHMARKS.glob("*.py")} - {
         *("harness", "jobs", "page", "plain", "scoring", "tasks"),
         "faces_unet",  # its rows are in the table of `faces`
-        "small_things",  # not run at full size yet, see docs/results.md
     }
 
 
