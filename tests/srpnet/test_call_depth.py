@@ -32,8 +32,11 @@ def test_a_prototypical_forward(network: SRPNet) -> None:
 
 
 def test_a_photograph_segmented_by_example(network: SRPNet) -> None:
-    """It is read and shrunk, segmented by the predictor that evaluation uses too, and its pixels get labels."""
-    segmenter = Segmenter(network, size=64, device="cpu", precision="fp32")
+    """It is read and shrunk, segmented by the predictor that evaluation uses too, and its pixels get labels.
+
+    Looked at once, without closer looks and new edges.
+    """
+    segmenter = Segmenter(network, size=64, device="cpu", precision="fp32", closer="none", refine="none")
     photograph = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
     segmenter.set_support([photograph], [np.eye(48, 64, dtype=np.uint8)])
     segmenter.predict(photograph)  # pixel weights are kept from now on
@@ -43,17 +46,23 @@ def test_a_photograph_segmented_by_example(network: SRPNet) -> None:
         "read_photograph",
         "_opened",
         "place_photograph",
+        "Segmenter._look",
+        "look",
         "Segmenter._segment",
+        "Segmenter._encode",
         "Predictor.encode",
         "Runtime.autocast",
         "SRPNet.encode",
         "Backbone.forward",
+        "Segmenter._segment_encoded",
         "Predictor.segment",
         "SRPNet.segment",
         "infer",
         "fidelity",
         "cosine",
         "Segmenter._labels",
+        "Looks.labels",
         "label_maps",
         "pixel_weights",
+        "groups",
     ]

@@ -21,7 +21,7 @@ from episodes.results.comparison import compare
 from episodes.results.output import Output
 from episodes.results.page import report
 from episodes.results.run import Run
-from episodes.score import score, score_predictions
+from episodes.score import score
 from episodes.scoring.plan import Plan
 from episodes.scoring.plan_settings import PlanSettings
 from episodes.scoring.planning import plans
@@ -177,11 +177,6 @@ def test_photographs_are_prepared_once() -> None:
 def test_what_cannot_be(settings: dict[str, Any], complaint: str) -> None:
     with pytest.raises(InputError, match=complaint):
         plan(**settings)
-
-
-def test_label_maps_of_a_manifest_are_of_right_supports(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="label maps of a manifest are not of wrong supports"):
-        score_predictions(PlanSettings(wrong_support=True), tmp_path, Output())
 
 
 def test_a_run_is_kept_read_and_shown(tmp_path: Path) -> None:
