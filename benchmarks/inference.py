@@ -37,7 +37,8 @@ def main() -> None:
     for size in SIZES:
         with tempfile.TemporaryDirectory() as folder:
             paths = write_photographs(Path(folder), size, given.photographs, given.data)
-            whole_folder(report, Segmenter(network, size=given.size), paths, size, given.repeats)
+            segmenter = Segmenter(network, size=given.size, closer="none", refine="none")
+            whole_folder(report, segmenter, paths, size, given.repeats)
     report.finish(given)
 
 
