@@ -434,7 +434,7 @@ def test_an_example_that_is_not_restored_is_doubted(
     draw("photos/a.jpg")
     monkeypatch.setattr("srpnet.apps.examples.shown.restoration", lambda *_: torch.tensor([[0.307]]))
     result = predict("photos")
-    assert "Warning: the network recovers only 31 % of the mask of example/cup.png" in result.stderr
+    assert "Warning: the network recovers too little of the mask of example/cup.png" in result.stderr
 
 
 def test_without_opencv_a_line_says_that_edges_are_not_refined(

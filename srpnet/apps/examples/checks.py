@@ -84,8 +84,8 @@ class SupportCheck(NamedTuple):
         doubts = []
         if self.least < RESTORED:
             doubts.append(
-                f"the network recovers only {100 * self.least:.0f} % of the mask of {self.name}: is it the mask of "
-                "this photograph, and is the object what is painted?"
+                f"the network recovers too little of the mask of {self.name}: is it the mask of this photograph, and "
+                "is the object what is painted?"
             )
         if self.border > BORDER:
             doubts.append(

@@ -70,7 +70,7 @@ def test_what_is_doubtful_is_said() -> None:
     assert check(RESTORED + 0.01, border=BORDER).doubts == []
     assert check(np.nan).doubts == []
     (doubt,) = check(0.9, np.nan, 0.314).doubts
-    assert doubt.startswith("the network recovers only 31 % of the mask of cup.jpg: ")
+    assert doubt.startswith("the network recovers too little of the mask of cup.jpg: ")
     (doubt,) = check(0.9, border=0.95).doubts
     assert doubt.startswith("the mask of cup.jpg paints 95 % of the photograph's border: is it inverted?")
 
