@@ -104,10 +104,10 @@ def scored(
     scores: dict[str, ClassScores] = {}
     for number, id in enumerate(photographs.ids[:count]):
         one = torch.tensor([number])
-        pair = tuple(View(features.levels(one, torch.tensor([version])), (size, size)) for version in (0, 1))
+        plain, mirrored = (View(features.levels(one, torch.tensor([flip])), (size, size)) for flip in (0, 1))
         tags_1C = truth.tags(id)[None]
         chosen: dict[str, Any] = {"cam_scales": (1.0,)} if cam else {"scales": (1.0,)}
-        seen = look(students, {1.0: pair}, size, tags_1C, where, **chosen)  # type: ignore[dict-item]
+        seen = look(students, {1.0: (plain, mirrored)}, size, tags_1C, where, **chosen)
         labels = truth.source.load(id)[1]
         for name, found_HW in predictions(seen, labels.shape, CAM_THRESHOLD):
             scores.setdefault(name, ClassScores(students.config.classes)).add(found_HW, truth.translated(labels))
@@ -225,9 +225,9 @@ def write_masks(
     def masks() -> Iterator[tuple[str, Array]]:
         for number, id in enumerate(photographs.ids):
             one = torch.tensor([number])
-            pair = tuple(View(features.levels(one, torch.tensor([version])), (size, size)) for version in (0, 1))
+            plain, mirrored = (View(features.levels(one, torch.tensor([flip])), (size, size)) for flip in (0, 1))
             tags_1C = torch.zeros(1, len(photographs.classes))
-            seen = look(students, {1.0: pair}, size, tags_1C, where, (1.0,))  # type: ignore[dict-item]
+            seen = look(students, {1.0: (plain, mirrored)}, size, tags_1C, where, (1.0,))
             photograph = photographs.read(id)
             yield id, mask_of(seen.probabilities_IBPSS[:, 0], photograph, photographs.tags[id], settings).labels_HW
 

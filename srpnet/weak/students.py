@@ -93,7 +93,7 @@ class Students(nn.Module):
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(3, 1, 1), persistent=False)
 
     def __iter__(self) -> Iterator[Student]:
-        return iter(self.students)  # type: ignore[arg-type]
+        return (student for student in self.students if isinstance(student, Student))
 
     def lower(self, images_B3HW: Tensor) -> Levels:
         """RGB in [0, 1] -> what the frozen blocks make of it, once for both students."""

@@ -23,7 +23,7 @@ from srpnet.weak.pseudo_labels import dynamic_threshold, pseudo_labels
 from srpnet.weak.saving import write
 from srpnet.weak.settings import WeakLoopSettings, WeakMethodSettings
 from srpnet.weak.students import Features, Student, Students
-from srpnet.weak.views import Views, views_of
+from srpnet.weak.views import View, Views, views_of
 
 REFINED = 2
 """Maps are refined at one over this of the input's size (paper, implementation)."""
@@ -151,10 +151,15 @@ class TrainableStudents(Trainable):
             pairs = [(features, student(*mirrored))] + [(student(*one), student(*other)) for one, other in others]
             maps = [[student.class_maps(each) for each in pair] for pair in pairs]
         half = [side // REFINED for side in plain.size]
-        located = []
-        for (one, other), (view, _) in zip(maps, (views.scales[0], *others), strict=True):
-            upsampled = (student.encoder.upsample(main.float(), view.size) for main, _ in (one, other))
-            located.append(tuple(F.interpolate(each, half, mode="bilinear", align_corners=False) for each in upsampled))
+
+        def refinable(main_BChw: Tensor, view: View) -> Tensor:
+            upsampled = student.encoder.upsample(main_BChw.float(), view.size)
+            return F.interpolate(upsampled, half, mode="bilinear", align_corners=False)
+
+        located = [
+            (refinable(one, view), refinable(other, view))
+            for ((one, _), (other, _)), (view, _) in zip(maps, views.scales, strict=True)
+        ]
         tags_BC = views.tags_BC
         classification_B = total(
             losses.classification_loss(logits, tags_BC) for logits in student.class_logits(features)
@@ -164,7 +169,7 @@ class TrainableStudents(Trainable):
             aux_BChw = activation_maps([(maps[0][0][1], maps[0][1][1])], tags_BC)
             contrast_B = losses.patch_contrast(features.main, self._cell_labels(aux_BChw, views))
         logits = student.encoder.upsample(student.segment(features).float(), plain.size) if segments else None
-        return Lesson(student, features, classification_B, activation_maps(located, tags_BC), contrast_B, logits)  # type: ignore[arg-type]
+        return Lesson(student, features, classification_B, activation_maps(located, tags_BC), contrast_B, logits)
 
     def _cell_labels(self, aux_BChw: Tensor, views: Views) -> Tensor:
         """Labels of cells by the auxiliary CAMs, uint8 (B, h, w); 255 between the thresholds and on padding."""

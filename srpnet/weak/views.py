@@ -74,9 +74,10 @@ def views_of(
     if kept is not None:
         images_B3SS = kept.images_N3SS[numbers_B]
         images_B3SS = torch.where(mirrored_B[:, None, None, None], images_B3SS.flip(-1), images_B3SS)
-        pairs = [
-            tuple(View(kept.levels(numbers_B, version_B), (side, side)) for version_B in (mirrored_B, ~mirrored_B))
-        ]
+        plain, mirrored = (
+            View(kept.levels(numbers_B, version_B), (side, side)) for version_B in (mirrored_B, ~mirrored_B)
+        )
+        pairs = [(plain, mirrored)]
         strong_view = View(kept.strong(numbers_B), (inner, inner)) if strong else None
         images_B3SS = images_B3SS.to(device).float() / 255
     else:
@@ -86,7 +87,7 @@ def views_of(
         if strong:
             strong_B3TT = torch.stack([each.strong_3TT for each in batch]).to(device, non_blocking=True).float() / 255
             strong_view = View(students.lower(strong_B3TT), (inner, inner))
-    return Views(images_B3SS, valid_BSS, tags_BC, tuple(pairs), strong_view, flipped_B.to(device))  # type: ignore[arg-type]
+    return Views(images_B3SS, valid_BSS, tags_BC, tuple(pairs), strong_view, flipped_B.to(device))
 
 
 def scaled_pair(students: Students, images_B3HW: Tensor, scale: float) -> tuple[View, View]:
