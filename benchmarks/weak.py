@@ -27,10 +27,8 @@ from episodes.files import atomic_write, write_text
 from srpnet.nn.device import Runtime, runtime
 from srpnet.training.log import Progress
 from srpnet.training.run import TrainingRun
-from srpnet.weak.batches import TaggedItems
 from srpnet.weak.evaluate import Truth, predictions
 from srpnet.weak.inference import look
-from srpnet.weak.kept_features import KeptFeatures
 from srpnet.weak.masks import mask_of
 from srpnet.weak.photographs import tagged_photographs
 from srpnet.weak.scores import ClassScores
@@ -43,7 +41,9 @@ from srpnet.weak.settings import (
     WeakMethodSettings,
 )
 from srpnet.weak.students import Students, build
-from srpnet.weak.trainable import TrainableStudents
+from srpnet.weak.training.items import TaggedItems
+from srpnet.weak.training.kept_features import KeptFeatures
+from srpnet.weak.training.trainable import TrainableStudents
 from srpnet.weak.views import View
 
 OFF: dict[str, Any] = {

@@ -13,8 +13,8 @@ from sklearn.mixture import GaussianMixture
 from torch import Tensor
 from torch.nn import functional as F
 
-from srpnet.weak.noise_filter import noisy_pixels
 from srpnet.weak.refinement import DILATIONS, OFFSETS, POSITION, SHARPNESS, refine
+from srpnet.weak.training.noise_filter import noisy_pixels
 
 
 def plain_refine(images_B3HW: Tensor, maps_BKHW: Tensor, rounds: int = 10) -> Tensor:

@@ -62,7 +62,7 @@ def train(ctx: click.Context, /, out: Path, resume: bool, tensorboard: bool, **f
     with waiting(console, "Loading PyTorch"):
         from episodes.distributed import joined
         from srpnet.training.interrupts import Interrupted
-        from srpnet.weak.train import run_training
+        from srpnet.weak.training.train import run_training
 
         settings = build(WeakTrainSettings, flags)
     shown = TrainingDisplay(console, out / "tensorboard" if tensorboard else None)

@@ -20,12 +20,12 @@ from episodes.errors import InputError
 from episodes.inputs import read_json
 from episodes.threads import map_in_threads
 from srpnet.nn.device import Runtime, runtime
-from srpnet.weak.batches import as_tensor, stretched
 from srpnet.weak.inference import Seen, cam_labels, label_map, look, scaled_views
 from srpnet.weak.saving import FIX, load_students
 from srpnet.weak.scores import ClassScores
 from srpnet.weak.settings import WeakEvalSettings, scales_of
 from srpnet.weak.students import Students
+from srpnet.weak.views import as_tensor, stretched
 
 MEAN = "mean"
 """What the two students' scores together are called."""

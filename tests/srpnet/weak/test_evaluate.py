@@ -25,7 +25,7 @@ from srpnet.weak.masks import PseudoMask, pseudo_mask, run_masks
 from srpnet.weak.scores import ClassScores
 from srpnet.weak.settings import WeakEvalSettings, WeakMasksSettings
 from srpnet.weak.students import Students
-from srpnet.weak.train import run_training
+from srpnet.weak.training.train import run_training
 from tests.srpnet.runs import FP32
 from tests.srpnet.weak.conftest import Settings
 

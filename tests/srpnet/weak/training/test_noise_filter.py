@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from srpnet.weak.noise_filter import fit_mixture, noisy_pixels
+from srpnet.weak.training.noise_filter import fit_mixture, noisy_pixels
 
 
 def two_modes(first: tuple[float, float], second: tuple[float, float], share: float, count: int = 3000) -> torch.Tensor:

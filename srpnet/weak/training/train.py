@@ -15,12 +15,12 @@ from srpnet.nn.device import runtime
 from srpnet.training import state
 from srpnet.training.log import Progress
 from srpnet.training.run import TrainingRun
-from srpnet.weak.batches import TaggedItems
-from srpnet.weak.kept_features import KeptFeatures
 from srpnet.weak.photographs import tagged_photographs
 from srpnet.weak.settings import WeakTrainSettings
 from srpnet.weak.students import build
-from srpnet.weak.trainable import TrainableStudents
+from srpnet.weak.training.items import TaggedItems
+from srpnet.weak.training.kept_features import KeptFeatures
+from srpnet.weak.training.trainable import TrainableStudents
 
 OnLog = Callable[[Progress], None]
 

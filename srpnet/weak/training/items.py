@@ -16,6 +16,7 @@ from episodes.data.image_tags import TaggedPhotographs
 from episodes.data.source import Array
 from episodes.draws import Draws
 from srpnet.weak.settings import WeakAugmentation
+from srpnet.weak.views import as_tensor, stretched
 
 STRONG_SCALE = 0.75
 """Of a strong view, as a share of the photograph's size."""
@@ -107,11 +108,6 @@ def kept_views(photographs: TaggedPhotographs, size: int, seed: int, number: int
     return as_tensor(image), as_tensor(strong_view(turned, Draws("kept colours", seed, number)))
 
 
-def stretched(photograph: Array, size: int) -> Image.Image:
-    """A photograph as a square."""
-    return Image.fromarray(photograph).resize((size, size), Image.Resampling.BILINEAR, reducing_gap=3.0)
-
-
 def zoomed(photograph: Array, size: int, zoom: float, draws: Draws) -> tuple[Image.Image, np.ndarray]:
     """A square of `size` at a random place of a photograph of 1 / zoom to zoom times that, and what of it is valid."""
     if zoom == 1:
@@ -149,8 +145,3 @@ CHANGES: Sequence[Callable[[Image.Image, float], Image.Image]] = (
     *map(_enhanced, (ImageEnhance.Color, ImageEnhance.Contrast, ImageEnhance.Brightness, ImageEnhance.Sharpness)),
 )
 """Changes of colour by a strength in [-1, 1]: RandAugment's, without those that move pixels."""
-
-
-def as_tensor(image: Image.Image) -> Tensor:
-    """(3, H, W) uint8."""
-    return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()

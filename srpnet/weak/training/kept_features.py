@@ -15,10 +15,10 @@ from episodes.data.image_tags import TaggedPhotographs
 from episodes.errors import InputError
 from episodes.threads import map_in_threads
 from srpnet.nn.device import Runtime
-from srpnet.weak.batches import kept_views
 from srpnet.weak.encoders import Levels
 from srpnet.weak.settings import Reuse
 from srpnet.weak.students import Students
+from srpnet.weak.training.items import kept_views
 
 PLAIN, MIRRORED, STRONG = range(3)
 AT_ONCE = 4

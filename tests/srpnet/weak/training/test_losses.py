@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from srpnet.weak.losses import (
+from srpnet.weak.training.losses import (
     NEAREST,
     balanced,
     classification_loss,

@@ -12,15 +12,15 @@ import torch
 from episodes.errors import InputError
 from srpnet.training.interrupts import Interrupted
 from srpnet.training.log import Progress
-from srpnet.weak.batches import TaggedItems, kept_views
-from srpnet.weak.kept_features import KeptFeatures
 from srpnet.weak.photographs import tagged_photographs
 from srpnet.weak.saving import load_students
 from srpnet.weak.settings import WeakAugmentation, WeakMethodSettings
 from srpnet.weak.students import build
-from srpnet.weak.train import run_training
-from srpnet.weak.trainable import TrainableStudents
-from srpnet.weak.views import views_of
+from srpnet.weak.training.batches import views_of
+from srpnet.weak.training.items import TaggedItems, kept_views
+from srpnet.weak.training.kept_features import KeptFeatures
+from srpnet.weak.training.train import run_training
+from srpnet.weak.training.trainable import TrainableStudents
 from tests.srpnet.runs import FP32, interrupt, same
 from tests.srpnet.weak.conftest import SMALL, Settings
 

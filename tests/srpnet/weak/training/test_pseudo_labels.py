@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from srpnet.weak.pseudo_labels import dynamic_threshold, pseudo_labels
+from srpnet.weak.training.pseudo_labels import dynamic_threshold, pseudo_labels
 
 GREY = torch.full((1, 3, 4, 4), 0.5)
 

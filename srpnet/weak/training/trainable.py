@@ -14,16 +14,17 @@ from torch.nn import functional as F
 from episodes.data.source import IGNORE
 from srpnet.nn.device import Runtime
 from srpnet.training.run import Losses, Trainable
-from srpnet.weak import losses
-from srpnet.weak.batches import TaggedItem
 from srpnet.weak.cam import activation_maps
-from srpnet.weak.kept_features import KeptFeatures
-from srpnet.weak.noise_filter import noisy_pixels
-from srpnet.weak.pseudo_labels import dynamic_threshold, pseudo_labels
 from srpnet.weak.saving import write
 from srpnet.weak.settings import WeakLoopSettings, WeakMethodSettings
 from srpnet.weak.students import Features, Student, Students
-from srpnet.weak.views import View, Views, views_of
+from srpnet.weak.training import losses
+from srpnet.weak.training.batches import Views, views_of
+from srpnet.weak.training.items import TaggedItem
+from srpnet.weak.training.kept_features import KeptFeatures
+from srpnet.weak.training.noise_filter import noisy_pixels
+from srpnet.weak.training.pseudo_labels import dynamic_threshold, pseudo_labels
+from srpnet.weak.views import View
 
 REFINED = 2
 """Maps are refined at one over this of the input's size (paper, implementation)."""
