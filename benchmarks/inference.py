@@ -16,8 +16,8 @@ from PIL import Image
 from torch import Tensor
 
 from srpnet import TRAINING_FREE, Segmenter, SRPNet, runtime
-from srpnet.apps.placing import place_photograph
-from srpnet.apps.reading import read_photograph
+from srpnet.apps.looks.placing import place_photograph
+from srpnet.apps.pictures.reading import read_photograph
 from srpnet.nn.settings import Precision
 
 SIZES = ((500, 375), (4000, 3000))

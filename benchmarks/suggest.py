@@ -19,7 +19,7 @@ from episodes import open_source
 from episodes.draws import Draws
 from episodes.files import write_text
 from srpnet import Segmenter
-from srpnet.apps.placing import place_photograph
+from srpnet.apps.looks.placing import place_photograph
 from srpnet.apps.trust.suggestions import candidate, suggest
 
 POOL, WITHOUT, QUERIES = 10, 6, 7

@@ -23,7 +23,7 @@ from episodes.data.source import IGNORE, Array, Source, Split
 from episodes.draws import Draws
 from episodes.files import write_text
 from srpnet import Segmenter
-from srpnet.apps.placing import PlacedPhotograph, place_photograph
+from srpnet.apps.looks.placing import PlacedPhotograph, place_photograph
 from srpnet.fewshot.predictor import Encoded, Prediction, Predictor
 from srpnet.nn.grid import label_maps
 

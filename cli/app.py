@@ -11,7 +11,7 @@ from cli.examples import checkpoint_option, fit_option
 from cli.options import BadInput, config_option, options
 from cli.predict import taken
 from cli.progress import waiting
-from srpnet.apps.settings import LookSettings
+from srpnet.apps.looks.settings import LookSettings
 from srpnet.apps.web.settings import AppSettings
 from srpnet.fewshot.settings import NamingSettings
 from srpnet.nn.settings import RuntimeSettings

@@ -14,11 +14,11 @@ from episodes.files import atomic_write
 from episodes.names import for_terminal
 from srpnet.apps.examples.annotation_files import annotated_examples, mask_or_annotations, of_class
 from srpnet.apps.examples.annotations import Annotation, Box, Mask, Points, Scribbles
-from srpnet.apps.examples.corrections import read_correction
 from srpnet.apps.examples.folder import examples_in
 from srpnet.apps.examples.reading import marked_photographs
 from srpnet.apps.examples.tags import Tag
-from srpnet.apps.photographs import picture_suffixes
+from srpnet.apps.files.corrections import read_correction
+from srpnet.apps.pictures.reading import picture_suffixes
 from srpnet.apps.trust.calibration import calibrated_network
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from episodes.data.face_layouts import PARTS
 from episodes.files import locked
 from episodes.names import for_terminal
 from episodes.settings import build
-from srpnet.apps.photographs import Photograph, list_photographs, name_outputs
+from srpnet.apps.files.photographs import Photograph, list_photographs, name_outputs
 from srpnet.faces.settings import FaceEvalSettings, FaceTrainSettings
 from srpnet.nn.settings import RuntimeSettings
 

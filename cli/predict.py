@@ -27,13 +27,13 @@ from episodes.data.formats import FORMATS, ExportSettings
 from episodes.files import locked
 from episodes.names import for_terminal
 from episodes.settings import build, declared
-from srpnet.apps.class_table import values_of, write_classes
 from srpnet.apps.examples.reading import class_names
-from srpnet.apps.export import PROBABILITY, Export
-from srpnet.apps.found_table import ABSENT, NOTHING, FoundTable, Row
-from srpnet.apps.outputs import mask_path
-from srpnet.apps.photographs import Listing, PassedOver, Photograph, list_photographs, name_outputs
-from srpnet.apps.settings import LookSettings
+from srpnet.apps.files.class_table import values_of, write_classes
+from srpnet.apps.files.export import PROBABILITY, Export
+from srpnet.apps.files.found_table import ABSENT, NOTHING, FoundTable, Row
+from srpnet.apps.files.outputs import mask_path
+from srpnet.apps.files.photographs import Listing, PassedOver, Photograph, list_photographs, name_outputs
+from srpnet.apps.looks.settings import LookSettings
 from srpnet.fewshot.settings import NamingSettings
 from srpnet.nn.settings import RuntimeSettings
 

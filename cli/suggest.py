@@ -21,8 +21,8 @@ from cli.options import BadInput, config_option, options
 from cli.progress import Bars, waiting
 from episodes.files import atomic_write, locked
 from episodes.names import for_terminal
-from srpnet.apps.found_table import cell
-from srpnet.apps.photographs import list_photographs
+from srpnet.apps.files.found_table import cell
+from srpnet.apps.files.photographs import list_photographs
 from srpnet.nn.settings import RuntimeSettings
 
 TABLE, FIRST = "suggested.csv", "first-overlay.jpg"

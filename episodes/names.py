@@ -34,6 +34,11 @@ def for_display(name: str, longest: int = LONGEST) -> str:
     return safe if len(safe) <= longest else f"{safe[: longest - 1]}\N{HORIZONTAL ELLIPSIS}"
 
 
+def alike(name: str) -> str:
+    """The same for names that are one file on some system: upper and lower case, composed and decomposed letters."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
 def for_path(name: str) -> str:
     """A name as a part of a file name, different for different names: no folders, no hidden or reserved ones.
 

@@ -14,6 +14,7 @@ FLOORS = ["episodes", "srpnet", "cli"]
 ROOMS = {
     "episodes": [".", "data", "fewshot", "scoring", "results", "score"],
     "srpnet": [".", "nn", "training", "fewshot", "faces", "weak", "apps"],
+    "srpnet/apps": ["pictures", "looks", "examples", "trust", "files", ".", "web"],
     "srpnet/fewshot": [".", "training"],
     "srpnet/weak": [".", "training"],
 }

@@ -17,8 +17,8 @@ from episodes.data.face_layouts import PARTS
 from episodes.data.source import Array
 from episodes.errors import InputError
 from episodes.threads import map_in_threads
-from srpnet.apps.outputs import write_outputs
-from srpnet.apps.reading import Picture, read_photograph
+from srpnet.apps.files.outputs import write_outputs
+from srpnet.apps.pictures.reading import Picture, read_photograph
 from srpnet.faces.canvas import Box, Frame
 from srpnet.faces.saving import load_parser
 from srpnet.nn.device import runtime

@@ -13,19 +13,19 @@ from torch import Tensor
 
 from episodes.data.source import Array
 from episodes.errors import InputError
+from episodes.names import alike
 from episodes.threads import map_in_threads
-from srpnet.apps.closer import Looks, look_closer
-from srpnet.apps.edges import agreeing, check_refine, refine_edges
 from srpnet.apps.examples.checks import SupportCheck
 from srpnet.apps.examples.judgement import Tile, sheet
 from srpnet.apps.examples.reading import Example, Marked, class_names, read_examples, read_marked
 from srpnet.apps.examples.shown import Shown
-from srpnet.apps.looking import Seen, look
-from srpnet.apps.output_names import alike
-from srpnet.apps.outputs import output_paths, overlaid, write_outputs
-from srpnet.apps.placing import PlacedPhotograph, place_photograph
-from srpnet.apps.reading import Picture, read_photograph
-from srpnet.apps.settings import Closer, Refine
+from srpnet.apps.files.outputs import output_paths, overlaid, write_outputs
+from srpnet.apps.first_look import Seen, look
+from srpnet.apps.looks.closer import Looks, look_closer
+from srpnet.apps.looks.edges import agreeing, check_refine, refine_edges
+from srpnet.apps.looks.placing import PlacedPhotograph, place_photograph
+from srpnet.apps.looks.settings import Closer, Refine
+from srpnet.apps.pictures.reading import Picture, read_photograph
 from srpnet.apps.trust.evidence import Evidence, gather
 from srpnet.apps.trust.forecast import Forecast, forecast
 from srpnet.apps.trust.suggestions import Candidate, Suggestion, candidate, suggest
@@ -67,10 +67,10 @@ class Segmenter:
             `srpnet.fewshot.fitted_head`. `none`: prototypes alone.
         naming: How several classes are told apart: `regions` as wholes, which takes a second, quicker pass, or `pixels`
             one by one, see `srpnet.fewshot.naming`.
-        closer: `auto`: what fills a part of the photograph alone is looked at again, closer, see `srpnet.apps.closer`.
-            `none`: one look at the whole photograph.
+        closer: `auto`: what fills a part of the photograph alone is looked at again, closer, see
+            `srpnet.apps.looks.closer`. `none`: one look at the whole photograph.
         refine: `auto`: edges are drawn anew by the photograph's colours if OpenCV is installed, see
-            `srpnet.apps.edges`; `grabcut`: likewise, and it must be; `none`: they stay as the network has them.
+            `srpnet.apps.looks.edges`; `grabcut`: likewise, and it must be; `none`: they stay as the network has them.
         fast: Deeper features on a grid half as fine: half the time, for slightly worse masks.
 
     Raises:
@@ -119,8 +119,8 @@ class Segmenter:
                 (H, W, 3) or (3, H, W), in 0..255, 0..1 or of 16 bits.
             masks: For each a mask of the same size: a path, a Pillow image, or an array or tensor, (H, W) or
                 (1, H, W).
-            classes: 1: what is painted is the object (`srpnet.apps.masks`). N: the values 1..N are classes, 0 is
-                background, and 255 is ignored. A photograph may show several.
+            classes: 1: what is painted is the object (`srpnet.apps.pictures.masks`). N: the values 1..N are classes, 0
+                is background, and 255 is ignored. A photograph may show several.
             names: What the classes are called, for those who load them; by default `object`, or `class 1`, `class 2` ..
 
         Raises:

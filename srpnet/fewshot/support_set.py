@@ -66,8 +66,8 @@ class SupportSet:
         shots_P: How many supports are behind each prototype, float32; None in files of earlier versions.
         lengths_N: Of the sums of the supports' unit vectors, whose directions are the examples; None as they are.
         present_above_N: Below which presence a class may not be there; None where nobody asked.
-        afar_ND: What objects look like that are too small for the network, see `srpnet.apps.search`, unit vectors;
-            likewise.
+        afar_ND: What objects look like that are too small for the network, see `srpnet.apps.looks.search`: unit
+            vectors; likewise.
         names: What the classes are called.
         size: Longer side of the photographs for the network, in pixels.
         fingerprint: Of the examples, the network and the size, see `Segmenter.fingerprint`.

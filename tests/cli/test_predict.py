@@ -455,7 +455,7 @@ def test_photographs_in_which_nothing_was_found(
         return torch.zeros(1, *placement.original, dtype=torch.uint8)
 
     draw("photos/a.jpg", "photos/b.jpg")
-    monkeypatch.setattr("srpnet.apps.closer.label_maps", nothing)
+    monkeypatch.setattr("srpnet.apps.looks.closer.label_maps", nothing)
     result = predict("photos", *ONE_LOOK)
     assert "Nothing was found in a.jpg, b.jpg" in result.stdout
     assert [row["doubt"] for row in table()] == ["nothing found"] * 2
@@ -470,7 +470,7 @@ def test_photographs_that_may_not_show_the_object(monkeypatch: pytest.MonkeyPatc
     scores = iter([0.6, 0.5, 0.1])  # the first is of the example; and no fourth: with --no-presence none is asked for
     monkeypatch.setattr(Recogniser, "presence", lambda *_: torch.tensor([[next(scores)]]))
     monkeypatch.setattr(
-        "srpnet.apps.closer.label_maps",
+        "srpnet.apps.looks.closer.label_maps",
         lambda _, __, placement, original: torch.ones(1, *placement.original, dtype=torch.uint8),
     )
     monkeypatch.setattr("srpnet.fewshot.checkpoint.TRAINING_FREE", replace(TRAINING_FREE, present_above=0.3))

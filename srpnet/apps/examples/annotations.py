@@ -9,7 +9,7 @@ from PIL import Image
 
 from episodes.data.source import IGNORE, Array
 from episodes.errors import InputError
-from srpnet.apps.reading import Picture, declared_size, read_mask, read_strokes
+from srpnet.apps.pictures.reading import Picture, declared_size, read_mask, read_strokes
 
 DOT = 0.01
 """Half the width of a point, as a share of the photograph's longer side; as in `episodes.fewshot.weak_supports`."""
@@ -47,7 +47,7 @@ class Annotation(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Mask:
-    """The object is painted, and what is not painted is not it; see `srpnet.apps.masks` for what is read."""
+    """The object is painted, and what is not painted is not it; see `srpnet.apps.pictures.masks` for what is read."""
 
     picture: Picture
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from episodes.errors import InputError
-from srpnet.apps.photographs import picture_suffixes
+from srpnet.apps.pictures.reading import picture_suffixes
 
 MASK_ENDS = ("-mask", "_mask")
 """How the name of a mask ends that lies beside its photograph under the same ending, as `a.png` and `a-mask.png`."""

@@ -18,7 +18,7 @@ from episodes.data.source import Array
 from episodes.names import for_display
 from episodes.results.pictures import overlay
 from srpnet.apps.examples.checks import SupportCheck, ious
-from srpnet.apps.placing import PlacedPhotograph
+from srpnet.apps.looks.placing import PlacedPhotograph
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.presence import Recogniser, examples
 from srpnet.fewshot.prototypes import Pooled, mean_prototypes

@@ -10,9 +10,9 @@ from PIL import Image
 
 from episodes.data.source import IGNORE, Array
 from episodes.errors import InputError
+from episodes.names import alike
 from srpnet.apps.examples.annotations import Annotation, Mask, check_mask_size
-from srpnet.apps.output_names import alike
-from srpnet.apps.reading import Picture, declared_size, paired, read_mask, read_photograph
+from srpnet.apps.pictures.reading import Picture, declared_size, paired, read_mask, read_photograph
 
 MOST_CLASSES = 254
 LONGEST_NAME = 200

@@ -14,9 +14,9 @@ from episodes.errors import InputError
 from srpnet.apps.examples.checks import SupportCheck, border_share, looks_like_strokes, mistaken_share, restoration
 from srpnet.apps.examples.judgement import Tile, judge, presence_of_others, presence_thresholds, row_of
 from srpnet.apps.examples.reading import Example, class_names
-from srpnet.apps.placing import place_photograph
-from srpnet.apps.reading import described
-from srpnet.apps.search import describe_objects
+from srpnet.apps.looks.placing import place_photograph
+from srpnet.apps.looks.search import describe_objects
+from srpnet.apps.pictures.reading import described
 from srpnet.fewshot.predictor import Predictor
 from srpnet.fewshot.settings import Naming
 from srpnet.fewshot.support_set import SupportSet

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from srpnet.apps.placing import PlacedPhotograph
+from srpnet.apps.looks.placing import PlacedPhotograph
 from srpnet.fewshot.predictor import Predictor
 from srpnet.fewshot.support_set import SupportSet
 

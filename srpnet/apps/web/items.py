@@ -7,8 +7,8 @@ from pathlib import Path
 from episodes.data.source import IGNORE
 from episodes.errors import InputError
 from srpnet.apps.examples.annotations import Annotation
-from srpnet.apps.found_table import Row
-from srpnet.apps.reading import check_photograph, declared_size, read_photograph
+from srpnet.apps.files.found_table import Row
+from srpnet.apps.pictures.reading import check_photograph, declared_size, read_photograph
 from srpnet.apps.web.marks import Painted
 from srpnet.apps.web.settings import AppSettings
 

@@ -9,7 +9,7 @@ import gradio as gr
 
 from episodes.errors import InputError
 from srpnet.apps.examples.checks import weakest
-from srpnet.apps.outputs import overlaid
+from srpnet.apps.files.outputs import overlaid
 from srpnet.apps.web.items import Item
 from srpnet.apps.web.marks import decoded, encoded
 from srpnet.apps.web.workspace import Opened, Workspace

@@ -13,17 +13,18 @@ from PIL import Image
 from episodes.data.source import Array
 from episodes.errors import InputError
 from episodes.files import atomic_write
-from srpnet.apps.class_table import write_classes
+from episodes.names import alike
 from srpnet.apps.examples.annotations import Mask
 from srpnet.apps.examples.checks import SupportCheck
 from srpnet.apps.examples.folder import MASK_ENDS
 from srpnet.apps.examples.judgement import Tile
 from srpnet.apps.examples.reading import check_names, class_names, together
-from srpnet.apps.export import read_labels
-from srpnet.apps.found_table import FoundTable
-from srpnet.apps.output_names import alike, check_outputs
-from srpnet.apps.outputs import mask_path, output_paths, overlaid, write_outputs
-from srpnet.apps.reading import read_photograph
+from srpnet.apps.files.class_table import write_classes
+from srpnet.apps.files.export import read_labels
+from srpnet.apps.files.found_table import FoundTable
+from srpnet.apps.files.output_names import check_outputs
+from srpnet.apps.files.outputs import mask_path, output_paths, overlaid, write_outputs
+from srpnet.apps.pictures.reading import read_photograph
 from srpnet.apps.segmenter import Segmenter
 from srpnet.apps.web.items import Item, check_dropped, copied, is_complete, kept
 from srpnet.apps.web.marks import Painted, painting_of

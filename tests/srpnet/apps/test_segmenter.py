@@ -16,7 +16,7 @@ from episodes.data.source import Array
 from episodes.errors import InputError
 from episodes.fewshot.geometry import Geometry, Resize
 from episodes.results import pictures
-from srpnet.apps.placing import place_photograph
+from srpnet.apps.looks.placing import place_photograph
 from srpnet.apps.segmenter import Segmenter
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.prototypes import support_prototypes

@@ -10,9 +10,9 @@ from PIL import Image
 from episodes.data.source import Array
 from episodes.errors import InputError
 from episodes.fewshot.geometry import Geometry
-from srpnet.apps import edges
-from srpnet.apps.closer import Looks
-from srpnet.apps.edges import agreeing, check_refine, grabcut, refine_edges
+from srpnet.apps.looks import edges
+from srpnet.apps.looks.closer import Looks
+from srpnet.apps.looks.edges import agreeing, check_refine, grabcut, refine_edges
 
 pytest.importorskip("cv2")
 STRIDE = 8

@@ -12,9 +12,9 @@ from PIL import Image, ImageFilter
 from episodes.data.opening import Opened
 from episodes.data.source import Array
 from episodes.errors import InputError
-from srpnet.apps.masks import label_map, object_map
-from srpnet.apps.raster import Raster
-from srpnet.apps.reading import read_mask
+from srpnet.apps.pictures.masks import label_map, object_map
+from srpnet.apps.pictures.raster import Raster
+from srpnet.apps.pictures.reading import read_mask
 
 Make = Callable[[Array], Any]
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from episodes.data.source import Array
 from episodes.fewshot.geometry import Placement
-from srpnet.apps.windows import Box, Window, around, groups
+from srpnet.apps.looks.windows import Box, Window, around, groups
 from srpnet.fewshot.naming import connected
 from srpnet.nn.crop import compose, inverse, sample, theta_of
 from srpnet.nn.grid import label_maps, pixel_weights, upsample

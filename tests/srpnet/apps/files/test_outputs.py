@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from episodes.errors import InputError
-from srpnet.apps.output_names import is_output
-from srpnet.apps.outputs import WRITERS, output_paths, write_outputs
+from srpnet.apps.files.output_names import is_output
+from srpnet.apps.files.outputs import WRITERS, output_paths, write_outputs
 
 PHOTOGRAPH = Image.new("RGB", (6, 4), "teal")
 LABELS = np.eye(4, 6, dtype=np.uint8)

@@ -14,9 +14,9 @@ from episodes.data.images import open_picture
 from episodes.data.source import Array
 from episodes.errors import InputError
 from episodes.files import atomic_write, check_folder
-from srpnet.apps.output_names import alike
-from srpnet.apps.outputs import mask_path
-from srpnet.apps.photographs import Photograph
+from episodes.names import alike
+from srpnet.apps.files.outputs import mask_path
+from srpnet.apps.files.photographs import Photograph
 
 PROBABILITY = "probability"
 

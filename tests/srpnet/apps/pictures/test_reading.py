@@ -11,8 +11,8 @@ from PIL import Image
 
 from episodes.data.source import Array
 from episodes.errors import InputError
-from srpnet.apps import reading
-from srpnet.apps.reading import Picture, check_photograph, described, read_mask
+from srpnet.apps.pictures import reading
+from srpnet.apps.pictures.reading import Picture, check_photograph, described, read_mask
 
 ROTATED = 6
 """EXIF orientation: turn a quarter clockwise to see it upright."""

@@ -6,10 +6,10 @@ from typing import NamedTuple
 import numpy as np
 
 from episodes.data.source import IGNORE
-from srpnet.apps import class_table
 from srpnet.apps.examples.annotations import Annotation, Label, Mask
-from srpnet.apps.found_table import photograph_of
-from srpnet.apps.reading import read_mask
+from srpnet.apps.files import class_table
+from srpnet.apps.files.found_table import photograph_of
+from srpnet.apps.pictures.reading import read_mask
 
 
 class Correction(NamedTuple):

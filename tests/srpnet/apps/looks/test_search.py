@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from episodes.data.source import Array
-from srpnet.apps.search import TARGET, describe_objects, scales, search
+from srpnet.apps.looks.search import TARGET, describe_objects, scales, search
 from srpnet.apps.segmenter import Segmenter
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.settings import NetworkSettings

@@ -15,9 +15,9 @@ from PIL import Image
 
 from episodes.data.source import Array
 from episodes.errors import InputError
-from srpnet.apps.closer import Looks
-from srpnet.apps.settings import Refine
-from srpnet.apps.windows import Window, groups
+from srpnet.apps.looks.closer import Looks
+from srpnet.apps.looks.settings import Refine
+from srpnet.apps.looks.windows import Window, groups
 
 SURE = 1.5
 """Lead in logits over the other side, from which a pixel stays what it is."""

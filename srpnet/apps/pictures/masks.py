@@ -22,7 +22,17 @@ import numpy as np
 from episodes.data.depth import Values
 from episodes.data.source import IGNORE, Array
 from episodes.errors import InputError
-from srpnet.apps.raster import FEW, NEAR, Raster, border, fills_areas, interior, listed, painted_colours, simplest
+from srpnet.apps.pictures.raster import (
+    FEW,
+    NEAR,
+    Raster,
+    border,
+    fills_areas,
+    interior,
+    listed,
+    painted_colours,
+    simplest,
+)
 
 HOW = "paint the object white on black, in the photograph's size, and save it as PNG"
 

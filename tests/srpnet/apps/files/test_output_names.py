@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from episodes.errors import InputError
-from srpnet.apps.output_names import alike, check_outputs, output_names
+from episodes.names import alike
+from srpnet.apps.files.output_names import check_outputs, output_names
 
 
 def names(*paths: str) -> list[str]:

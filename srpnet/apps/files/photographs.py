@@ -11,14 +11,11 @@ from PIL import Image
 
 from episodes.errors import InputError
 from episodes.files import check_folder
-from srpnet.apps.output_names import alike, check_outputs, is_output, output_names
-from srpnet.apps.outputs import mask_path, output_paths
-from srpnet.apps.reading import check_photograph
+from episodes.names import alike
+from srpnet.apps.files.output_names import check_outputs, is_output, output_names
+from srpnet.apps.files.outputs import mask_path, output_paths
+from srpnet.apps.pictures.reading import check_photograph, picture_suffixes
 
-RECOGNISED_ONLY = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
-"""Formats that Pillow recognises, but cannot read, or only with another program."""
-PLUGINS = {".avif", ".heic", ".heif", ".hif"}
-"""Endings of photographs that Pillow reads with a plugin."""
 BY_HEAD = ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "HEIF", "BMP")
 """Formats that are taken under any name. TIFF is not: raw files of cameras are TIFF with a thumbnail inside."""
 
@@ -131,13 +128,6 @@ def name_outputs(listing: Listing, out: Path, supports: Iterable[Path]) -> None:
         else:
             named.append(photograph._replace(name=name))
     listing.photographs = named
-
-
-def picture_suffixes() -> frozenset[str]:
-    """Lower-case endings of pictures that Pillow reads, or would read with a plugin that may not be installed."""
-    formats = Image.registered_extensions()
-    readable = set(Image.OPEN) - RECOGNISED_ONLY
-    return frozenset(suffix for suffix, name in formats.items() if name in readable) | PLUGINS
 
 
 def _in_folder(

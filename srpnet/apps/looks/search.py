@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate, max_pool2d, normalize, pad
 
-from srpnet.apps.windows import Box
+from srpnet.apps.looks.windows import Box
 from srpnet.fewshot.predictor import Predictor
 from srpnet.fewshot.support_set import AFAR_CHANNELS
 from srpnet.nn.grid import average

@@ -1,13 +1,13 @@
 """How the files that are made of a photograph are called: no two alike, and none that the file system refuses."""
 
 import os
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from episodes.errors import InputError
-from srpnet.apps.outputs import WRITERS, output_paths
+from episodes.names import alike
+from srpnet.apps.files.outputs import WRITERS, output_paths
 
 LONGEST = 255
 """Bytes of a file's name, where the system does not say how many it takes."""
@@ -20,11 +20,6 @@ def is_output(path: Path) -> bool:
     (True, False)
     """
     return path.stem.endswith(tuple(Path(end).stem for end in WRITERS))
-
-
-def alike(name: str) -> str:
-    """The same for names that are one file on some system: upper and lower case, composed and decomposed letters."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def output_names(photographs: Sequence[tuple[Path, Path]]) -> list[str]:

@@ -9,9 +9,9 @@ from PIL import Image
 from torch import Tensor
 
 from episodes.fewshot.geometry import Geometry
-from srpnet.apps.closer import LOOKS, Look, Looks, crop, look_closer, windows
-from srpnet.apps.placing import place_photograph
-from srpnet.apps.windows import Window, groups
+from srpnet.apps.looks.closer import LOOKS, Look, Looks, crop, look_closer, windows
+from srpnet.apps.looks.placing import place_photograph
+from srpnet.apps.looks.windows import Window, groups
 from srpnet.nn.grid import upsample
 
 STRIDE = 8

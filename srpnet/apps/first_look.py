@@ -8,11 +8,11 @@ from PIL import Image
 from torch import Tensor
 
 from episodes.errors import InputError, warn
-from srpnet.apps.closer import Look, Looks, crop
 from srpnet.apps.examples.shown import Shown
-from srpnet.apps.placing import PlacedPhotograph
-from srpnet.apps.search import AFAR, MARGIN, SHARE, scales, search
-from srpnet.apps.windows import around
+from srpnet.apps.looks.closer import Look, Looks, crop
+from srpnet.apps.looks.placing import PlacedPhotograph
+from srpnet.apps.looks.search import AFAR, MARGIN, SHARE, scales, search
+from srpnet.apps.looks.windows import around
 from srpnet.fewshot.predictor import Prediction
 
 SEARCHED = 20.0

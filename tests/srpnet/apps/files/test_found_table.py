@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from episodes.errors import InputError
-from srpnet.apps.found_table import FoundTable
+from srpnet.apps.files.found_table import FoundTable
 
 LABELS = np.array([[0, 1, 2, 2]], dtype=np.uint8)
 

@@ -15,13 +15,18 @@ from episodes.data.images import head
 from episodes.data.opening import Opened, check_picture, read_image, readable
 from episodes.data.source import IGNORE, Array
 from episodes.errors import InputError, warn
-from srpnet.apps.masks import label_map, object_map
-from srpnet.apps.raster import Raster
+from srpnet.apps.pictures.masks import label_map, object_map
+from srpnet.apps.pictures.raster import Raster
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 Picture = Union[str, Path, Image.Image, NDArray[Any], "Tensor"]
+
+RECOGNISED_ONLY = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
+"""Formats that Pillow recognises, but cannot read, or only with another program."""
+PLUGINS = {".avif", ".heic", ".heif", ".hif"}
+"""Endings of photographs that Pillow reads with a plugin."""
 
 SAMPLE = (64, 64)
 """The pixels of a photograph that are looked at to tell whether it is nearly constant."""
@@ -52,8 +57,8 @@ def read_photograph(picture: Picture) -> Image.Image:
 def read_mask(picture: Picture, classes: int = 1) -> Array:
     """A label map uint8 (H, W): 0 background, 1..N classes, 255 is ignored.
 
-    With one class, what is painted is the object: `srpnet.apps.masks` tells how. With more, the values, or the palette
-    indices, are the labels.
+    With one class, what is painted is the object: `srpnet.apps.pictures.masks` tells how. With more, the values, or
+    the palette indices, are the labels.
 
     Raises:
         InputError: if it is not a readable picture, or not clearly a mask; the values in it are listed.
@@ -120,6 +125,13 @@ def check_photograph(path: Path) -> None:
         check_picture(path)
     except FileNotFoundError as error:
         raise InputError(f"{path} cannot be read as a picture ({error})") from None
+
+
+def picture_suffixes() -> frozenset[str]:
+    """Lower-case endings of pictures that Pillow reads, or would read with a plugin that may not be installed."""
+    formats = Image.registered_extensions()
+    known = set(Image.OPEN) - RECOGNISED_ONLY
+    return frozenset(suffix for suffix, name in formats.items() if name in known) | PLUGINS
 
 
 def paired(

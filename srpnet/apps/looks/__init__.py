@@ -1,0 +1,1 @@
+"""Looks at a photograph: placed, cropped closer, searched for small things, edges drawn anew."""

@@ -1,0 +1,1 @@
+"""A person's photographs and masks, read."""
