@@ -39,7 +39,7 @@ def read_config(folder: Path) -> StudentSettings:
     if not isinstance(content, dict) or "architecture" not in content:
         raise InputError(f"{folder} does not hold students of DuPL: {FIX}")
     try:
-        config = from_mapping(StudentSettings, content, "it")
+        config = from_mapping(StudentSettings, {"pooling": "max"} | content, "it")  # all had it before one could choose
     except InputError as error:
         raise InputError(f"{folder / 'config.json'} cannot be loaded: {error}") from None
     if not config.classes:

@@ -17,6 +17,7 @@ from srpnet.training.settings import MOST_BATCH, MOST_STEPS, LoopSettings
 Architecture = Literal["resnet50", "vit-b16"]
 Discrepancy = Literal["linear", "log", "none"]
 Reuse = Literal["none", "memory", "disk"]
+Pooling = Literal["max", "average"]
 
 LAYERS: Mapping[Architecture, tuple[int, ...]] = {"resnet50": (3, 4, 6, 3), "vit-b16": (12,)}
 """Blocks, stage by stage."""
@@ -46,6 +47,11 @@ class StudentSettings:
         high=64,
     )
     segmentation_width: int = setting(512, "Channels inside the segmentation head.", low=1, high=4096)
+    pooling: Pooling = setting(
+        "average",
+        "What a classifier sees of a photograph: the average of its cells, or of each channel the largest, which the "
+        "paper's ViT-B/16 has, and with which maps of ResNet-50 peak at heads and paws.",
+    )
     classes: tuple[str, ...] = setting((), "The classes, in order.", flag=None)
     labels: tuple[int, ...] = setting((), "The number of each class in the label maps of its data.", flag=None)
     trained_on: Mapping[str, Any] = setting(dict, "What they were trained on, for the record.", flag=None)

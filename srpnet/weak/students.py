@@ -13,9 +13,14 @@ from torch import Tensor, nn
 
 from srpnet.nn.backbone import IMAGENET_MEAN, IMAGENET_STD
 from srpnet.weak.encoders import ENCODERS, Levels, imagenet_weights, load_imagenet
-from srpnet.weak.settings import StudentSettings
+from srpnet.weak.settings import Pooling, StudentSettings
 
 DILATION = 5
+POOLINGS: dict[Pooling, Callable[[Tensor], Tensor]] = {
+    "max": lambda maps_BDhw: maps_BDhw.amax((2, 3), keepdim=True),
+    "average": lambda maps_BDhw: maps_BDhw.mean((2, 3), keepdim=True),
+}
+"""Feature maps (B, D, h, w) -> (B, D, 1, 1)."""
 
 
 class Features(NamedTuple):
@@ -36,6 +41,7 @@ class Student(nn.Module):
     def __init__(self, config: StudentSettings, seed: int = 0) -> None:
         super().__init__()
         self.encoder = ENCODERS[config.architecture](config)
+        self._pooling = config.pooling
         aux, main = self.encoder.channels
         classes, width = len(config.classes), config.segmentation_width
         with torch.random.fork_rng(devices=[]):
@@ -56,9 +62,10 @@ class Student(nn.Module):
         return Features(*self.encoder.upper(levels, size))
 
     def class_logits(self, features: Features) -> tuple[Tensor, Tensor]:
-        """Of the whole image, by F and by F_aux, after global max pooling: (B, C) each."""
+        """Of the whole image, by F and by F_aux, after global pooling: (B, C) each."""
+        pool = POOLINGS[self._pooling]
         main, aux = (
-            classify(maps.amax((2, 3), keepdim=True)).flatten(1)
+            classify(pool(maps)).flatten(1)
             for classify, maps in ((self.classifier, features.main), (self.aux_classifier, features.aux))
         )
         return main, aux

@@ -14,7 +14,7 @@ from srpnet.nn import vit
 from srpnet.nn.vit import PatchTransformer, vit_weights
 from srpnet.weak.saving import load_students, write
 from srpnet.weak.settings import StudentSettings
-from srpnet.weak.students import Students, build
+from srpnet.weak.students import Features, Students, build
 from tests.srpnet.conftest import Noise
 from tests.srpnet.runs import same
 from tests.srpnet.weak.conftest import SMALL, VIT
@@ -64,6 +64,37 @@ def test_cams_are_the_classifier_at_every_cell(students: Students) -> None:
     assert torch.allclose(main[0, :, 1, 2], weights @ features.main[0, :, 1, 2], atol=1e-5)
 
 
+def test_classifiers_see_the_average_of_all_cells_or_the_largest_of_each_channel() -> None:
+    """Two channels, four cells: the average is (2, 1), the largest (5, 4)."""
+    maps = torch.tensor([[[[5.0, 1.0], [1.0, 1.0]], [[0.0, 4.0], [0.0, 0.0]]]])
+    for pooling, expected in (("average", 2 * 10 + 1), ("max", 5 * 10 + 4)):
+        student = next(iter(Students(replace(SMALL, pooling=pooling))))
+        aux, main = (maps.repeat(1, channels // 2, 1, 1) for channels in student.encoder.channels)
+        with torch.no_grad():
+            for classifier in (student.classifier, student.aux_classifier):
+                classifier.weight.zero_()
+                classifier.weight[1, 0], classifier.weight[1, 1] = 10, 1
+        for logits in student.class_logits(Features(aux, main)):
+            assert logits.tolist() == [[0, expected, 0]]
+
+
+def test_average_pooling_is_the_mean_of_the_class_maps(students: Students) -> None:
+    """So each cell adds what the map says of it: nothing but its sum is learned, and no peak can do for all."""
+    student = next(iter(students))
+    features = student(students.lower(torch.rand(1, 3, 48, 48)), (48, 48))
+    for logits, maps in zip(student.class_logits(features), student.class_maps(features), strict=True):
+        assert torch.allclose(logits, maps.mean((2, 3)), atol=1e-5)
+
+
+def test_students_that_were_trained_before_there_was_a_choice_have_max_pooling(cache: Any, tmp_path: Path) -> None:
+    write(build(SMALL), tmp_path)
+    assert load_students(tmp_path).config.pooling == "average"
+    content = json.loads((tmp_path / "config.json").read_text())
+    del content["pooling"]
+    (tmp_path / "config.json").write_text(json.dumps(content))
+    assert load_students(tmp_path).config.pooling == "max"
+
+
 def test_students_differ_in_their_heads_alone(cache: Any) -> None:
     first, second = build(SMALL, seed=3)
     assert same(first.encoder.state_dict(), second.encoder.state_dict())
@@ -94,6 +125,7 @@ def test_what_was_trained_is_saved_and_loaded(cache: Any, tmp_path: Path, frozen
         (lambda folder: (folder / "model.safetensors").write_bytes(b"no"), "cannot be read"),
         (lambda folder: _change(folder, classes=["cat", "cow"], labels=[1, 2]), "does not fit its config.json"),
         (lambda folder: _change(folder, students=3), "`students` must be"),
+        (lambda folder: _change(folder, pooling="median"), "`pooling` must be"),
         (lambda folder: _change(folder, frozen_blocks=9), "9 cannot be frozen"),
         (lambda folder: _poison(folder), "holds NaN or infinity in students.0.classifier.weight"),
     ],
