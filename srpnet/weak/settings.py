@@ -126,10 +126,10 @@ class WeakMethodSettings:
     threshold: Literal["dynamic", "fixed"] = setting(
         "dynamic", "The upper threshold of pseudo-labels: it sinks from `high` to `high_end`, or stays at `high`."
     )
-    high: float = setting(0.7, "Upper threshold, above which a pixel is its class's.", low=0, high=1)
-    high_end: float = setting(0.55, "Upper threshold at the end.", low=0, high=1)
+    high: float = setting(0.4, "Upper threshold, above which a pixel is its class's.", low=0, high=1)
+    high_end: float = setting(0.3, "Upper threshold at the end.", low=0, high=1)
     low: float = setting(
-        0.25, "Lower threshold, below which a pixel is background; between them it has no label.", low=0, high=1
+        0.15, "Lower threshold, below which a pixel is background; between them it has no label.", low=0, high=1
     )
     refinement: Literal["par", "none"] = setting("par", "Pseudo-labels follow the edges of the photograph, or not.")
     noise_filter: Literal["gmm", "none"] = setting(
@@ -276,7 +276,7 @@ class WeakEvalSettings(RuntimeSettings):
     )
     scales: tuple[str, ...] = setting(("1", "1.25", "1.5"), "Sizes at which photographs are segmented, and mirrored.")
     cam_scales: tuple[str, ...] = setting(("1", "0.5", "1.5"), "Sizes at which classes are located, and mirrored.")
-    cam_threshold: float = setting(0.45, "A CAM is its class where it is above this.", low=0, high=1)
+    cam_threshold: float = setting(0.25, "A CAM is its class where it is above this.", low=0, high=1)
 
     def __post_init__(self) -> None:
         check(self)
