@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from episodes.data.faces import Faces
+from episodes.data.sets.faces import Faces
 from episodes.files import write_json
 from srpnet import TrainingRun, runtime
 from srpnet.faces.batches import Canvases, Face, FaceItems, changed, read_canvases

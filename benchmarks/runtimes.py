@@ -20,7 +20,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import Tensor
 
-from episodes.data.stickers import Stickers
+from episodes.data.sets.stickers import Stickers
 from episodes.fewshot.geometry import Geometry
 from srpnet.apps.onnx import ENCODER, export
 from srpnet.fewshot.checkpoint import load_network

@@ -18,7 +18,7 @@ from episodes.names import for_display, for_terminal
 from episodes.settings import build
 
 if TYPE_CHECKING:
-    from episodes.fewshot.leakage import Leakage
+    from episodes.fewshot.checks.leakage import Leakage
 
 
 PREPARED = {name: record for name, record in DATA_SETS.items() if record.archives}
@@ -49,8 +49,8 @@ def report(ctx: click.Context, /, out: Path | None, **flags: Any) -> None:
       srpnet data report --data pascal:$PASCAL --pairs lists/pascal --fold 1
     """
     announce_data(ctx, flags["data"])
+    from episodes.fewshot.checks.leakage import leakage
     from episodes.fewshot.folds import Fold
-    from episodes.fewshot.leakage import leakage
     from episodes.files import check_folder, write_json
 
     if out is not None:
@@ -78,7 +78,7 @@ def check(source: str, pairs: Path | None, strict: bool) -> None:
     Example:
       srpnet data check pascal:$PASCAL --pairs lists/pascal
     """
-    from episodes.fewshot.check_data import check
+    from episodes.fewshot.checks.check_data import check
 
     with Bars(Console(stderr=True)) as bars:
         found = check(source, pairs, bars.update, strict)

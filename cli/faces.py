@@ -12,7 +12,7 @@ from rich.table import Column, Table
 from cli.options import BadInput, config_option, flags_of, options, percent, with_flags
 from cli.printing import say
 from cli.progress import Bars, waiting
-from episodes.data.face_layouts import PARTS
+from episodes.data.sets.face_layouts import PARTS
 from episodes.files import locked
 from episodes.names import for_terminal
 from episodes.settings import build

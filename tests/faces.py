@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from episodes.data.face_layouts import CELEBAMASK
+from episodes.data.sets.face_layouts import CELEBAMASK
 from episodes.data.source import Array
 
 SHAPES = {  # middle and half axes, as shares of the side

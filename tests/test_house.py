@@ -13,6 +13,7 @@ ROOT = Path(__file__).parent.parent
 FLOORS = ["episodes", "srpnet", "cli"]
 ROOMS = {
     "episodes": [".", "data", "fewshot", "scoring", "results", "score"],
+    "episodes/data": [".", "sets"],
     "srpnet": [".", "nn", "training", "fewshot", "faces", "weak", "apps"],
     "srpnet/apps": ["pictures", "looks", "examples", "trust", "files", ".", "web"],
     "srpnet/fewshot": [".", "training"],

@@ -1,18 +1,18 @@
-"""Labelled photographs: each data set is a file or folder here with its record, named as `name:PATH` by a person."""
+"""Labelled photographs: each data set is a file in `sets` with its record, named as `name:PATH` by a person."""
 
 import re
 from pathlib import Path
 
-from episodes.data.coco.source import COCO
 from episodes.data.data_set import DataSet
-from episodes.data.faces import FACES
-from episodes.data.folder import FOLDER
-from episodes.data.fss import FSS
 from episodes.data.joined import Joined
-from episodes.data.masks import MASKS
+from episodes.data.sets.coco import COCO
+from episodes.data.sets.faces import FACES
+from episodes.data.sets.folder import FOLDER
+from episodes.data.sets.fss import FSS
+from episodes.data.sets.masks import MASKS
+from episodes.data.sets.stickers import STICKERS
+from episodes.data.sets.voc import PASCAL
 from episodes.data.source import OnProgress, Source, silent
-from episodes.data.stickers import STICKERS
-from episodes.data.voc import PASCAL
 from episodes.errors import InputError
 
 DATA_SETS = {record.name: record for record in (STICKERS, PASCAL, COCO, FSS, MASKS, FACES, FOLDER)}

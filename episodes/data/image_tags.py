@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from episodes.data.class_index import fingerprint
-from episodes.data.coco.records import ids_of
-from episodes.data.depth import as_rgb
-from episodes.data.images import Missing, PictureError
-from episodes.data.opening import open_picture
+from episodes.data.file_names import ids_of
+from episodes.data.pictures.depth import as_rgb
+from episodes.data.pictures.images import Missing, PictureError
+from episodes.data.pictures.opening import open_picture
 from episodes.data.source import Array, Source, Split
 from episodes.draws import Draws
 from episodes.errors import InputError

@@ -7,9 +7,20 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from episodes.data.fss import numbered
 from episodes.data.remarks import Remark, Remarked
-from episodes.data.source import IGNORE, UNNAMED, Array, Crowded, Crowds, Labels, Partial, Source, Split, same_name
+from episodes.data.source import (
+    IGNORE,
+    UNNAMED,
+    Array,
+    Crowded,
+    Crowds,
+    Labels,
+    Partial,
+    Source,
+    Split,
+    numbered,
+    same_name,
+)
 
 Role = Literal["support", "query"]
 

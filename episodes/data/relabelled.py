@@ -7,8 +7,8 @@ from typing import Literal
 import numpy as np
 
 from episodes.data.class_index import Index, areas_of, class_index, fingerprint
-from episodes.data.images import open_picture, state_of
 from episodes.data.joined import Joined
+from episodes.data.pictures.images import open_picture, state_of
 from episodes.data.remarks import Remark, Remarked
 from episodes.data.source import IGNORE, Array, Divided, Labels, LocalProgress, OnProgress, Source, Split, silent
 from episodes.errors import InputError

@@ -139,3 +139,8 @@ class Crowded(Protocol):
     def treating(self, crowds: Crowds) -> "Source":
         """The same photographs with crowds treated so: the same object for the same way."""
         ...
+
+
+def numbered(names: Sequence[str]) -> tuple[str, ...]:
+    """Class names by label, from 1 on: as label 255 is ignored everywhere, an empty name stands there."""
+    return (*names[: IGNORE - 1], *([""] if len(names) >= IGNORE else []), *names[IGNORE - 1 :])

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from episodes.data.class_index import fingerprint, kept, read_areas
-from episodes.data.images import STORED, UNSURE, UPRIGHT, Missing, NoLabelMap, OtherSize, PictureError
+from episodes.data.pictures.images import STORED, UNSURE, UPRIGHT, Missing, NoLabelMap, OtherSize, PictureError
 from episodes.data.remarks import Remark, Tally
 from episodes.data.source import OnProgress
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
 from episodes.data import open_source
-from episodes.data.images import Missing
 from episodes.data.joined import Joined
+from episodes.data.pictures.images import Missing
 from episodes.data.remarks import Remark, Remarked, check_remarks
 from episodes.data.source import UNNAMED, Crowded, Crowds, Divided, OnProgress, Source, Split, same_name, silent
 from episodes.draws import Draws

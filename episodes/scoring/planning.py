@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from episodes.data import data_set
+from episodes.data.sets.voc import PASCAL
 from episodes.data.source import Crowded, OnProgress, Source, silent
-from episodes.data.voc import PASCAL
 from episodes.errors import InputError
 from episodes.fewshot.folds import Fold
 from episodes.fewshot.pairs import ANY_SIZE

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from episodes.data.face_layouts import PARTS
+from episodes.data.sets.face_layouts import PARTS
 from episodes.data.source import Array
 from episodes.errors import InputError
 from episodes.threads import map_in_threads

@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from episodes.data.face_layouts import MIRRORED
-from episodes.data.faces import Faces
+from episodes.data.sets.face_layouts import MIRRORED
+from episodes.data.sets.faces import Faces
 from episodes.data.source import OnProgress, silent
 from episodes.draws import Draws
 from episodes.threads import map_in_threads

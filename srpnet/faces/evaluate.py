@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from episodes.data.faces import Faces
+from episodes.data.sets.faces import Faces
 from episodes.data.source import Array, OnProgress, silent
 from episodes.draws import Draws
 from episodes.errors import InputError

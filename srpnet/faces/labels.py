@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from episodes.data.face_layouts import PARTS
+from episodes.data.sets.face_layouts import PARTS
 
 LABELS = len(PARTS) + 1
 

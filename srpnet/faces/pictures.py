@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from episodes.data.faces import Faces
+from episodes.data.sets.faces import Faces
 from episodes.data.source import Array
 from episodes.files import atomic_write
 from episodes.results.pictures import overlay

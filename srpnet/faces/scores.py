@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from episodes.data.face_layouts import PARTS
+from episodes.data.sets.face_layouts import PARTS
 from srpnet.faces.labels import CROPPED
 
 Counts = NDArray[np.int64]

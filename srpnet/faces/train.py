@@ -5,8 +5,8 @@ from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
-from episodes.data.faces import Faces
 from episodes.data.remarks import check_remarks
+from episodes.data.sets.faces import Faces
 from episodes.data.source import OnProgress, silent
 from episodes.errors import InputError
 from episodes.files import check_folder, clear_parts, locked, write_json

@@ -1,7 +1,7 @@
 """Which photographs a run learns from, and with which tags."""
 
 from episodes.data.image_tags import PREFIX, TaggedPhotographs, checked, read_tags, tags_of
-from episodes.data.images import Missing
+from episodes.data.pictures.images import Missing
 from episodes.data.remarks import check_remarks
 from episodes.data.source import OnProgress, silent
 from episodes.errors import InputError

@@ -166,7 +166,7 @@ def test_a_broken_photograph_is_one_line_even_from_a_worker(monkeypatch: pytest.
     def load(*_: object) -> None:
         raise InputError("scene 7 cannot be read: replace it")
 
-    monkeypatch.setattr("episodes.data.stickers.Stickers.load", load)
+    monkeypatch.setattr("episodes.data.sets.stickers.Stickers.load", load)
     words = ("--steps", "1", "--batch", "1", "--workers", "1", "--out", "run")
     assert refused(srpnet("train", *TINY, *words)) == "Error: scene 7 cannot be read: replace it"
 

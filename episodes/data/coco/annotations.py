@@ -17,8 +17,9 @@ from typing import Any
 
 from episodes.data.class_index import Index, read_areas
 from episodes.data.coco.json_stream import JsonStream
-from episodes.data.coco.records import Image, Records, ids_of
-from episodes.data.images import Size
+from episodes.data.coco.records import Image, Records
+from episodes.data.file_names import ids_of
+from episodes.data.pictures.images import Size
 from episodes.data.remarks import Remark
 from episodes.data.source import Array, Crowds, OnProgress
 from episodes.errors import InputError

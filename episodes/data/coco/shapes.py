@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pycocotools.mask as masks
 
-from episodes.data.images import Size
+from episodes.data.pictures.images import Size
 from episodes.data.source import IGNORE, Array, Crowds
 
 

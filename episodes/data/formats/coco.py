@@ -14,9 +14,8 @@ from episodes.data.formats.fill import Shape, mask_of
 from episodes.data.formats.objects import ExportSettings, Object, objects
 from episodes.data.formats.run_lengths import column_lengths
 from episodes.data.formats.sniff import json_kind
-from episodes.data.fss import numbered
-from episodes.data.images import Size
-from episodes.data.source import Array, Labels, silent
+from episodes.data.pictures.images import Size
+from episodes.data.source import Array, Labels, numbered, silent
 from episodes.errors import InputError
 from episodes.files import atomic_write
 

@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from xml.parsers import expat
 
-from episodes.data.coco.records import below
-from episodes.data.images import state_of
+from episodes.data.file_names import below
+from episodes.data.pictures.images import state_of
 from episodes.errors import InputError
 from episodes.inputs import check_regular, read_json
 from episodes.names import for_display

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from episodes.data.formats.run_lengths import drawn, lengths_of
-from episodes.data.images import Size
+from episodes.data.pictures.images import Size
 from episodes.data.source import IGNORE, Labels
 
 Mask = NDArray[np.bool_]

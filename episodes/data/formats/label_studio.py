@@ -18,7 +18,7 @@ from episodes.data.formats.objects import ExportSettings, objects
 from episodes.data.formats.run_lengths import brush
 from episodes.data.formats.shapes import Collected
 from episodes.data.formats.sniff import json_kind
-from episodes.data.images import Size
+from episodes.data.pictures.images import Size
 from episodes.errors import InputError
 from episodes.files import atomic_write, write_text
 

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from episodes.data import opening
 from episodes.data.formats.annotated import Annotated, Format, Marked
 from episodes.data.formats.contents import Contents
 from episodes.data.formats.fill import Patch, Polygon
@@ -19,6 +18,7 @@ from episodes.data.formats.numbers import box, ellipse, polygon_of, size_of
 from episodes.data.formats.objects import ExportSettings, objects
 from episodes.data.formats.shapes import Collected
 from episodes.data.formats.sniff import json_kind
+from episodes.data.pictures import opening
 from episodes.errors import InputError
 from episodes.files import write_json
 

@@ -9,15 +9,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from episodes.data import opening
-from episodes.data.depth import Values
 from episodes.data.formats.annotated import Annotated, Entry, Format, Marked, inner
 from episodes.data.formats.contents import Contents, check_size
 from episodes.data.formats.numbers import class_name
 from episodes.data.formats.objects import ExportSettings
-from episodes.data.fss import numbered
-from episodes.data.images import OtherSize, PictureError, Size, head
-from episodes.data.source import IGNORE, Array, Labels
+from episodes.data.pictures import opening
+from episodes.data.pictures.depth import Values
+from episodes.data.pictures.images import OtherSize, PictureError, Size, head
+from episodes.data.source import IGNORE, Array, Labels, numbered
 from episodes.errors import InputError
 from episodes.files import atomic_write, write_text
 from episodes.inputs import read_text

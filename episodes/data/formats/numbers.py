@@ -7,7 +7,7 @@ import numpy as np
 
 from episodes.data.coco.records import FAR, MOST_PIXELS
 from episodes.data.formats.fill import Polygon
-from episodes.data.images import Size
+from episodes.data.pictures.images import Size
 
 MOST_CLASSES = 10_000
 LONGEST = 200

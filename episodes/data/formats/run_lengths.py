@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from episodes.data.images import Size
+from episodes.data.pictures.images import Size
 from episodes.data.source import Array
 
 Lengths = NDArray[np.int64]

@@ -6,9 +6,9 @@ from episodes.data.formats.annotated import Annotated, Drawn
 from episodes.data.formats.contents import Contents
 from episodes.data.formats.fill import Patch, Polygon, Runs, Shape
 from episodes.data.formats.numbers import MOST_CLASSES, NO_AREA, NO_NAME, NO_SHAPE, class_name
-from episodes.data.fss import numbered
-from episodes.data.images import Size
+from episodes.data.pictures.images import Size
 from episodes.data.remarks import Tally
+from episodes.data.source import numbered
 from episodes.errors import InputError
 
 TWICE = "photographs that are annotated twice, of which the first counts"

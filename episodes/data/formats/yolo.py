@@ -13,7 +13,7 @@ from episodes.data.formats.fill import Shape, paint
 from episodes.data.formats.numbers import MOST_CLASSES, box, class_name
 from episodes.data.formats.objects import ExportSettings, objects
 from episodes.data.formats.outline import joined
-from episodes.data.images import PictureError, Size, state_of
+from episodes.data.pictures.images import PictureError, Size, state_of
 from episodes.data.source import Labels
 from episodes.errors import InputError
 from episodes.files import write_text

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from episodes.data.formats import Contents, Entry, is_annotation_file, read_file, recognise
-from episodes.data.images import head
+from episodes.data.pictures.images import head
 from episodes.data.source import IGNORE, Array
 from episodes.errors import InputError
 from srpnet.apps.examples.annotations import Annotation, Mask, check_mask_size

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from episodes.data.formats import FORMATS, ExportSettings, Marked
 from episodes.data.formats.masks import probability_path, write_probability
-from episodes.data.images import open_picture
+from episodes.data.pictures.images import open_picture
 from episodes.data.source import Array
 from episodes.errors import InputError
 from episodes.files import atomic_write, check_folder

@@ -19,7 +19,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from episodes.data.depth import Values
+from episodes.data.pictures.depth import Values
 from episodes.data.source import IGNORE, Array
 from episodes.errors import InputError
 from srpnet.apps.pictures.raster import (

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from episodes.data.depth import Values
-from episodes.data.opening import Opened
+from episodes.data.pictures.depth import Values
+from episodes.data.pictures.opening import Opened
 from episodes.data.source import Array
 
 FEW = 64

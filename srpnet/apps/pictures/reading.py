@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from episodes.data import opening
-from episodes.data.depth import Values, as_rgb
-from episodes.data.images import head
-from episodes.data.opening import Opened, check_picture, read_image, readable
+from episodes.data.pictures import opening
+from episodes.data.pictures.depth import Values, as_rgb
+from episodes.data.pictures.images import head
+from episodes.data.pictures.opening import Opened, check_picture, read_image, readable
 from episodes.data.source import IGNORE, Array
 from episodes.errors import InputError, warn
 from srpnet.apps.pictures.masks import label_map, object_map
@@ -38,8 +38,8 @@ NEARLY_CONSTANT = 3
 def read_photograph(picture: Picture) -> Image.Image:
     """A photograph in RGB, turned upright as its EXIF data say.
 
-    Deeper than eight bits, it is scaled by the values in use: see `episodes.data.depth`. An array or tensor is grey
-    (H, W), or has colours (H, W, 3) or (3, H, W), of any number type. A nearly constant one gets a warning.
+    Deeper than eight bits, it is scaled by the values in use: see `episodes.data.pictures.depth`. An array or tensor is
+    grey (H, W), or has colours (H, W, 3) or (3, H, W), of any number type. A nearly constant one gets a warning.
 
     Raises:
         InputError: if it is not a readable picture.

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from episodes.data.opening import readable
+from episodes.data.pictures.opening import readable
 from episodes.data.source import IGNORE, Array
 from episodes.errors import InputError
 

@@ -7,7 +7,7 @@ import episodes.data
 from episodes.data import DATA_SETS, data_set, open_source
 from episodes.data.data_set import DataSet
 from episodes.errors import InputError
-from episodes.fewshot.check_data import check
+from episodes.fewshot.checks.check_data import check
 from episodes.fewshot.settings import DataSettings
 from episodes.scoring.protocols import PROTOCOLS
 from tests.episodes.fakes import Fake

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from episodes.data.stickers import STICKERS
+from episodes.data.sets.stickers import STICKERS
 from episodes.files import write_json
 from episodes.results.result import result, versions
 from episodes.scoring.evaluate import Evaluation

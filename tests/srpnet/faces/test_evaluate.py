@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from episodes.data.face_layouts import PARTS
-from episodes.data.faces import Faces
+from episodes.data.sets.face_layouts import PARTS
+from episodes.data.sets.faces import Faces
 from srpnet.faces.evaluate import covered, run_evaluation, score_faces
 from srpnet.faces.labels import part_masks
 from srpnet.faces.parser import FaceParser

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from episodes.data.face_layouts import MIRRORED, PARTS
+from episodes.data.sets.face_layouts import MIRRORED, PARTS
 from srpnet.faces.labels import CROPPED, box_centres, centroids, own_labels, part_masks
 from srpnet.faces.settings import KINDS
 

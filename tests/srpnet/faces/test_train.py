@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from episodes.data.face_layouts import MIRRORED
-from episodes.data.faces import Faces
+from episodes.data.sets.face_layouts import MIRRORED
+from episodes.data.sets.faces import Faces
 from episodes.errors import InputError
 from srpnet.faces.batches import FaceItems, changed, read_canvases
 from srpnet.faces.labels import CROPPED, box_centres, part_masks

@@ -19,9 +19,7 @@ from episodes.data.coco.records import (
     SAME_ID,
     TWICE,
     Records,
-    below,
     drawable,
-    ids_of,
 )
 from episodes.errors import InputError
 
@@ -166,15 +164,3 @@ def test_nothing_usable_is_an_error() -> None:
     list(records.drawn([annotation()]))
     with pytest.raises(InputError, match="x has nothing usable: photographs declared without"):
         records.check("x")
-
-
-@pytest.mark.parametrize(
-    "name", ["/etc/passwd", "..", "a/../../b", "C:\\x", "c:x", "\\\\host\\x", "a\0b", ".", "", "\ud800.jpg"]
-)
-def test_a_path_stays_below(name: str) -> None:
-    assert below(name) is None
-
-
-def test_ids() -> None:
-    assert ids_of(["b.jpg", "c/a.png"]) == ["b", "a"]
-    assert ids_of(["a/x.jpg", "b/x.jpg", "b/x.png"]) == ["a/x", "b/x.jpg", "b/x.png"]

@@ -10,7 +10,7 @@ import pytest
 from episodes.data import open_source
 from episodes.data.formats import FORMATS, ExportSettings, Marked, read_folder
 from episodes.errors import InputError
-from episodes.fewshot.check_data import check
+from episodes.fewshot.checks.check_data import check
 from tests.episodes.data.formats.folders import NAMES, WRITTEN, draw, written
 
 

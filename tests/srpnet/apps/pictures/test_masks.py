@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image, ImageFilter
 
-from episodes.data.opening import Opened
+from episodes.data.pictures.opening import Opened
 from episodes.data.source import Array
 from episodes.errors import InputError
 from srpnet.apps.pictures.masks import label_map, object_map

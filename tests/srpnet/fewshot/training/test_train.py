@@ -14,8 +14,8 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from episodes.data.sets.stickers import STICKERS
 from episodes.data.source import PASCAL_CLASSES
-from episodes.data.stickers import STICKERS
 from episodes.errors import InputError
 from episodes.fewshot.settings import Composition, DataSettings
 from episodes.files import locked, write_text

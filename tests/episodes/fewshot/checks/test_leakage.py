@@ -12,12 +12,12 @@ from PIL import Image, ImageFilter
 from cli.main import main
 from episodes.data import DATA_SETS
 from episodes.data.data_set import DataSet
-from episodes.data.imagenet_kinds import KINDS, imagenet_classes_of, imagenet_names
-from episodes.data.near_duplicates import duplicates
 from episodes.data.source import PASCAL_CLASSES, Array, Split, same_name
 from episodes.errors import InputError
+from episodes.fewshot.checks.imagenet_kinds import KINDS, imagenet_classes_of, imagenet_names
+from episodes.fewshot.checks.leakage import leakage
+from episodes.fewshot.checks.near_duplicates import duplicates
 from episodes.fewshot.folds import Fold
-from episodes.fewshot.leakage import leakage
 from episodes.fewshot.settings import DataSettings
 from tests.episodes.fakes import Fake, label_map
 
@@ -158,7 +158,7 @@ def test_a_fold_without_novel_classes() -> None:
 
 
 def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("episodes.data.near_duplicates.find_spec", lambda _: None)
+    monkeypatch.setattr("episodes.fewshot.checks.near_duplicates.find_spec", lambda _: None)
     with pytest.raises(InputError, match=r"pip install 'srpnet\[data\]'"):
         duplicates(Scenes({}), ["t30"], ["v10"])
 

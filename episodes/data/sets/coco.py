@@ -9,7 +9,7 @@ from typing import Literal
 from episodes.data.class_index import Index
 from episodes.data.coco.annotations import Annotations
 from episodes.data.data_set import DataSet
-from episodes.data.images import fit, read_photograph, state_of
+from episodes.data.pictures.images import fit, read_photograph, state_of
 from episodes.data.remarks import Remark
 from episodes.data.source import Array, Crowds, LocalProgress, OnProgress, Split, silent
 from episodes.data.survey import Look, Survey, remarks, survey

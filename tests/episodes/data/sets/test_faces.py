@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from episodes.data import open_source
-from episodes.data.face_layouts import CELEBAMASK, ELEVEN, MERGED, PARTS
-from episodes.data.faces import CLASSES, SWAPPED, Faces
+from episodes.data.sets.face_layouts import CELEBAMASK, ELEVEN, MERGED, PARTS
+from episodes.data.sets.faces import CLASSES, SWAPPED, Faces
 from episodes.data.source import Array
 from episodes.errors import InputError
 from tests.faces import drawn_face, faces_folder

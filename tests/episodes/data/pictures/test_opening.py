@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from episodes.data.images import read_photograph
-from episodes.data.opening import Opened, check_picture, open_picture, read_image
+from episodes.data.pictures.images import read_photograph
+from episodes.data.pictures.opening import Opened, check_picture, open_picture, read_image
 from episodes.data.source import Array
 from episodes.errors import InputError
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from episodes.data.coco.source import Coco
+from episodes.data.sets.coco import Coco
 from episodes.data.source import COCO_NAMES, PASCAL_CLASSES, Crowds, Source, same_name
 from episodes.errors import InputError
 from episodes.fewshot.settings import DataSettings

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from episodes.data import stickers
+from episodes.data.sets import stickers
+from episodes.data.sets.stickers import ARTWORK, ROLES, SPLITS, Role, Stickers, _half, _photograph, _picture, _scene
 from episodes.data.source import IGNORE, PASCAL_CLASSES, Split
-from episodes.data.stickers import ARTWORK, ROLES, SPLITS, Role, Stickers, _half, _photograph, _picture, _scene
 from episodes.errors import InputError
 
 POOLS = [(split, role) for split in SPLITS for role in ROLES]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from episodes.data.images import NoLabelMap, first_file, open_picture, state_of
+from episodes.data.pictures.images import NoLabelMap, first_file, open_picture, state_of
 from episodes.data.source import Array, Split
 from episodes.errors import InputError
 from episodes.inputs import read_text

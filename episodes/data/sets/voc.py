@@ -8,8 +8,8 @@ import numpy as np
 
 from episodes.data.class_index import Index, areas_of
 from episodes.data.data_set import DataSet
-from episodes.data.images import NoLabelMap, first_file, fit, open_picture, read_photograph, state_of
 from episodes.data.names_only import Names
+from episodes.data.pictures.images import NoLabelMap, first_file, fit, open_picture, read_photograph, state_of
 from episodes.data.remarks import EXAMPLES, Remark
 from episodes.data.source import IGNORE, PASCAL_CLASSES, Array, LocalProgress, OnProgress, Split, silent
 from episodes.data.survey import Look, Survey, remarks, survey

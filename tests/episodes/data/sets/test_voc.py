@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from episodes.data.sets.voc import Voc
 from episodes.data.source import PASCAL_CLASSES, Source
-from episodes.data.voc import Voc
 from episodes.errors import InputError
 
 LABELS = np.array([[0, 0, 1, 1, 255], [0, 0, 1, 1, 255], [0, 0, 20, 0, 0], [0, 0, 0, 0, 0]], dtype=np.uint8)

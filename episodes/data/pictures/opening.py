@@ -12,7 +12,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
-from episodes.data.depth import Values
+from episodes.data.pictures.depth import Values
 from episodes.errors import InputError
 from episodes.inputs import check_regular
 

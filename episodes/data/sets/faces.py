@@ -9,10 +9,10 @@ from PIL import Image
 
 from episodes.data.class_index import areas_of
 from episodes.data.data_set import DataSet
-from episodes.data.face_layouts import LAYOUTS, MERGED, MIRRORED, PARTS, Layout
-from episodes.data.fss import RESIZED
-from episodes.data.images import first_file, fit, head, read_photograph, state_of
+from episodes.data.pictures.images import first_file, fit, head, read_photograph, state_of
 from episodes.data.remarks import Remark
+from episodes.data.sets.face_layouts import LAYOUTS, MERGED, MIRRORED, PARTS, Layout
+from episodes.data.sets.fss import RESIZED
 from episodes.data.source import Array, LocalProgress, OnProgress, Split, silent
 from episodes.data.survey import Look, Survey, remarks, survey
 from episodes.errors import InputError
@@ -32,7 +32,7 @@ LAST = 8
 
 
 class Faces:
-    """A `Source` over a folder of faces; which layout it has, see `episodes.data.face_layouts`, shows at its folders.
+    """A `Source` over a folder of faces; which layout it has, see `face_layouts`, shows at its folders.
 
     For episodes, the classes are merged parts: `CLASSES`. For face parsing, `parts` has left and right apart.
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from episodes.data.depth import as_rgb, eight_bits
+from episodes.data.pictures.depth import as_rgb, eight_bits
 from episodes.errors import InputError
 
 

@@ -9,8 +9,8 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from episodes.data import opening
-from episodes.data.depth import as_rgb
+from episodes.data.pictures import opening
+from episodes.data.pictures.depth import as_rgb
 from episodes.data.source import Array
 from episodes.errors import InputError
 from episodes.inputs import check_regular

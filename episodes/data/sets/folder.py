@@ -5,10 +5,10 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from episodes.data.class_index import areas_of
-from episodes.data.coco.records import ids_of
 from episodes.data.data_set import DataSet
+from episodes.data.file_names import ids_of
 from episodes.data.formats import read_folder
-from episodes.data.images import fit, head, read_photograph, state_of
+from episodes.data.pictures.images import fit, head, read_photograph, state_of
 from episodes.data.remarks import Remark
 from episodes.data.source import Array, Labels, LocalProgress, OnProgress, Split, silent
 from episodes.data.survey import Look, Survey, remarks, survey

@@ -37,7 +37,7 @@ SCENES = {
     for number in range(count)
 }
 
-ARTWORK = Path(__file__).parent / "artwork"
+ARTWORK = Path(__file__).parent.parent / "artwork"
 DRAWN_ALIKE = {"fluentflat": "fluent3d", "notov1": "noto"}  # sets whose pictures of one emoji share a design
 
 SMALLEST = 600  # pixels of an object that must stay visible, or it is not pasted

@@ -10,8 +10,8 @@ from click.testing import CliRunner
 from PIL import Image
 
 from cli.main import main
-from episodes.fewshot.check_data import Diagnosis, check
-from tests.episodes.data.test_fss import folder as fss_folder
+from episodes.fewshot.checks.check_data import Diagnosis, check
+from tests.episodes.data.sets.test_fss import folder as fss_folder
 from tests.episodes.fakes import painted, voc_folder
 
 IDS = {"train": ["a1", "a2"], "val": ["b1", "b2", "b3", "b4", "b5"]}

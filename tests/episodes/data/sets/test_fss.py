@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from episodes.data import open_source
-from episodes.data.fss import Fss
+from episodes.data.sets.fss import Fss
 from episodes.errors import InputError
 from episodes.fewshot.episode import episode_labels
 from episodes.fewshot.folds import Fold

@@ -7,10 +7,10 @@ from typing import Literal
 import numpy as np
 
 from episodes.data.data_set import DataSet
-from episodes.data.fss import RESIZED, light_mask, numbered
-from episodes.data.images import first_file, read_photograph, state_of
+from episodes.data.pictures.images import first_file, read_photograph, state_of
 from episodes.data.remarks import Remark
-from episodes.data.source import UNNAMED, Array, FoldNumber, Labels, LocalProgress, OnProgress, Split, silent
+from episodes.data.sets.fss import RESIZED, light_mask
+from episodes.data.source import UNNAMED, Array, FoldNumber, Labels, LocalProgress, OnProgress, Split, numbered, silent
 from episodes.data.survey import Look, Survey, remarks, survey
 from episodes.errors import InputError
 from episodes.files import expanded

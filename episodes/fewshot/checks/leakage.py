@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import get_args
 
-from episodes.data.imagenet_kinds import imagenet_classes_of
-from episodes.data.near_duplicates import Duplicate, duplicates
 from episodes.data.source import FoldNumber, OnProgress, silent
 from episodes.errors import InputError
+from episodes.fewshot.checks.imagenet_kinds import imagenet_classes_of
+from episodes.fewshot.checks.near_duplicates import Duplicate, duplicates
 from episodes.fewshot.folds import Fold
 from episodes.fewshot.settings import NovelPixels
 

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from episodes.data.data_set import DataSet
-from episodes.data.images import first_file, fit, head, open_picture, read_photograph, state_of
+from episodes.data.pictures.images import first_file, fit, head, open_picture, read_photograph, state_of
 from episodes.data.remarks import Remark
-from episodes.data.source import IGNORE, Array, FoldNumber, Labels, LocalProgress, OnProgress, Split, silent
+from episodes.data.source import Array, FoldNumber, Labels, LocalProgress, OnProgress, Split, numbered, silent
 from episodes.data.survey import Look, Survey, remarks, survey
 from episodes.errors import InputError
 from episodes.files import expanded
@@ -176,11 +176,6 @@ def light_mask(file: Path, photograph: Path) -> tuple[NDArray[np.int16], str]:
         picture = picture.resize((size[1], size[0]), Image.Resampling.NEAREST)
     how = fit(photograph, size)
     return (np.array(picture) >= 128).astype(np.int16), RESIZED if resized else how
-
-
-def numbered(names: Sequence[str]) -> tuple[str, ...]:
-    """Class names by label, from 1 on: as label 255 is ignored everywhere, an empty name stands there."""
-    return (*names[: IGNORE - 1], *([""] if len(names) >= IGNORE else []), *names[IGNORE - 1 :])
 
 
 def _names(root: Path, files: Sequence[str]) -> tuple[str, ...]:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from episodes.data import open_source
-from episodes.data.masks import Masks
+from episodes.data.sets.masks import Masks
 from episodes.data.source import UNNAMED
 from episodes.errors import InputError
-from episodes.fewshot.check_data import check
+from episodes.fewshot.checks.check_data import check
 from episodes.fewshot.folds import Fold
 from episodes.fewshot.settings import DataSettings
 from tests.episodes.fakes import masks_folder

@@ -1,0 +1,1 @@
+"""Picture files of any kind and depth: opened, and read as photographs or label maps."""

@@ -1,0 +1,1 @@
+"""Data sets, one file each: what lies in its folders, and its record."""
