@@ -18,6 +18,7 @@ from torch import Tensor
 from srpnet import TRAINING_FREE, Segmenter, SRPNet, runtime
 from srpnet.apps.looks.placing import place_photograph
 from srpnet.apps.pictures.reading import read_photograph
+from srpnet.fewshot.predictor import Predictor
 from srpnet.nn.settings import Precision
 
 SIZES = ((500, 375), (4000, 3000))
@@ -50,11 +51,16 @@ def encodings(report: Report, network: SRPNet, size: int, repeats: int, compilin
     batch = torch.cat(alike).contiguous(memory_format=torch.channels_last)
     folded, unfolded = network.for_inference(device), network.move_to(device)
     contiguous = network.for_inference(device).to(memory_format=torch.contiguous_format)
+    predictor = Predictor(network, runtime(precision="bf16"))
     calls = {
         "bf16": partial(encode_all, folded.encode, mixed, "bf16"),
         "fp32": partial(encode_all, folded.encode, mixed, "fp32"),
         "bf16, BatchNorm not folded": partial(encode_all, unfolded.encode, mixed, "bf16"),
         "bf16, weights not channels last": partial(encode_all, contiguous.encode, mixed, "bf16"),
+        "bf16, with ImageNet's deepest stage": partial(encode_all, partial(predictor.encode, deep=True), mixed, "bf16"),
+        "the same, each from the photograph on": partial(
+            encode_all, lambda image: (predictor.encode(image), predictor.levels(image)), mixed, "bf16"
+        ),
         "bf16, one shape": partial(encode_all, folded.backbone, batch.split(1), "bf16"),
         "bf16, one shape, four in a batch": partial(encode_all, folded.backbone, [batch], "bf16"),
     }

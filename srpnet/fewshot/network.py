@@ -86,15 +86,21 @@ class SRPNet(
             assert self.reduce.bias is not None
             nn.init.zeros_(self.reduce.bias)
 
-    def encode(self, images_B3HW: Tensor) -> Tensor:
-        """Images, RGB in [0, 1] -> features (B, C, h, w): the backbone's levels as one pyramid, reduced (method, 2)."""
-        if images_B3HW.device.type == "cpu" and len(images_B3HW) > 1:
+    def encode(self, images_BCHW: Tensor, after: int = 0) -> Tensor:
+        """Images -> features (B, C, h, w): the backbone's levels as one pyramid, reduced (method, 2).
+
+        Args:
+            images_BCHW: RGB in [0, 1]; or what stage `after` of the backbone made of them.
+            after: 0 for images; none beyond the first of the pyramid.
+        """
+        if images_BCHW.device.type == "cpu" and len(images_BCHW) > 1:
             # One by one is no slower there (benchmarks/inference.py), and what becomes of an image then does not
             # depend on those beside it, to the last bit.
-            return torch.cat([self.encode(image_13HW) for image_13HW in images_B3HW.split(1)])
-        normalised = ((images_B3HW - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+            return torch.cat([self.encode(image_1CHW, after) for image_1CHW in images_BCHW.split(1)])
+        if not after:
+            images_BCHW = ((images_BCHW - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
         pyramid: list[Tensor] = []
-        for level_BChw, stride in zip(self.backbone(normalised), self.backbone.strides, strict=True):
+        for level_BChw, stride in zip(self.backbone(images_BCHW, after=after), self.backbone.strides, strict=True):
             finer = stride // self.stride
             pyramid.append(level_BChw if finer == 1 else upsample(level_BChw, pyramid[0].shape[-2:], finer))
         features_BChw = torch.cat(pyramid, dim=1)

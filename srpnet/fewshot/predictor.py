@@ -84,9 +84,13 @@ class Predictor:
         Raises:
             InputError: if one of them is asked for, and the weights that it takes cannot be had.
         """
+        images_BCHW, after = images_B3HW.to(self.runtime.device), 0
         with self.runtime.autocast():
-            features_BChw = self.network.encode(images_B3HW.to(self.runtime.device))
-        levels_BChw = self.levels(images_B3HW) if deep or fit else ()
+            if deep or fit:  # what both have alike is computed once
+                after = self.recogniser.shared
+                images_BCHW = self.recogniser.begin(images_BCHW) if after else images_BCHW
+            features_BChw = self.network.encode(images_BCHW, after)
+            levels_BChw = tuple(self.recogniser.levels(images_BCHW, after)) if deep or fit else ()
         return Encoded(features_BChw, levels_BChw[-1] if deep else None, levels_BChw if fit else ())
 
     @torch.inference_mode()

@@ -9,6 +9,7 @@ h w feature size, y x size of the deepest stage, H W pixels.
 """
 
 import copy
+from collections.abc import Sequence
 from functools import cached_property
 
 import torch
@@ -27,6 +28,9 @@ class Recogniser:
     Args:
         network: Its backbone is used, with the ImageNet weights that it was trained from. May be `for_inference`.
         device: Where it runs.
+
+    Attributes:
+        shared: How many of the first stages are the same as the network's, up to the first that this uses.
 
     Raises:
         InputError: if a network whose backbone was fine-tuned comes from weights that cannot be had.
@@ -48,14 +52,28 @@ class Recogniser:
         self.ratios = tuple(stride // finest for stride in self.backbone.strides)
         self.ratio = self.ratios[-1]
         self.mean, self.std = network.mean.to(device), network.std.to(device)
+        self.shared = min(config.stages[0], shared_stages(self.backbone, network.backbone))
 
-    def levels(self, images_B3HW: Tensor) -> list[Tensor]:
-        """Images, RGB in [0, 1] -> the network's stages (B, C, h, w), the deepest last."""
-        if images_B3HW.device.type == "cpu" and len(images_B3HW) > 1:  # as in `SRPNet.encode`
-            each = [self.levels(image_13HW) for image_13HW in images_B3HW.split(1)]
+    def levels(self, images_BCHW: Tensor, after: int = 0) -> list[Tensor]:
+        """Images -> the network's stages (B, C, h, w), the deepest last.
+
+        Args:
+            images_BCHW: RGB in [0, 1]; or what stage `after` made of them.
+            after: 0 for images; none beyond the first of the network's.
+        """
+        return self._stages(images_BCHW, self.config.stages, after)
+
+    def begin(self, images_B3HW: Tensor) -> Tensor:
+        """Images, RGB in [0, 1] -> what stage `shared` makes of them, here and in the network: (B, C, h, w)."""
+        return self._stages(images_B3HW, (self.shared,), 0)[0]
+
+    def _stages(self, images_BCHW: Tensor, stages: Sequence[int], after: int) -> list[Tensor]:
+        if images_BCHW.device.type == "cpu" and len(images_BCHW) > 1:  # as in `SRPNet.encode`
+            each = [self._stages(image_1CHW, stages, after) for image_1CHW in images_BCHW.split(1)]
             return [torch.cat(level) for level in zip(*each, strict=True)]
-        normalised = ((images_B3HW - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
-        levels: list[Tensor] = self.backbone(normalised)
+        if not after:
+            images_BCHW = ((images_BCHW - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+        levels: list[Tensor] = self.backbone(images_BCHW, stages, after)
         return levels
 
     @cached_property
@@ -125,6 +143,21 @@ class Recogniser:
         if self.classifier_KD is not None:
             shown_RD, examples_ND = (normalize(each @ self.classifier_KD.T, dim=1) for each in (shown_RD, examples_ND))
         return shown_RD @ examples_ND.T
+
+
+def shared_stages(one: Backbone, other: Backbone) -> int:
+    """How many of the first stages of two backbones give the same, to the last bit."""
+    states = [backbone.state_dict() for backbone in (one, other)]
+    parts: tuple[str, ...] = ("conv1.", "bn1.")
+    for stage in range(1, min(one.stages[-1], other.stages[-1]) + 1):
+        parts += (f"layer{stage}.",)
+        mine, others = ({name: state[name] for name in state if name.startswith(parts)} for state in states)
+        strides = {min(2 ** (stage + 1), backbone.output_stride) for backbone in (one, other)}
+        if len(strides) > 1 or mine.keys() != others.keys():
+            return stage - 1
+        if any(mine[name].dtype != others[name].dtype or not mine[name].equal(others[name]) for name in mine):
+            return stage - 1
+    return stage
 
 
 def described(deep_BDyx: Tensor, weights_BNyx: Tensor) -> Tensor:

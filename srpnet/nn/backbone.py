@@ -156,20 +156,22 @@ class Backbone(nn.Module):
             for part in (self.conv1, *(self.get_submodule(f"layer{stage}") for stage in range(1, stages + 1))):
                 part.requires_grad_(False)
 
-    def forward(self, images_B3HW: Tensor, stages: Sequence[int] | None = None) -> list[Tensor]:
+    def forward(self, images_BCHW: Tensor, stages: Sequence[int] | None = None, after: int = 0) -> list[Tensor]:
         """Feature maps (B, C, h, w) of the chosen stages, finest first, all values >= 0.
 
         C is in `channels`; h and w are H and W, rounded up, over the stage's stride: 4, 8, 16, 32 for stages
         1..4, but no more than `output_stride`.
 
         Args:
-            images_B3HW: RGB images, scaled to 0..1, then normalised with `IMAGENET_MEAN` and `IMAGENET_STD`.
-            stages: Others than `stages`, none of them beyond the last of those.
+            images_BCHW: RGB images, scaled to 0..1, then normalised with `IMAGENET_MEAN` and `IMAGENET_STD`; or what
+                stage `after` made of them.
+            stages: Others than `stages`, none of them beyond the last of those or before `after`.
+            after: 0 for images.
         """
         stages = stages or self.stages
-        features_BChw = self.maxpool(self.relu(self.bn1(self.conv1(images_B3HW))))
-        chosen = []
-        for stage in range(1, stages[-1] + 1):
+        features_BChw = images_BCHW if after else self.maxpool(self.relu(self.bn1(self.conv1(images_BCHW))))
+        chosen = [features_BChw] if after in stages else []
+        for stage in range(after + 1, stages[-1] + 1):
             for block in self.get_submodule(f"layer{stage}").children():
                 if self.checkpointing and torch.is_grad_enabled():
                     features_BChw = checkpoint(block, features_BChw, use_reentrant=False)

@@ -144,7 +144,9 @@ def test_an_evaluation_encodes_each_photograph_once(
 ) -> None:
     backbone = method.predictor.network.backbone
     encoded, forward = [], backbone.forward
-    monkeypatch.setattr(backbone, "forward", lambda some: encoded.append(len(some)) or forward(some))
+    monkeypatch.setattr(
+        backbone, "forward", lambda some, **options: encoded.append(len(some)) or forward(some, **options)
+    )
     episodes = [squares(shot=2)[0]] * 3
     evaluation = evaluate(method, episodes, PROTOCOLS["hsnet"], {1: "red"})
     assert sum(encoded) == 3

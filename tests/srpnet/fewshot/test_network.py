@@ -73,7 +73,7 @@ def test_photographs_of_a_batch_do_not_see_each_other(
     """On the CPU they are encoded one by one, which must be what the backbone makes of them at once."""
     network = SRPNet(tiny(stages=stages, output_stride=output_stride, width=None)).eval()
     sizes, backbone = [], network.backbone.forward
-    network.backbone.forward = lambda batch: sizes.append(len(batch)) or backbone(batch)  # type: ignore[method-assign]
+    network.backbone.forward = lambda batch, **options: sizes.append(len(batch)) or backbone(batch, **options)  # type: ignore[method-assign]
     batch = images(noise, 3)
     together = network.encode(batch)
     assert sizes == [1, 1, 1]

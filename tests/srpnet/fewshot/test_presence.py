@@ -12,11 +12,13 @@ from benchmarks.plain import PlainMethod
 from episodes.errors import InputError
 from episodes.fewshot.geometry import Geometry
 from srpnet.fewshot.method import SRPNetMethod
-from srpnet.fewshot.network import SRPNet
+from srpnet.fewshot.network import SRPNet, build
+from srpnet.fewshot.predictor import Predictor
 from srpnet.fewshot.presence import Recogniser, described, examples, way_weights
 from srpnet.fewshot.settings import NetworkSettings
 from srpnet.nn.device import Runtime
-from tests.srpnet.conftest import Noise
+from tests.backbones import TinyWeights
+from tests.srpnet.conftest import Noise, TinySettings
 
 FP32 = Runtime(torch.device("cpu"), "fp32")
 
@@ -121,6 +123,42 @@ def test_a_fine_tuned_network_is_told_by_its_imagenet_weights(
     assert torch.equal(Recogniser(network, torch.device("cpu")).describe(images), expected)
     network.config = replace(network.config, trained="head")
     assert not torch.equal(Recogniser(network, torch.device("cpu")).describe(images), expected)
+
+
+@pytest.mark.parametrize(
+    ("stages", "output_stride", "changed", "shared"),
+    [
+        ((2, 3, 4), 8, None, 2),  # stage 3 is dilated in the network
+        ((2, 3, 4), 8, "layer3", 2),
+        ((2, 3, 4), 8, "layer2", 1),
+        ((2, 3, 4), 8, "conv1", 0),
+        ((1, 4), 8, None, 1),
+        ((4,), 32, None, 4),
+        ((3, 4), 32, "layer4", 3),
+    ],
+)
+def test_stages_that_are_alike_are_computed_once(
+    tiny: TinySettings,
+    noise: Noise,
+    cache: TinyWeights,
+    stages: tuple[int, ...],
+    output_stride: Any,
+    changed: str | None,
+    shared: int,
+) -> None:
+    """To the last bit as if the network and the recogniser had each begun with the images."""
+    network = build(tiny(stages=stages, output_stride=output_stride, trained="all", width=None))
+    if changed is not None:
+        with torch.no_grad():
+            next(network.backbone.get_submodule(changed).parameters()).mul_(1.1)
+    predictor = Predictor(network, FP32)
+    assert predictor.recogniser.shared == shared
+    images = noise(2, 3, 64, 48, dtype=torch.float32).sigmoid()
+    encoded, levels = predictor.encode(images, deep=True, fit=True), predictor.levels(images)
+    assert torch.equal(encoded.features_BChw, predictor.encode(images).features_BChw)
+    assert encoded.deep_BDyx is not None
+    assert torch.equal(encoded.deep_BDyx, levels[-1])
+    assert [torch.equal(*pair) for pair in zip(encoded.levels_BChw, levels, strict=True)] == [True] * len(stages)
 
 
 def test_nothing_is_said_that_was_not_asked_for(network: SRPNet, squares: Callable[..., Any]) -> None:
