@@ -10,7 +10,7 @@ from cli.options import CLASSES, DATA, announce_data, options
 from cli.progress import Bars
 from episodes.data import USAGE
 from episodes.files import write_text
-from episodes.scoring.plan_settings import DrawingSettings, PlanSettings
+from episodes.scoring.plans.settings import DrawingSettings, PlanSettings
 from episodes.settings import build
 
 
@@ -43,7 +43,7 @@ def export(ctx: click.Context, /, out: Path, **flags: Any) -> None:
     """
     announce_data(ctx, flags["data"])
     from episodes.errors import InputError
-    from episodes.scoring.planning import plans
+    from episodes.scoring.plans.planning import plans
 
     with Bars(Console(stderr=True)) as bars:
         chosen = plans(build(PlanSettings, flags), bars.update)
@@ -72,7 +72,7 @@ def show(manifest: Path, data: str, pictures: int, out: Path) -> None:
     """
     from episodes.data import open_source
     from episodes.results.pictures import draw_manifest
-    from episodes.scoring.manifest import Manifest
+    from episodes.scoring.plans.manifest import Manifest
 
     files = draw_manifest(Manifest.read(manifest), open_source(data), pictures, out)
     click.echo(f"{len(files)} pictures: {out}")

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from episodes.results.run import Run
     from episodes.score import score
     from episodes.scoring.evaluate import Evaluation, evaluate
-    from episodes.scoring.manifest import Header, Manifest
     from episodes.scoring.methods import BaseMethod, Method
     from episodes.scoring.metrics import Score, confusion
-    from episodes.scoring.plan import Outcome, Plan
-    from episodes.scoring.plan_settings import PlanSettings
-    from episodes.scoring.planning import plans
+    from episodes.scoring.plans.manifest import Header, Manifest
+    from episodes.scoring.plans.plan import Outcome, Plan
+    from episodes.scoring.plans.planning import plans
+    from episodes.scoring.plans.settings import PlanSettings
     from episodes.scoring.predictions import Predictions
     from episodes.scoring.protocols import PROTOCOLS, Protocol, protocols
     from episodes.scoring.records import Record, Records

@@ -18,13 +18,13 @@ from episodes.results.run import write_run
 from episodes.scoring.evaluate import cache_for
 from episodes.scoring.methods import Method, offers
 from episodes.scoring.metrics import Absent
-from episodes.scoring.plan import Plan
-from episodes.scoring.plan_settings import PlanSettings
-from episodes.scoring.planning import plans
+from episodes.scoring.plans.plan import Plan
+from episodes.scoring.plans.planning import plans
+from episodes.scoring.plans.progress import bar
+from episodes.scoring.plans.settings import PlanSettings
+from episodes.scoring.plans.workload import OnEpisode, Workload
 from episodes.scoring.predictions import Predictions
-from episodes.scoring.progress import bar
 from episodes.scoring.protocols import departures
-from episodes.scoring.workload import OnEpisode, Workload
 
 WRITERS: Sequence[Writer] = (write_run, draw_pictures)
 """What is kept of a run, in the order in which it is written."""
@@ -46,7 +46,7 @@ def score(
     """Score a method by each plan; what it prepares of a photograph is shared where the geometry is the same.
 
     Args:
-        plans: By the name of the protocol, from `episodes.scoring.planning.plans`.
+        plans: By the name of the protocol, from `episodes.scoring.plans.planning.plans`.
         method: See `episodes.evaluate`.
         about: What it is made of, for the result.
         output: What is kept.

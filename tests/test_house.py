@@ -14,6 +14,9 @@ FLOORS = ["episodes", "srpnet", "cli"]
 ROOMS = {
     "episodes": [".", "data", "fewshot", "scoring", "results", "score"],
     "episodes/data": [".", "sets"],
+    "episodes/data/formats": ["drawing", "."],
+    "episodes/fewshot": [".", "scenes", "checks"],
+    "episodes/scoring": [".", "plans"],
     "srpnet": [".", "nn", "training", "fewshot", "faces", "weak", "apps"],
     "srpnet/apps": ["pictures", "looks", "examples", "trust", "files", ".", "web"],
     "srpnet/fewshot": [".", "training"],

@@ -12,7 +12,7 @@ from episodes.settings import check, setting
 if TYPE_CHECKING:
     from episodes.scoring.methods import Method
     from episodes.scoring.photograph_cache import PhotographCache
-    from episodes.scoring.plan import Outcome, Plan
+    from episodes.scoring.plans.plan import Outcome, Plan
 
 MOST_PICTURES = 1_000_000
 

@@ -15,7 +15,7 @@ from episodes.fewshot.geometry import Geometry
 from episodes.fewshot.scenes.loading import Loader
 from episodes.files import atomic_write
 from episodes.names import for_display, for_path
-from episodes.scoring.manifest import Manifest
+from episodes.scoring.plans.manifest import Manifest
 
 # Okabe and Ito's palette, which the colour-blind can tell apart; one colour a way, in turn.
 COLOURS = (

@@ -15,7 +15,7 @@ from episodes.results.bootstrap import LEVEL, Resampling, intervals, mean_of_kno
 from episodes.results.presence import presence
 from episodes.results.wrong_support import wrong_support
 from episodes.scoring.metrics import Score
-from episodes.scoring.plan import Outcome
+from episodes.scoring.plans.plan import Outcome
 from episodes.scoring.protocols import Protocol
 from episodes.scoring.records import Role
 

@@ -20,7 +20,7 @@ from episodes.results.result import SCHEMA
 from episodes.results.result_fields import check_fields
 from episodes.results.wrong_support import Paired
 from episodes.scoring.metrics import Score
-from episodes.scoring.plan import Outcome
+from episodes.scoring.plans.plan import Outcome
 from episodes.scoring.protocols import Protocol
 from episodes.scoring.records import COUNTS, NEGATIVES, WRONG, Records
 

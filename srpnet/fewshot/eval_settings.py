@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from episodes.checks import GIGABYTES
-from episodes.scoring.plan_settings import PlanSettings
+from episodes.scoring.plans.settings import PlanSettings
 from episodes.settings import setting
 from srpnet.fewshot.settings import MOST_ROUNDS, Fit, NamingSettings
 from srpnet.nn.settings import RuntimeSettings

@@ -10,9 +10,9 @@ from episodes.files import check_folder
 from episodes.results.bootstrap import Resampling
 from episodes.results.output import NOTHING_KEPT, Output
 from episodes.score import score
-from episodes.scoring.plan import Plan
-from episodes.scoring.planning import plans
-from episodes.scoring.workload import OnEpisode
+from episodes.scoring.plans.plan import Plan
+from episodes.scoring.plans.planning import plans
+from episodes.scoring.plans.workload import OnEpisode
 from episodes.settings import flat, may_change
 from srpnet.fewshot.checkpoint import load_network
 from srpnet.fewshot.eval_settings import EvalSettings

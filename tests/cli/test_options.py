@@ -11,7 +11,7 @@ from cli.main import main
 from cli.options import flags_of, options, with_flags
 from episodes.fewshot.settings import DataSettings
 from episodes.results.output import Output
-from episodes.scoring.plan_settings import DrawingSettings
+from episodes.scoring.plans.settings import DrawingSettings
 from episodes.settings import Declared, build, declared
 from srpnet.faces.settings import FaceEvalSettings, FaceTrainSettings
 from srpnet.fewshot.eval_settings import EvalSettings

@@ -12,7 +12,7 @@ from episodes.errors import InputError
 from episodes.fewshot.geometry import Geometry
 from episodes.fewshot.settings import DataSettings
 from episodes.results.bootstrap import Resampling
-from episodes.scoring.plan_settings import PlanSettings
+from episodes.scoring.plans.settings import PlanSettings
 
 NONE_OF_THEM = [math.nan, math.inf, -math.inf, "3", None, [3], {"a": 1}, True, 10**400, -1]
 

@@ -15,9 +15,9 @@ from episodes.fewshot.geometry import Geometry
 from episodes.fewshot.settings import DataSettings
 from episodes.results.output import Output, Scored
 from episodes.score import WRITERS, score
-from episodes.scoring.plan_settings import PlanSettings
-from episodes.scoring.planning import plans
-from episodes.scoring.workload import PREPARING, Workload
+from episodes.scoring.plans.planning import plans
+from episodes.scoring.plans.settings import PlanSettings
+from episodes.scoring.plans.workload import PREPARING, Workload
 from tests.episodes.fakes import Fake, label_map
 from tests.episodes.scored import Threshold
 

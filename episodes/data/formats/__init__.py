@@ -6,10 +6,10 @@ from episodes.data.formats.annotated import Annotated, Entry, Format, Marked, Wr
 from episodes.data.formats.coco import COCO, COCO_RLE
 from episodes.data.formats.contents import Contents
 from episodes.data.formats.cvat import CVAT
+from episodes.data.formats.drawing.objects import ExportSettings
 from episodes.data.formats.label_studio import LABEL_STUDIO
 from episodes.data.formats.labelme import LABELME
 from episodes.data.formats.masks import CLASS_MASKS, INDEXED, LISTING, PROBABILITIES
-from episodes.data.formats.objects import ExportSettings
 from episodes.data.formats.yolo import YOLO, read_text_file
 from episodes.errors import InputError
 

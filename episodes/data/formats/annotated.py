@@ -6,8 +6,8 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple, Protocol
 
 from episodes.data.formats.contents import Contents
-from episodes.data.formats.fill import Shape, paint
-from episodes.data.formats.objects import ExportSettings
+from episodes.data.formats.drawing.fill import Shape, paint
+from episodes.data.formats.drawing.objects import ExportSettings
 from episodes.data.pictures.images import Size
 from episodes.data.remarks import Remark
 from episodes.data.source import Array, Labels

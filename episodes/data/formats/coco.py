@@ -10,9 +10,9 @@ from typing import Any
 from episodes.data.coco.annotations import Annotations
 from episodes.data.formats.annotated import Annotated, Format, Marked
 from episodes.data.formats.contents import Contents
-from episodes.data.formats.fill import Shape, mask_of
-from episodes.data.formats.objects import ExportSettings, Object, objects
-from episodes.data.formats.run_lengths import column_lengths
+from episodes.data.formats.drawing.fill import Shape, mask_of
+from episodes.data.formats.drawing.objects import ExportSettings, Object, objects
+from episodes.data.formats.drawing.run_lengths import column_lengths
 from episodes.data.formats.sniff import json_kind
 from episodes.data.pictures.images import Size
 from episodes.data.source import Array, Labels, numbered, silent

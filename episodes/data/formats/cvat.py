@@ -6,10 +6,10 @@ from xml.sax.saxutils import escape, quoteattr
 
 from episodes.data.formats.annotated import Annotated, Format, Marked, inner
 from episodes.data.formats.contents import Contents, parse_xml
-from episodes.data.formats.fill import Patch, Polygon
+from episodes.data.formats.drawing.fill import Patch, Polygon
+from episodes.data.formats.drawing.objects import ExportSettings, objects
+from episodes.data.formats.drawing.run_lengths import values_of
 from episodes.data.formats.numbers import box, ellipse, polygon_of, size_of, turned
-from episodes.data.formats.objects import ExportSettings, objects
-from episodes.data.formats.run_lengths import values_of
 from episodes.data.formats.shapes import Collected
 from episodes.errors import InputError
 from episodes.files import atomic_write

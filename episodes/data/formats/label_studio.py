@@ -12,10 +12,10 @@ import numpy as np
 
 from episodes.data.formats.annotated import Annotated, Format, Marked
 from episodes.data.formats.contents import URL, Contents
-from episodes.data.formats.fill import Patch, Polygon
+from episodes.data.formats.drawing.fill import Patch, Polygon
+from episodes.data.formats.drawing.objects import ExportSettings, objects
+from episodes.data.formats.drawing.run_lengths import brush
 from episodes.data.formats.numbers import box, ellipse, polygon_of, size_of, turned
-from episodes.data.formats.objects import ExportSettings, objects
-from episodes.data.formats.run_lengths import brush
 from episodes.data.formats.shapes import Collected
 from episodes.data.formats.sniff import json_kind
 from episodes.data.pictures.images import Size

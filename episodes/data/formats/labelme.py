@@ -13,9 +13,9 @@ from PIL import Image
 
 from episodes.data.formats.annotated import Annotated, Format, Marked
 from episodes.data.formats.contents import Contents
-from episodes.data.formats.fill import Patch, Polygon
+from episodes.data.formats.drawing.fill import Patch, Polygon
+from episodes.data.formats.drawing.objects import ExportSettings, objects
 from episodes.data.formats.numbers import box, ellipse, polygon_of, size_of
-from episodes.data.formats.objects import ExportSettings, objects
 from episodes.data.formats.shapes import Collected
 from episodes.data.formats.sniff import json_kind
 from episodes.data.pictures import opening

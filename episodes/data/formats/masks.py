@@ -11,8 +11,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from episodes.data.formats.annotated import Annotated, Entry, Format, Marked, inner
 from episodes.data.formats.contents import Contents, check_size
+from episodes.data.formats.drawing.objects import ExportSettings
 from episodes.data.formats.numbers import class_name
-from episodes.data.formats.objects import ExportSettings
 from episodes.data.pictures import opening
 from episodes.data.pictures.depth import Values
 from episodes.data.pictures.images import OtherSize, PictureError, Size, head

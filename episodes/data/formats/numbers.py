@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from episodes.data.coco.records import FAR, MOST_PIXELS
-from episodes.data.formats.fill import Polygon
+from episodes.data.formats.drawing.fill import Polygon
 from episodes.data.pictures.images import Size
 
 MOST_CLASSES = 10_000

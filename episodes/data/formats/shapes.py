@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from episodes.data.formats.annotated import Annotated, Drawn
 from episodes.data.formats.contents import Contents
-from episodes.data.formats.fill import Patch, Polygon, Runs, Shape
+from episodes.data.formats.drawing.fill import Patch, Polygon, Runs, Shape
 from episodes.data.formats.numbers import MOST_CLASSES, NO_AREA, NO_NAME, NO_SHAPE, class_name
 from episodes.data.pictures.images import Size
 from episodes.data.remarks import Tally

@@ -9,10 +9,10 @@ import yaml
 
 from episodes.data.formats.annotated import Annotated, Format, Marked, inner
 from episodes.data.formats.contents import Contents, check_size
-from episodes.data.formats.fill import Shape, paint
+from episodes.data.formats.drawing.fill import Shape, paint
+from episodes.data.formats.drawing.objects import ExportSettings, objects
+from episodes.data.formats.drawing.outline import joined
 from episodes.data.formats.numbers import MOST_CLASSES, box, class_name
-from episodes.data.formats.objects import ExportSettings, objects
-from episodes.data.formats.outline import joined
 from episodes.data.pictures.images import PictureError, Size, state_of
 from episodes.data.source import Labels
 from episodes.errors import InputError

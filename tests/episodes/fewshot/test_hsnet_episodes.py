@@ -11,10 +11,10 @@ from episodes.errors import InputError
 from episodes.fewshot.episode import EpisodeSpec
 from episodes.fewshot.hsnet_episodes import PUBLISHED
 from episodes.fewshot.settings import DataSettings
-from episodes.scoring.manifest import Manifest
-from episodes.scoring.plan import Plan
-from episodes.scoring.plan_settings import PlanSettings
-from episodes.scoring.planning import plans
+from episodes.scoring.plans.manifest import Manifest
+from episodes.scoring.plans.plan import Plan
+from episodes.scoring.plans.planning import plans
+from episodes.scoring.plans.settings import PlanSettings
 from tests.episodes.fewshot.test_sampler import TINY, sampler
 
 IDS = [f"2007_{number:06d}" for number in range(60)]

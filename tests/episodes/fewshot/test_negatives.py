@@ -21,9 +21,9 @@ from episodes.results.presence import PresenceScores, presence
 from episodes.score import score
 from episodes.scoring.methods import Answer, BaseMethod
 from episodes.scoring.metrics import confusion
-from episodes.scoring.plan import Plan
-from episodes.scoring.plan_settings import PlanSettings
-from episodes.scoring.planning import plans
+from episodes.scoring.plans.plan import Plan
+from episodes.scoring.plans.planning import plans
+from episodes.scoring.plans.settings import PlanSettings
 from episodes.scoring.records import Record, Records
 from tests.episodes.fakes import Fake, label_map
 from tests.episodes.scored import perfect

@@ -13,7 +13,7 @@ from episodes.fewshot.geometry import Geometry
 from episodes.fewshot.scenes.loading import Loader
 from episodes.fewshot.settings import Annotation
 from episodes.fewshot.weak_supports import POINTS, weakened
-from episodes.scoring.plan_settings import PlanSettings
+from episodes.scoring.plans.settings import PlanSettings
 from tests.episodes.fakes import Fake
 from tests.episodes.scored import MAPS, episodes
 

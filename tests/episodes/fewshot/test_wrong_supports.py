@@ -22,9 +22,9 @@ from episodes.results.output import Output
 from episodes.results.page import report
 from episodes.results.run import Run
 from episodes.score import score
-from episodes.scoring.plan import Plan
-from episodes.scoring.plan_settings import PlanSettings
-from episodes.scoring.planning import plans
+from episodes.scoring.plans.plan import Plan
+from episodes.scoring.plans.planning import plans
+from episodes.scoring.plans.settings import PlanSettings
 from episodes.scoring.records import WRONG, Records
 from tests.episodes.fakes import Fake, label_map
 from tests.episodes.scored import Threshold, perfect

@@ -15,8 +15,8 @@ from episodes.results.comparison import compare, differing
 from episodes.results.output import Output
 from episodes.results.run import Run
 from episodes.score import score
-from episodes.scoring.plan_settings import PlanSettings
-from episodes.scoring.planning import plans
+from episodes.scoring.plans.planning import plans
+from episodes.scoring.plans.settings import PlanSettings
 from episodes.scoring.records import COUNTS
 from tests.episodes.fakes import Fake, label_map
 from tests.episodes.scored import background, perfect

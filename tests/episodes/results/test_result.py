@@ -14,7 +14,7 @@ from episodes.files import write_json
 from episodes.results.result import result, versions
 from episodes.scoring.evaluate import Evaluation
 from episodes.scoring.metrics import Score
-from episodes.scoring.plan import Outcome
+from episodes.scoring.plans.plan import Outcome
 from episodes.scoring.protocols import PROTOCOLS
 from episodes.scoring.records import Records
 

@@ -14,9 +14,9 @@ from episodes.fewshot.settings import DataSettings
 from episodes.results.bootstrap import Resampling
 from episodes.results.output import Output
 from episodes.score import score, score_predictions
-from episodes.scoring.plan import Plan
-from episodes.scoring.plan_settings import PlanSettings
-from episodes.scoring.planning import plans
+from episodes.scoring.plans.plan import Plan
+from episodes.scoring.plans.planning import plans
+from episodes.scoring.plans.settings import PlanSettings
 from tests.episodes.fakes import Fake, label_map
 from tests.episodes.scored import perfect
 

@@ -17,9 +17,9 @@ from episodes.fewshot.folds import Fold
 from episodes.fewshot.settings import DataSettings
 from episodes.results.output import Output
 from episodes.score import score_predictions
-from episodes.scoring.plan import Plan
-from episodes.scoring.plan_settings import PlanSettings
-from episodes.scoring.planning import plans
+from episodes.scoring.plans.plan import Plan
+from episodes.scoring.plans.planning import plans
+from episodes.scoring.plans.settings import PlanSettings
 from episodes.scoring.predictions import Predictions
 from episodes.scoring.protocols import PROTOCOLS
 from tests.episodes.fakes import Fake, label_map

@@ -16,9 +16,9 @@ from episodes.fewshot.folds import Fold
 from episodes.fewshot.scenes.loading import Loader
 from episodes.fewshot.settings import DataSettings
 from episodes.score import score
-from episodes.scoring.plan import Plan
-from episodes.scoring.plan_settings import PlanSettings
-from episodes.scoring.planning import plans
+from episodes.scoring.plans.plan import Plan
+from episodes.scoring.plans.planning import plans
+from episodes.scoring.plans.settings import PlanSettings
 from episodes.scoring.protocols import PROTOCOLS
 from tests.episodes import reference
 from tests.episodes.fakes import Fake

@@ -15,8 +15,8 @@ from episodes.data.sets.coco import Coco
 from episodes.data.source import COCO_NAMES, PASCAL_CLASSES, Crowds, Source, same_name
 from episodes.errors import InputError
 from episodes.fewshot.settings import DataSettings
-from episodes.scoring.plan_settings import PlanSettings
-from episodes.scoring.planning import plans
+from episodes.scoring.plans.planning import plans
+from episodes.scoring.plans.settings import PlanSettings
 from episodes.scoring.protocols import departures
 
 pytest.importorskip("ijson")

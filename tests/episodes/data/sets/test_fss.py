@@ -18,8 +18,8 @@ from episodes.fewshot.scenes.augmentation import Augmentation
 from episodes.fewshot.scenes.loading import Loader
 from episodes.fewshot.settings import DataSettings
 from episodes.score import score
-from episodes.scoring.plan_settings import PlanSettings
-from episodes.scoring.planning import plans
+from episodes.scoring.plans.planning import plans
+from episodes.scoring.plans.settings import PlanSettings
 from episodes.scoring.protocols import PROTOCOLS
 from tests.episodes.scored import perfect
 

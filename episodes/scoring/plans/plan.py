@@ -22,10 +22,10 @@ from episodes.fewshot.scenes.loading import Loader
 from episodes.fewshot.settings import Composition
 from episodes.fewshot.wrong_supports import WrongSupports
 from episodes.scoring.evaluate import Evaluation, cache_for, evaluate
-from episodes.scoring.manifest import Header, Manifest
 from episodes.scoring.methods import Method
 from episodes.scoring.photograph_cache import PhotographCache
-from episodes.scoring.plan_settings import PlanSettings
+from episodes.scoring.plans.manifest import Header, Manifest
+from episodes.scoring.plans.settings import PlanSettings
 from episodes.scoring.protocols import Protocol
 from episodes.scoring.records import Records
 

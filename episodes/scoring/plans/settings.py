@@ -10,7 +10,7 @@ from episodes.scoring.protocols import Protocol, pair_rule
 from episodes.settings import check, setting
 
 if TYPE_CHECKING:
-    from episodes.scoring.manifest import Header
+    from episodes.scoring.plans.manifest import Header
 
 MOST_DRAWN = 1_000_000
 """Episodes of a run. Published protocols draw up to 20,000."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from episodes.data.formats.fill import Mask, Patch, Polygon, Shape, filled, mask_of
+from episodes.data.formats.drawing.fill import Mask, Patch, Polygon, Shape, filled, mask_of
 
 LOSS = 0.004
 """The share of IoU that a part may lose by being simplified; else it is done with less tolerance."""

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from episodes.data.formats.run_lengths import drawn, lengths_of
+from episodes.data.formats.drawing.run_lengths import drawn, lengths_of
 from episodes.data.pictures.images import Size
 from episodes.data.source import IGNORE, Labels
 
@@ -31,7 +31,7 @@ class Runs(NamedTuple):
     Attributes:
         left, top: Of its corner.
         size: Its height and width.
-        lengths: See `episodes.data.formats.run_lengths.lengths_of`.
+        lengths: See `episodes.data.formats.drawing.run_lengths.lengths_of`.
     """
 
     left: int

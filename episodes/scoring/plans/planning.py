@@ -10,9 +10,9 @@ from episodes.data.source import Crowded, OnProgress, Source, silent
 from episodes.errors import InputError
 from episodes.fewshot.folds import Fold
 from episodes.fewshot.pairs import ANY_SIZE
-from episodes.scoring.manifest import Header, Manifest
-from episodes.scoring.plan import Plan
-from episodes.scoring.plan_settings import PlanSettings
+from episodes.scoring.plans.manifest import Header, Manifest
+from episodes.scoring.plans.plan import Plan
+from episodes.scoring.plans.settings import PlanSettings
 from episodes.scoring.protocols import Protocol, protocols
 
 

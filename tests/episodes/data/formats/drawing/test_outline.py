@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from episodes.data.formats.fill import Patch, Runs, Shape, filled, mask_of, paint
-from episodes.data.formats.objects import ExportSettings, objects
-from episodes.data.formats.outline import LOSS, joined, outline, parts, rings_of, simplified, smoothed
+from episodes.data.formats.drawing.fill import Patch, Runs, Shape, filled, mask_of, paint
+from episodes.data.formats.drawing.objects import ExportSettings, objects
+from episodes.data.formats.drawing.outline import LOSS, joined, outline, parts, rings_of, simplified, smoothed
 from episodes.errors import InputError
 
 

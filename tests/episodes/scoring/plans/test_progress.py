@@ -7,9 +7,9 @@ from rich.console import Console
 from episodes.fewshot.folds import Fold
 from episodes.fewshot.settings import DataSettings
 from episodes.score import score
-from episodes.scoring.plan_settings import PlanSettings
-from episodes.scoring.planning import plans
-from episodes.scoring.progress import bar
+from episodes.scoring.plans.planning import plans
+from episodes.scoring.plans.progress import bar
+from episodes.scoring.plans.settings import PlanSettings
 from tests.episodes.fakes import Fake
 from tests.episodes.scored import MAPS, perfect
 

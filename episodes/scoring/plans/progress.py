@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from episodes.scoring.workload import OnEpisode
+from episodes.scoring.plans.workload import OnEpisode
 
 
 @contextmanager

@@ -13,10 +13,10 @@ from episodes.fewshot.folds import Fold, Pools
 from episodes.fewshot.settings import DataSettings
 from episodes.results.pictures import draw_manifest
 from episodes.score import score
-from episodes.scoring.manifest import Header, Manifest
-from episodes.scoring.plan import Plan
-from episodes.scoring.plan_settings import PlanSettings
-from episodes.scoring.planning import plans
+from episodes.scoring.plans.manifest import Header, Manifest
+from episodes.scoring.plans.plan import Plan
+from episodes.scoring.plans.planning import plans
+from episodes.scoring.plans.settings import PlanSettings
 from episodes.scoring.protocols import PROTOCOLS, departures
 from tests.episodes.fakes import Fake, label_map, painted
 from tests.episodes.scored import perfect

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from episodes.checks import check_number, check_type, check_whole
-from episodes.data.formats.fill import Patch, Polygon
-from episodes.data.formats.outline import cut, outline, parts
+from episodes.data.formats.drawing.fill import Patch, Polygon
+from episodes.data.formats.drawing.outline import cut, outline, parts
 from episodes.data.source import Array
 from episodes.settings import setting
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from itertools import accumulate
 
-from episodes.scoring.plan import Plan
+from episodes.scoring.plans.plan import Plan
 
 OnEpisode = Callable[[int, int, float], None]
 """Called at the beginning and after each episode: with the number of episodes done, of all, and with the share of the
