@@ -7,10 +7,9 @@ from typing import Any
 import click
 from rich.console import Console
 
-from cli.examples import checkpoint_option, fit_option
-from cli.options import BadInput, config_option, options
-from cli.predict import taken
-from cli.progress import waiting
+from cli.shared.examples import checkpoint_option, fit_option
+from cli.shared.options import BadInput, config_option, options, taken
+from cli.shared.progress import waiting
 from srpnet.apps.looks.settings import LookSettings
 from srpnet.apps.web.settings import AppSettings
 from srpnet.fewshot.settings import NamingSettings

@@ -6,7 +6,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from cli.examples import (
+from cli.shared.examples import (
     OrderedCommand,
     checkpoint_option,
     example_options,
@@ -16,8 +16,8 @@ from cli.examples import (
     report_forecast,
     without_examples,
 )
-from cli.options import BadInput, config_option, options
-from cli.progress import waiting
+from cli.shared.options import BadInput, config_option, options
+from cli.shared.progress import waiting
 from srpnet.nn.settings import RuntimeSettings
 
 

@@ -6,8 +6,8 @@ import click
 from rich.console import Console
 from rich.table import Column, Table
 
-from cli.options import percent
-from cli.printing import cell, say
+from cli.shared.options import percent
+from cli.shared.printing import cell, say
 
 
 @click.command("compare")

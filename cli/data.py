@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from cli.options import DATA, BadInput, announce_data, flags_of, options, percent, with_flags
-from cli.printing import cell, say
-from cli.progress import Bars
+from cli.shared.options import DATA, BadInput, announce_data, flags_of, options, percent, with_flags
+from cli.shared.printing import cell, say
+from cli.shared.progress import Bars
 from episodes.data import DATA_SETS
 from episodes.fewshot.settings import DataSettings
 from episodes.names import for_display, for_terminal

@@ -6,8 +6,8 @@ from typing import Any
 import click
 from rich.console import Console
 
-from cli.options import CLASSES, DATA, announce_data, options
-from cli.progress import Bars
+from cli.shared.options import CLASSES, DATA, announce_data, options
+from cli.shared.progress import Bars
 from episodes.data import USAGE
 from episodes.files import write_text
 from episodes.scoring.plans.settings import DrawingSettings, PlanSettings

@@ -8,9 +8,19 @@ import click
 from rich.console import Console
 from rich.table import Column, Table
 
-from cli.options import CLASSES, DATA, BadInput, announce_data, config_option, given_flags, options, percent, rank
-from cli.printing import cell, say
-from cli.progress import Bars, waiting
+from cli.shared.options import (
+    CLASSES,
+    DATA,
+    BadInput,
+    announce_data,
+    config_option,
+    given_flags,
+    options,
+    percent,
+    rank,
+)
+from cli.shared.printing import cell, say
+from cli.shared.progress import Bars, waiting
 from episodes.results.output import Output
 from episodes.settings import build
 from srpnet.fewshot.eval_settings import EvalSettings

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from cli.progress import waiting
+from cli.shared.progress import waiting
 from episodes.names import for_terminal
 
 

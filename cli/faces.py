@@ -9,9 +9,9 @@ import click
 from rich.console import Console
 from rich.table import Column, Table
 
-from cli.options import BadInput, config_option, flags_of, options, percent, with_flags
-from cli.printing import say
-from cli.progress import Bars, waiting
+from cli.shared.options import BadInput, config_option, flags_of, options, percent, with_flags
+from cli.shared.printing import say
+from cli.shared.progress import Bars, waiting
 from episodes.data.sets.face_layouts import PARTS
 from episodes.files import locked
 from episodes.names import for_terminal

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from cli.options import BadInput, flags_of, with_flags
+from cli.shared.options import BadInput, flags_of, with_flags
 from episodes.names import for_terminal
 
 COMMANDS = {

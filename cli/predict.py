@@ -5,12 +5,12 @@ import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
 
-from cli.examples import (
+from cli.shared.examples import (
     Given,
     OrderedCommand,
     checkpoint_option,
@@ -21,12 +21,11 @@ from cli.examples import (
     report_forecast,
     without_examples,
 )
-from cli.options import BadInput, config_option, flags_of, options, percentage, with_flags
-from cli.progress import Bars, waiting
+from cli.shared.options import BadInput, config_option, flags_of, options, percentage, taken, with_flags
+from cli.shared.progress import Bars, waiting
 from episodes.data.formats import FORMATS, ExportSettings
 from episodes.files import locked
 from episodes.names import for_terminal
-from episodes.settings import build, declared
 from srpnet.apps.examples.reading import class_names
 from srpnet.apps.files.class_table import values_of, write_classes
 from srpnet.apps.files.export import PROBABILITY, Export
@@ -43,7 +42,6 @@ if TYPE_CHECKING:
 
     from srpnet.apps.segmenter import Segmenter
 
-T = TypeVar("T")
 NAMED = 10
 """So many names stand in a line; the table has them all."""
 EXAMPLES = "found-examples.jpg"
@@ -295,11 +293,6 @@ class Run:
         except KeyboardInterrupt:
             return True
         return False
-
-
-def taken(settings: type[T], flags: dict[str, Any]) -> T:
-    """Settings, whose flags are taken out of the others."""
-    return build(settings, {each.key: flags.pop(each.key) for each in declared(settings) if each.key in flags})
 
 
 def leave_corrected(listing: Listing, out: Path, corrected: Collection[Path]) -> list[Photograph]:

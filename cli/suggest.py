@@ -8,7 +8,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from cli.examples import (
+from cli.shared.examples import (
     OrderedCommand,
     checkpoint_option,
     example_options,
@@ -17,8 +17,8 @@ from cli.examples import (
     report_examples,
     without_examples,
 )
-from cli.options import BadInput, config_option, options
-from cli.progress import Bars, waiting
+from cli.shared.options import BadInput, config_option, options
+from cli.shared.progress import Bars, waiting
 from episodes.files import atomic_write, locked
 from episodes.names import for_terminal
 from srpnet.apps.files.found_table import cell

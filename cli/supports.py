@@ -7,7 +7,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from cli.examples import (
+from cli.shared.examples import (
     OrderedCommand,
     checkpoint_option,
     example_options,
@@ -16,11 +16,12 @@ from cli.examples import (
     report_examples,
     without_examples,
 )
-from cli.options import BadInput, options
-from cli.printing import cell
-from cli.progress import waiting
+from cli.shared.options import BadInput, options
+from cli.shared.printing import cell
+from cli.shared.progress import waiting
 from episodes.files import check_folder
 from episodes.names import for_terminal
+from srpnet.apps.files.class_table import values_of
 from srpnet.nn.settings import RuntimeSettings
 
 if TYPE_CHECKING:
@@ -108,8 +109,7 @@ def say(supports: "SupportSet", file: Path) -> None:
     """What is in a file, as a table."""
     table = Table("value", "class", "examples")
     shots = None if supports.shots_P is None else [f"{number:.0f}" for number in supports.shots_P.tolist()]
-    values = [255] if len(supports.names) == 1 else range(1, len(supports.names) + 1)
-    for way, (value, name) in enumerate(zip(values, supports.names, strict=True), start=1):
+    for way, (value, name) in enumerate(zip(values_of(supports.names), supports.names, strict=True), start=1):
         table.add_row(str(value), cell(name), "?" if shots is None else shots[way])
     Console().print(table)
     about = [

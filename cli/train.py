@@ -7,9 +7,9 @@ from typing import Any
 import click
 from rich.console import Console
 
-from cli.light import LIGHT, announced, light_settings
-from cli.options import DATA, announce_data, config_option, flags_of, given_flags, options, rank, with_flags
-from cli.progress import TrainingDisplay, waiting
+from cli.shared.light import LIGHT, announced, light_settings
+from cli.shared.options import DATA, announce_data, config_option, flags_of, given_flags, options, rank, with_flags
+from cli.shared.progress import TrainingDisplay, waiting
 from episodes.data import data_set
 from episodes.settings import build, declared
 from srpnet.fewshot.training.settings import FewShotTrainSettings

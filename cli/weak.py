@@ -8,9 +8,9 @@ import click
 from rich.console import Console
 from rich.table import Column, Table
 
-from cli.light import WEAK_LIGHT, announced, as_typed, light_settings
-from cli.options import DATA, announce_data, config_option, flags_of, options, percent, rank, with_flags
-from cli.progress import Bars, TrainingDisplay, waiting
+from cli.shared.light import WEAK_LIGHT, announced, as_typed, light_settings
+from cli.shared.options import DATA, announce_data, config_option, flags_of, options, percent, rank, with_flags
+from cli.shared.progress import Bars, TrainingDisplay, waiting
 from episodes.data.image_tags import PREFIX
 from episodes.names import for_terminal
 from episodes.settings import build, declared

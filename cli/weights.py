@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from cli.progress import waiting
+from cli.shared.progress import waiting
 from srpnet.nn.weight_sets import WEIGHT_SETS, cached_file
 
 

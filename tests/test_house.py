@@ -13,6 +13,7 @@ ROOT = Path(__file__).parent.parent
 FLOORS = ["episodes", "srpnet", "cli"]
 ROOMS = {
     "episodes": [".", "data", "fewshot", "scoring", "results", "score"],
+    "cli": ["shared", "."],
     "episodes/data": [".", "sets"],
     "episodes/data/formats": ["drawing", "."],
     "episodes/fewshot": [".", "scenes", "checks"],

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cli.light import LIGHT
+from cli.shared.light import LIGHT
 from tests.cli.commands import refused, srpnet
 
 WORDS = ("--steps", "1", "--batch", "1", "--workers", "0", "--device", "cpu", "--precision", "fp32", "--out", "run")

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from cli.main import main
-from cli.options import flags_of, options, with_flags
+from cli.shared.options import flags_of, options, with_flags
 from episodes.fewshot.settings import DataSettings
 from episodes.results.output import Output
 from episodes.scoring.plans.settings import DrawingSettings

@@ -7,7 +7,7 @@ import time
 import pytest
 from rich.console import Console
 
-from cli.progress import EPISODE, Bars, TrainingDisplay, Work, waiting
+from cli.shared.progress import EPISODE, Bars, TrainingDisplay, Work, waiting
 
 Clock = list[float]
 
@@ -16,7 +16,7 @@ Clock = list[float]
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """A clock that stands still: its only number is the time."""
     now = [0.0]
-    monkeypatch.setattr("cli.progress.time", type("Time", (), {"monotonic": lambda: now[0]}))
+    monkeypatch.setattr("cli.shared.progress.time", type("Time", (), {"monotonic": lambda: now[0]}))
     return now
 
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from cli.options import BadInput
-from cli.printing import say
+from cli.shared.options import BadInput
+from cli.shared.printing import say
 from episodes.names import for_terminal
 
 if TYPE_CHECKING:

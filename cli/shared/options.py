@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 import click
 
 from episodes.names import for_terminal
-from episodes.settings import Declared, declared
+from episodes.settings import Declared, build, declared
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 
 class BadInput(click.ClickException):
@@ -77,6 +78,11 @@ def options(settings: type, *, shown: Mapping[str, str] | None = None, **more: M
         }
         made.append(click.option(f"{each.flag}/{each.said.off}" if each.said.off else str(each.flag), each.key, **said))
     return together(*made)
+
+
+def taken(settings: type[T], flags: dict[str, Any]) -> T:
+    """Settings, whose flags are taken out of the others."""
+    return build(settings, {each.key: flags.pop(each.key) for each in declared(settings) if each.key in flags})
 
 
 def _reading(each: Declared) -> dict[str, Any]:

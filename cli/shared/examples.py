@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from cli.options import BadInput, flags_of, together
+from cli.shared.options import BadInput, flags_of, together
 from episodes.files import atomic_write
 from episodes.names import for_terminal
 from srpnet.apps.examples.annotation_files import annotated_examples, mask_or_annotations, of_class
@@ -66,6 +66,12 @@ ANNOTATIONS: dict[str, Callable[[Any], Annotation]] = {
 }
 """Parameter -> what its second value says of the photograph that is its first."""
 
+
+def _marked(flag: str, name: str, metavar: str, help: str, type: Any = FILE) -> Callable[[F], F]:
+    """A flag of two values, a photograph and what is marked in it, that may be given several times."""
+    return click.option(flag, name, nargs=2, type=type, multiple=True, metavar=metavar, help=help)
+
+
 example_options = together(
     click.option(
         "--class",
@@ -74,57 +80,34 @@ example_options = together(
         metavar="NAME",
         help="What the examples behind it show, up to the next --class. Without it there is one class.",
     ),
-    click.option(
+    _marked(
         "--support",
         "supports",
-        nargs=2,
-        type=FILE,
-        multiple=True,
-        metavar="PHOTO MASK",
-        help="A photograph and its mask, in which the object is painted, or its annotation file. Give one to five.",
+        "PHOTO MASK",
+        "A photograph and its mask, in which the object is painted, or its annotation file. Give one to five.",
     ),
-    click.option(
+    _marked(
         "--box",
         "boxes",
-        nargs=2,
-        type=(FILE, str),
-        multiple=True,
-        metavar="PHOTO X0,Y0,X1,Y1",
-        help="A photograph and a box around the object, in pixels: left, top, right, bottom.",
+        "PHOTO X0,Y0,X1,Y1",
+        "A photograph and a box around the object, in pixels: left, top, right, bottom.",
+        (FILE, str),
     ),
-    click.option(
-        "--points",
-        nargs=2,
-        type=(FILE, str),
-        multiple=True,
-        metavar="PHOTO X,Y,...",
-        help="A photograph and points on the object, in pixels.",
-    ),
-    click.option(
-        "--not-points",
-        nargs=2,
-        type=(FILE, str),
-        multiple=True,
-        metavar="PHOTO X,Y,...",
-        help="Points on what is not the object.",
-    ),
-    click.option(
+    _marked("--points", "points", "PHOTO X,Y,...", "A photograph and points on the object, in pixels.", (FILE, str)),
+    _marked("--not-points", "not_points", "PHOTO X,Y,...", "Points on what is not the object.", (FILE, str)),
+    _marked(
         "--scribbles",
-        nargs=2,
-        type=FILE,
-        multiple=True,
-        metavar="PHOTO STROKES",
-        help="A photograph, and strokes of its size: green on the object, red on what is not it.",
+        "scribbles",
+        "PHOTO STROKES",
+        "A photograph, and strokes of its size: green on the object, red on what is not it.",
     ),
-    click.option(
+    _marked(
         "--tag-support",
         "tag_supports",
-        nargs=2,
-        type=(FILE, click.Path(exists=True, file_okay=False, path_type=Path)),
-        multiple=True,
-        metavar="PHOTO RUN",
-        help="A photograph that shows the class, nobody says where: students that `srpnet weak train` wrote into RUN "
-        "say, if they know the class; else what stands out to them is taken.",
+        "PHOTO RUN",
+        "A photograph that shows the class, nobody says where: students that `srpnet weak train` wrote into RUN say, "
+        "if they know the class; else what stands out to them is taken.",
+        (FILE, click.Path(exists=True, file_okay=False, path_type=Path)),
     ),
     click.option(
         "--not",

@@ -1,0 +1,1 @@
+"""What several commands share: flags, examples, progress, lines on the terminal."""
