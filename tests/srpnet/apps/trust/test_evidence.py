@@ -10,13 +10,7 @@ from episodes.data.source import IGNORE
 from episodes.errors import InputError
 from srpnet.apps.segmenter import Segmenter
 from srpnet.apps.trust.evidence import ZOOM, Evidence, views
-from srpnet.fewshot.network import SRPNet
-from tests.srpnet.apps.test_segmenter import scene
-
-
-@pytest.fixture
-def segmenter(network: SRPNet) -> Segmenter:
-    return Segmenter(network, size=64, device="cpu", precision="fp32")
+from tests.srpnet.apps.conftest import scene
 
 
 def test_several_examples_are_judged_by_the_others(segmenter: Segmenter) -> None:

@@ -12,7 +12,7 @@ from episodes.errors import InputError
 from srpnet.apps.segmenter import Segmenter
 from srpnet.apps.trust.suggestions import rank, suggest
 from srpnet.fewshot.network import SRPNet
-from tests.srpnet.apps.test_segmenter import scene
+from tests.srpnet.apps.conftest import scene
 
 
 def directions(*angles: float) -> torch.Tensor:

@@ -11,7 +11,6 @@ from PIL import Image
 from srpnet.apps.segmenter import Segmenter
 from srpnet.apps.web.settings import AppSettings
 from srpnet.apps.web.workspace import Workspace
-from srpnet.fewshot.network import SRPNet
 
 Draw = Callable[..., tuple[Path, NDArray[np.bool_]]]
 
@@ -31,11 +30,6 @@ def draw(tmp_path: Path) -> Draw:
         return path, inside
 
     return drawn
-
-
-@pytest.fixture
-def segmenter(network: SRPNet) -> Segmenter:
-    return Segmenter(network, size=64, device="cpu", precision="fp32")
 
 
 @pytest.fixture
