@@ -18,7 +18,7 @@ from episodes.data.source import Array
 from episodes.errors import InputError
 from episodes.threads import map_in_threads
 from srpnet.apps.files.outputs import write_outputs
-from srpnet.apps.pictures.reading import Picture, read_photograph
+from srpnet.apps.pictures.reading import Picture, read_ahead, read_photograph
 from srpnet.faces.canvas import Box, Frame
 from srpnet.faces.saving import load_parser
 from srpnet.nn.device import runtime
@@ -129,14 +129,8 @@ class FaceSegmenter:
             InputError: if a file cannot be written, or the box does not lie on a photograph.
         """
 
-        def read(path: Path) -> tuple[Path, Image.Image | InputError]:
-            try:
-                return path, read_photograph(path)
-            except InputError as error:
-                return path, error
-
         def parsed() -> Iterator[tuple[Image.Image, WrittenFace]]:
-            for path, photograph in map_in_threads(read, photographs):
+            for path, photograph in read_ahead(photographs, read_photograph):
                 if stop():
                     return
                 if isinstance(photograph, InputError):

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple, get_args
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,19 +13,19 @@ from torch import Tensor
 
 from episodes.data.source import Array
 from episodes.errors import InputError
-from episodes.names import alike
 from episodes.threads import map_in_threads
 from srpnet.apps.examples.checks import SupportCheck
 from srpnet.apps.examples.judgement import Tile, sheet
 from srpnet.apps.examples.reading import Example, Marked, class_names, read_examples, read_marked
 from srpnet.apps.examples.shown import Shown
-from srpnet.apps.files.outputs import output_paths, overlaid, write_outputs
+from srpnet.apps.files.outputs import overlaid
+from srpnet.apps.files.writing import Segmented, Writing
 from srpnet.apps.first_look import Seen, look
 from srpnet.apps.looks.closer import Looks, look_closer
 from srpnet.apps.looks.edges import agreeing, check_refine, refine_edges
 from srpnet.apps.looks.placing import PlacedPhotograph, place_photograph
 from srpnet.apps.looks.settings import Closer, Refine
-from srpnet.apps.pictures.reading import Picture, read_photograph
+from srpnet.apps.pictures.reading import Picture, read_ahead, read_photograph
 from srpnet.apps.trust.evidence import Evidence, gather
 from srpnet.apps.trust.forecast import Forecast, forecast
 from srpnet.apps.trust.suggestions import Candidate, Suggestion, candidate, suggest
@@ -36,22 +36,6 @@ from srpnet.fewshot.settings import Fit, Naming, QueryInference
 from srpnet.fewshot.support_set import SupportSet
 from srpnet.nn.device import runtime
 from srpnet.nn.settings import DeviceName, Precision
-
-
-class Segmented(NamedTuple):
-    """What `Segmenter.write_all` made of a photograph.
-
-    Attributes:
-        photograph: Its path.
-        labels: The label map, uint8 (H, W).
-        presence: See `Segmenter.presence`; None if it was not asked for, or the network has no threshold for it.
-        probabilities: Of each class, float32 (N, H, W); None if nobody writes them.
-    """
-
-    photograph: Path
-    labels: Array
-    presence: NDArray[np.float32] | None
-    probabilities: NDArray[np.float32] | None = None
 
 
 class Segmenter:
@@ -254,14 +238,8 @@ class Segmenter:
         if len(self.names) > 1:
             raise InputError("photographs are suggested for one class at a time: show its examples alone")
 
-        def read(path: Path) -> tuple[Path, PlacedPhotograph | InputError]:
-            try:
-                return path, place_photograph(read_photograph(path), self.size)
-            except InputError as error:
-                return path, error
-
         supports, found = self._shown.with_examples(), dict[Path, Candidate]()
-        for done, (path, placed) in enumerate(map_in_threads(read, photographs), start=1):
+        for done, (path, placed) in enumerate(self._placed_ahead(photographs), start=1):
             if not isinstance(placed, InputError):
                 found[path] = candidate(self.predictor, supports, placed)
             elif on_unreadable is None:
@@ -384,25 +362,13 @@ class Segmenter:
             InputError: see `write` and `presence`; also if two photographs would be written under one name, or one over
                 an example.
         """
-
-        def read(path: Path) -> tuple[Path, PlacedPhotograph | InputError]:
-            try:
-                return path, place_photograph(read_photograph(path), self.size)
-            except InputError as error:
-                return path, error
-
-        telling = presence and self.present_above is not None
+        telling, writing = presence and self.present_above is not None, Writing(folder, name, write_probabilities)
 
         def segmented() -> Iterator[tuple[Image.Image, Segmented]]:
-            written: dict[str, Path] = {}
-            for path, placed in map_in_threads(read, photographs):
+            for path, placed in self._placed_ahead(photographs):
                 if stop():
                     return
-                if (other := written.setdefault(alike(name(path)), path)) != path:
-                    raise InputError(f"{other} and {path} would be written to the same file: rename one of them")
-                for output in output_paths(folder, name(path)):
-                    if output.resolve() in self._shown.files:
-                        raise InputError(f"{output} is an example and would be overwritten: name another folder")
+                writing.check(path, self._shown.files)
                 if not isinstance(placed, InputError):
                     looks, presence_N = self._look(placed, telling)
                     scores = None if presence_N is None else presence_N.cpu().numpy()
@@ -414,15 +380,10 @@ class Segmenter:
                 else:
                     on_unreadable(placed)
 
-        def write(pair: tuple[Image.Image, Segmented]) -> Segmented:
-            photograph, segmented = pair
-            if write_probabilities is not None and segmented.probabilities is not None:
-                write_probabilities(segmented.photograph, segmented.probabilities)
-                segmented = segmented._replace(probabilities=None)
-            write_outputs(folder, name(segmented.photograph), photograph, segmented.labels, len(self.names))
-            return segmented
+        return map_in_threads(lambda pair: writing.write(*pair, len(self.names)), segmented())
 
-        return map_in_threads(write, segmented())
+    def _placed_ahead(self, photographs: Iterable[Path]) -> Iterator[tuple[Path, PlacedPhotograph | InputError]]:
+        return read_ahead(photographs, lambda path: place_photograph(read_photograph(path), self.size))
 
     def _segment(self, image_3HW: Tensor, presence: bool = False) -> Prediction:
         return self._segment_encoded(self._encode(image_3HW, presence), self.predictor.network.config.iqi)

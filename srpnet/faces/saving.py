@@ -4,15 +4,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save
 
 from episodes.errors import InputError
-from episodes.files import atomic_write, write_json
-from episodes.inputs import check_regular, read_json
+from episodes.inputs import read_json
 from episodes.settings import from_mapping
 from srpnet.faces.parser import FaceParser
 from srpnet.faces.settings import ParserSettings
 from srpnet.models import is_face_parser, released
+from srpnet.nn.saved import CONFIG, WEIGHTS, read_weights, write_trained
 
 FIX = "name a face parser of `srpnet models`, or a folder that `srpnet faces train` wrote"
 
@@ -24,12 +23,10 @@ def write(parser: FaceParser, folder: Path, small: bool = False) -> None:
         InputError: if the folder cannot be written.
     """
     state = {
-        name: value.to(torch.float16 if small and value.dim() > 1 else value.dtype).contiguous().cpu()
+        name: value.to(torch.float16 if small and value.dim() > 1 else value.dtype)
         for name, value in parser.state_dict().items()
     }
-    write_json(folder / "config.json", asdict(parser.config))
-    with atomic_write(folder / "model.safetensors") as temporary:
-        temporary.write_bytes(save(state, {"format": "pt"}))
+    write_trained(folder, asdict(parser.config), state)
 
 
 def load_parser(checkpoint: str | Path) -> FaceParser:
@@ -41,19 +38,15 @@ def load_parser(checkpoint: str | Path) -> FaceParser:
     folder = Path(checkpoint)
     if not folder.is_dir():
         folder = released().get(str(checkpoint), folder)
-    content = read_json(folder / "config.json", FIX)
+    content = read_json(folder / CONFIG, FIX)
     if not is_face_parser(folder):
         raise InputError(f"{folder} is not a face parser: {FIX}")
     try:
         config = from_mapping(ParserSettings, content, "it")
     except InputError as error:
-        raise InputError(f"{folder / 'config.json'} cannot be loaded: {error}") from None
-    file = folder / "model.safetensors"
-    check_regular(file)
-    try:
-        state = load_file(file)
-    except Exception as error:  # safetensors has its own error type for a damaged file
-        raise InputError(f"{file} cannot be read ({error}): train it again or download another copy") from None
+        raise InputError(f"{folder / CONFIG} cannot be loaded: {error}") from None
+    file = folder / WEIGHTS
+    state = read_weights(file)
     parser = FaceParser(config)
     try:
         parser.load_state_dict(state)

@@ -7,16 +7,14 @@ from typing import Any, Self
 
 import torch
 from huggingface_hub import PyTorchModelHubMixin, hf_hub_download
-from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from episodes.errors import InputError
-from episodes.files import atomic_write, write_json
-from episodes.inputs import check_regular
 from srpnet.fewshot.compact import compact, expand, is_compact
 from srpnet.fewshot.settings import NetworkSettings
 from srpnet.nn import weights
 from srpnet.nn.backbone import Backbone
+from srpnet.nn.saved import CONFIG, WEIGHTS, read_weights, write_trained
 
 MOST_PARAMETERS = 250_000_000
 """Of a network from a file; a ResNet-50 has 25 million."""
@@ -47,9 +45,7 @@ class SavedNetwork(nn.Module, PyTorchModelHubMixin):
         state = {name: value.contiguous().cpu() for name, value in self.state_dict().items() if name.startswith(kept)}
         if small:
             state = compact(state, _imagenet_state(self))
-        write_json(Path(folder) / "config.json", asdict(self.config))
-        with atomic_write(Path(folder) / "model.safetensors") as temporary:
-            temporary.write_bytes(save(state, {"format": "pt"}))
+        write_trained(Path(folder), asdict(self.config), state)
 
     def _save_pretrained(self, save_directory: Path) -> None:
         self.write(save_directory)
@@ -67,7 +63,7 @@ class SavedNetwork(nn.Module, PyTorchModelHubMixin):
             OSError: if Hugging Face does not have it, or cannot be reached.
         """
         if (folder := Path(pretrained_model_name_or_path)).is_dir():
-            NetworkSettings.read(folder / "config.json")  # before the mixin opens it
+            NetworkSettings.read(folder / CONFIG)  # before the mixin opens it
         return super().from_pretrained(pretrained_model_name_or_path, **options)
 
     @classmethod
@@ -77,16 +73,12 @@ class SavedNetwork(nn.Module, PyTorchModelHubMixin):
         folder = Path(model_id)
         described, file = (
             folder / name if folder.is_dir() else Path(hf_hub_download(model_id, name, **options))
-            for name in ("config.json", "model.safetensors")
+            for name in (CONFIG, WEIGHTS)
         )
         config = NetworkSettings.read(described)  # the mixin's own reading skips settings that it does not know
         with torch.device("meta"):  # before any of it is allocated
             _check_room(cls(config))
-        check_regular(file)
-        try:
-            state = load_file(file)
-        except Exception as error:  # safetensors has its own error type for a damaged file
-            raise InputError(f"{file} cannot be read ({error}): train it again or download another copy") from None
+        state = read_weights(file)
         network = cls(config)
         if config.trained == "head":
             network.load_state_dict(_imagenet_state(network), strict=False)

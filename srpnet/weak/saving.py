@@ -3,12 +3,10 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from safetensors.torch import load_file, save
-
 from episodes.errors import InputError
-from episodes.files import atomic_write, write_json
-from episodes.inputs import check_regular, read_json
+from episodes.inputs import read_json
 from episodes.settings import from_mapping
+from srpnet.nn.saved import CONFIG, WEIGHTS, read_weights, write_trained
 from srpnet.weak.settings import StudentSettings
 from srpnet.weak.students import Students, build
 
@@ -21,12 +19,8 @@ def write(students: Students, folder: Path) -> None:
     Raises:
         InputError: if the folder cannot be written.
     """
-    state = {
-        name: value.detach().contiguous().cpu() for name, value in students.named_parameters() if value.requires_grad
-    }
-    write_json(folder / "config.json", asdict(students.config))
-    with atomic_write(folder / "model.safetensors") as temporary:
-        temporary.write_bytes(save(state, {"format": "pt"}))
+    trained = {name: value for name, value in students.named_parameters() if value.requires_grad}
+    write_trained(folder, asdict(students.config), trained)
 
 
 def read_config(folder: Path) -> StudentSettings:
@@ -35,15 +29,15 @@ def read_config(folder: Path) -> StudentSettings:
     Raises:
         InputError: if there is none, or it is of something else.
     """
-    content = read_json(folder / "config.json", FIX)
+    content = read_json(folder / CONFIG, FIX)
     if not isinstance(content, dict) or "architecture" not in content:
         raise InputError(f"{folder} does not hold students of DuPL: {FIX}")
     try:
         config = from_mapping(StudentSettings, {"pooling": "max"} | content, "it")  # all had it before one could choose
     except InputError as error:
-        raise InputError(f"{folder / 'config.json'} cannot be loaded: {error}") from None
+        raise InputError(f"{folder / CONFIG} cannot be loaded: {error}") from None
     if not config.classes:
-        raise InputError(f"{folder / 'config.json'} names no classes: {FIX}")
+        raise InputError(f"{folder / CONFIG} names no classes: {FIX}")
     return config
 
 
@@ -56,12 +50,8 @@ def load_students(checkpoint: str | Path) -> Students:
     """
     folder = Path(checkpoint)
     config = read_config(folder)
-    file = folder / "model.safetensors"
-    check_regular(file)
-    try:
-        state = load_file(file)
-    except Exception as error:  # safetensors has its own error type for a damaged file
-        raise InputError(f"{file} cannot be read ({error}): train it again or download another copy") from None
+    file = folder / WEIGHTS
+    state = read_weights(file)
     students = build(config)
     trained = {name for name, value in students.named_parameters() if value.requires_grad}
     if wrong := sorted(trained.symmetric_difference(state)):

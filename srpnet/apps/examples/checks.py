@@ -19,12 +19,10 @@ from srpnet.nn.grid import upsample
 
 RESTORED = 0.45
 """An example that restores less of its mask deserves a second look; chosen on base classes (docs/results.md)."""
-SMALL, THIN = 256, 7
-"""The size at which a mask is looked at for strokes, and the width that they do not have there."""
 BORDER = 0.7
 """So does a mask that paints more of the photograph's border; likewise."""
-
-
+SMALL, THIN = 256, 7
+"""The size at which a mask is looked at for strokes, and the width that they do not have there."""
 NOTHING = np.zeros(0, dtype=np.float32)
 
 

@@ -1,7 +1,7 @@
 """How good are examples? Each is segmented by itself, and by the others as a photograph would be.
 
-Letters in names: S supports, N ways, P = N + 1 classes with background, R the classes that some supports show, C
-channels, h w feature size, H W pixels.
+Letters in names: S supports, N ways, P = N + 1 classes with background, K of the supports, R the classes that these
+show, C channels, h w feature size, H W pixels.
 """
 
 import math
@@ -73,36 +73,57 @@ def judge(
         pooled: From `pool_supports`.
         membership_SN: bool, whether support s is a shot of way n.
     """
-    numbers_S = torch.arange(len(membership_SN), device=membership_SN.device)
     judgements = []
-    for s in numbers_S.tolist():
-        one = slice(s, s + 1)
-
-        def segmented(
-            chosen_S: Tensor,
-            valid_1HW: Tensor | None = None,
-            iqi: QueryInference | None = None,
-            features_1Chw: Tensor = features_SChw[one],
-            labels_HW: Tensor = labels_SHW[s],
-        ) -> tuple[NDArray[np.float32], Array | None, Tensor | None]:
-            shots_SN = membership_SN[chosen_S]
-            ways = shots_SN.any(0).nonzero()[:, 0]
-            if not len(ways):
-                return np.full(membership_SN.shape[1], np.nan, dtype=np.float32), None, None
-            rows_R = torch.cat([ways.new_zeros(1), ways + 1])
-            some = Pooled(pooled.averages_SPC[chosen_S][:, rows_R], pooled.shows_SP[chosen_S][:, rows_R])
-            logits_1Rhw = network.segment(features_1Chw, mean_prototypes(some, shots_SN[:, ways]), valid_1HW, iqi)
-            found_HW = rows_R[upsample(logits_1Rhw, labels_HW.shape, network.stride)[0].argmax(0)].to(torch.uint8)
-            shape = (1, membership_SN.shape[1] + 1, *logits_1Rhw.shape[-2:])
-            logits_1Phw = logits_1Rhw.new_full(shape, -torch.inf).index_copy_(1, rows_R, logits_1Rhw)
-            iou_N = ious(found_HW[None], labels_HW[None], membership_SN.shape[1])[0]
-            iou_N = torch.where(shots_SN.any(0), iou_N, torch.nan)
-            return iou_N.cpu().numpy(), found_HW.cpu().numpy(), logits_1Phw
-
-        alone, labels_alone, _ = segmented(numbers_S == s)
-        others, labels_others, logits_others = segmented(numbers_S != s, valid_SHW[one], network.config.iqi)
-        judgements.append(Judgement(alone, others, labels_alone, labels_others, logits_others))
+    for s in range(len(membership_SN)):
+        one, others_S = slice(s, s + 1), torch.arange(len(membership_SN), device=membership_SN.device) != s
+        photograph = features_SChw[one], labels_SHW[s]
+        alone = _segmented(network, *photograph, _some(pooled, one), membership_SN[one])
+        others = _segmented(
+            network,
+            *photograph,
+            _some(pooled, others_S),
+            membership_SN[others_S],
+            valid_SHW[one],
+            network.config.iqi,
+        )
+        judgements.append(Judgement(alone.iou_N, others.iou_N, alone.labels, others.labels, others.logits_1Phw))
     return judgements
+
+
+class _Segmented(NamedTuple):
+    """IoU of each way, the label map, and logits at the cells."""
+
+    iou_N: NDArray[np.float32]
+    labels: Array | None = None
+    logits_1Phw: Tensor | None = None
+
+
+def _segmented(
+    network: SRPNet,
+    features_1Chw: Tensor,
+    labels_HW: Tensor,
+    pooled: Pooled,
+    membership_KN: Tensor,
+    valid_1HW: Tensor | None = None,
+    iqi: QueryInference | None = None,
+) -> _Segmented:
+    """A support, segmented by K supports."""
+    count = membership_KN.shape[1]
+    shown_N = membership_KN.any(0)
+    ways = shown_N.nonzero()[:, 0]
+    if not len(ways):
+        return _Segmented(np.full(count, np.nan, dtype=np.float32))
+    rows_R = torch.cat([ways.new_zeros(1), ways + 1])
+    some = Pooled(pooled.averages_SPC[:, rows_R], pooled.shows_SP[:, rows_R])
+    logits_1Rhw = network.segment(features_1Chw, mean_prototypes(some, membership_KN[:, ways]), valid_1HW, iqi)
+    found_HW = rows_R[upsample(logits_1Rhw, labels_HW.shape, network.stride)[0].argmax(0)].to(torch.uint8)
+    logits_1Phw = logits_1Rhw.new_full((1, count + 1, *logits_1Rhw.shape[-2:]), -torch.inf)
+    iou_N = torch.where(shown_N, ious(found_HW[None], labels_HW[None], count)[0], torch.nan)
+    return _Segmented(iou_N.cpu().numpy(), found_HW.cpu().numpy(), logits_1Phw.index_copy_(1, rows_R, logits_1Rhw))
+
+
+def _some(pooled: Pooled, chosen: slice | Tensor) -> Pooled:
+    return Pooled(pooled.averages_SPC[chosen], pooled.shows_SP[chosen])
 
 
 def presence_of_others(

@@ -115,9 +115,9 @@ class Shown:
                 mask = f"without {'the ' if names == class_names(1) else ''}{' and '.join(names)}"
                 one = encoded.features_BChw[s : s + 1]
                 mistaken = mistaken_share(network, one, labels_SHW[s], supports.prototypes_PC)
-            looks, ious = (mistaken, looks_like_strokes(example.labels)), (judgement.alone, judgement.others)
-            border = border_share(example.labels)
-            checks.append(SupportCheck(example.id, mask, restored_SN[s], border, *looks, *ious))
+            border, strokes = border_share(example.labels), looks_like_strokes(example.labels)
+            found = judgement.alone, judgement.others
+            checks.append(SupportCheck(example.id, mask, restored_SN[s], border, mistaken, strokes, *found))
         pictures = [
             row_of(check, each, labels_HW, judgement)
             for check, each, labels_HW, judgement in zip(checks, placed, labels, judged, strict=True)

@@ -166,13 +166,8 @@ def look_closer(photograph: Image.Image, looks: Looks, size: int, segment: Calla
         segment: An image (3, H, W) in [0, 1] -> its logits (1, P, h, w).
     """
     for window in windows(looks):
-        looks.closer.append(look_at(photograph, window, size, segment))
-
-
-def look_at(photograph: Image.Image, window: Window, size: int, segment: Callable[[Tensor], Tensor]) -> Look:
-    """A closer look, see `look_closer`."""
-    image_3HW, theta_123 = crop(photograph, window, size)
-    return Look(window, theta_123, (image_3HW.shape[1], image_3HW.shape[2]), segment(image_3HW))
+        image_3HW, theta_123 = crop(photograph, window, size)
+        looks.closer.append(Look(window, theta_123, (image_3HW.shape[1], image_3HW.shape[2]), segment(image_3HW)))
 
 
 def windows(looks: Looks) -> list[Window]:

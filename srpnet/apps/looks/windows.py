@@ -59,19 +59,18 @@ class Box(NamedTuple):
     bottom: float
 
 
-def around(box: Box, margin: float, canvas: tuple[int, int], least: float = 0) -> Window:
+def around(box: Box, margin: float, canvas: tuple[int, int]) -> Window:
     """A window around the middle of a box, inside of the photograph; square but for the photograph's borders.
 
     Args:
         box: It may reach beyond the photograph.
         margin: The window's side, beside the longer one of the box.
         canvas: Height and width of the photograph.
-        least: The window's side at least, in pixels.
 
     >>> around(Box(2, 10, 12, 14), 2, (40, 50))
     Window(left=0, top=2, width=20, height=20)
     """
-    side = max(margin * max(box.right - box.left, box.bottom - box.top), least, 2)
+    side = max(margin * max(box.right - box.left, box.bottom - box.top), 2)
     starts, lengths = [], []
     for low, high, pixels in ((box.left, box.right, canvas[1]), (box.top, box.bottom, canvas[0])):
         length = min(round(side), pixels)

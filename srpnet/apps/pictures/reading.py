@@ -1,9 +1,9 @@
 """Read a person's photographs and masks from paths, Pillow images, arrays or tensors."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeGuard, Union
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar, Union
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +15,14 @@ from episodes.data.pictures.images import head
 from episodes.data.pictures.opening import Opened, check_picture, read_image, readable
 from episodes.data.source import IGNORE, Array
 from episodes.errors import InputError, warn
+from episodes.threads import map_in_threads
 from srpnet.apps.pictures.masks import label_map, object_map
 from srpnet.apps.pictures.raster import Raster
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+T = TypeVar("T")
 Picture = Union[str, Path, Image.Image, NDArray[Any], "Tensor"]
 
 RECOGNISED_ONLY = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
@@ -125,6 +127,18 @@ def check_photograph(path: Path) -> None:
         check_picture(path)
     except FileNotFoundError as error:
         raise InputError(f"{path} cannot be read as a picture ({error})") from None
+
+
+def read_ahead(paths: Iterable[Path], read: Callable[[Path], T]) -> Iterator[tuple[Path, T | InputError]]:
+    """Each path and what is read of it, a few ahead in threads; in the place of what cannot be read its error."""
+
+    def careful(path: Path) -> tuple[Path, T | InputError]:
+        try:
+            return path, read(path)
+        except InputError as error:
+            return path, error
+
+    return map_in_threads(careful, paths)
 
 
 def picture_suffixes() -> frozenset[str]:

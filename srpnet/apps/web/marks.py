@@ -47,9 +47,9 @@ class Painted:
             raise InputError(
                 "nothing is painted green: paint the object, or choose that the photograph does not show it"
             )
-        unknown = np.full(painted.shape, 0 if complete else IGNORE, dtype=np.uint8)
-        unknown[not_it], unknown[painted] = 0, 1
-        return cls(unknown)
+        labels = np.full(painted.shape, 0 if complete else IGNORE, dtype=np.uint8)
+        labels[not_it], labels[painted] = 0, 1
+        return cls(labels)
 
     def files(self) -> tuple[Path, ...]:
         """None."""
