@@ -1,10 +1,17 @@
 """What the tests of the commands share."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import Result
+from PIL import Image
 
+from srpnet.fewshot.network import SRPNet
+from srpnet.fewshot.settings import NetworkSettings
 from tests.backbones import RandomWeights
+from tests.cli.commands import TINY, srpnet
+from tests.cli.predicting import draw
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +27,20 @@ def random_backbone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, shared_cach
     monkeypatch.setattr("srpnet.nn.weights.get_weights", RandomWeights())
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "100")
+
+
+@pytest.fixture
+def predict(tmp_path: Path) -> Callable[..., Result]:
+    """`predict("photos", "--recursive")`: by one example, with a tiny network, into `found`."""
+    tiny = NetworkSettings(layers=(1, 1, 1, 1), base_width=8, width=8, stages=(2, 3), trained="all")
+    SRPNet(tiny).write(tmp_path / "net")
+    draw(tmp_path / "example/cup.png")
+    mask = Image.new("L", (40, 40))
+    mask.paste(255, (5, 5, 20, 20))
+    mask.save(tmp_path / "example/cup-white.png")
+
+    def run(*words: str, out: str = "found", mask: str | None = "example/cup-white.png") -> Result:
+        support = ("--support", "example/cup.png", mask) if mask else ()
+        return srpnet("predict", *support, "--checkpoint", "net", *TINY, "--out", out, *words)
+
+    return run
