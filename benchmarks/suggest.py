@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from harness import Report, parser
 from PIL import Image
-from tasks import Marked, RememberingPredictor, iou, mask_of, photographs, segment
+from tasks import Marked, RememberingPredictor, add_arguments, iou, mask_of, photographs, segment
 
 from episodes import open_source
 from episodes.draws import Draws
@@ -54,13 +54,8 @@ def task(segmenter: Segmenter, name: str, marked: list[Marked], others: list[Mar
 
 def main() -> None:
     arguments = parser("suggest", __doc__)
-    arguments.add_argument("--data", nargs="+", default=["stickers"], help="as for `srpnet eval`")
     arguments.add_argument("--runs", type=Path, required=True, help="folder for the records, a file for each class")
-    arguments.add_argument("--size", type=int, default=193)
-    arguments.add_argument("--least-pixels", type=int, default=2048)
-    arguments.add_argument("--checkpoint", default="srpnet-base")
-    arguments.add_argument("--every", type=int, default=1, help="take one class in so many")
-    arguments.add_argument("--seconds", type=float, default=560, help="after which it stops; start it again to go on")
+    add_arguments(arguments)
     given = arguments.parse_args()
     started = time.monotonic()
     segmenter = Segmenter(given.checkpoint, size=given.size, device="cpu")

@@ -147,15 +147,20 @@ def tasks_of(
     return records, marked
 
 
-def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+def add_arguments(arguments: argparse.ArgumentParser) -> None:
+    """Which classes of which data are taken, and how they are looked at."""
     arguments.add_argument("--data", nargs="+", default=["stickers"], help="as for `srpnet eval`")
-    arguments.add_argument("--out", type=Path, required=True, help="folder for the records, a file for each class")
     arguments.add_argument("--size", type=int, default=193)
     arguments.add_argument("--least-pixels", type=int, default=2048)
     arguments.add_argument("--checkpoint", default="srpnet-base")
     arguments.add_argument("--every", type=int, default=1, help="take one class in so many")
-    arguments.add_argument("--seconds", type=float, default=570, help="after which it stops; start it again to go on")
+    arguments.add_argument("--seconds", type=float, default=560, help="after which it stops; start it again to go on")
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    arguments.add_argument("--out", type=Path, required=True, help="folder for the records, a file for each class")
+    add_arguments(arguments)
     given = arguments.parse_args()
     started = time.monotonic()
     segmenter = Segmenter(given.checkpoint, size=given.size, device="cpu")
