@@ -141,7 +141,7 @@ class SupportSet:
         )
         shots_P = _added(len(names) + 1, (mine, self.shots_P), (theirs, other.shots_P))
         digest = hashlib.sha256(f"{self.fingerprint} {other.fingerprint}".encode()).hexdigest()
-        joined = replace(
+        both = replace(
             self,
             prototypes_PC=prototypes_PC / shots_P.clamp(min=1)[:, None],
             examples_ND=None,
@@ -156,22 +156,22 @@ class SupportSet:
         if (mine_ND := self._sums_ND) is not None and (theirs_ND := other._sums_ND) is not None:
             sums_ND = _added(len(names), (ways[0], mine_ND), (ways[1], theirs_ND))
             lengths_N = torch.linalg.vector_norm(sums_ND, dim=1)
-            joined = replace(joined, examples_ND=normalize(sums_ND, dim=1), lengths_N=lengths_N)
+            both = replace(both, examples_ND=normalize(sums_ND, dim=1), lengths_N=lengths_N)
         if self.present_above_N is not None and other.present_above_N is not None:
             above_N = _added(
                 len(names),
                 (ways[0], self.present_above_N * self.shots_P[1:]),
                 (ways[1], other.present_above_N * other.shots_P[1:]),
             )
-            joined = replace(joined, present_above_N=above_N / shots_P[1:].clamp(min=1))
+            both = replace(both, present_above_N=above_N / shots_P[1:].clamp(min=1))
         if self.afar_ND is not None and other.afar_ND is not None:
             afar_ND = _added(
                 len(names),
                 (ways[0], self.afar_ND * self.shots_P[1:, None]),
                 (ways[1], other.afar_ND * other.shots_P[1:, None]),
             )
-            joined = replace(joined, afar_ND=normalize(afar_ND, dim=1))
-        return joined
+            both = replace(both, afar_ND=normalize(afar_ND, dim=1))
+        return both
 
     @property
     def _sums_ND(self) -> Tensor | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 import torchvision
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models.vision_transformer import VisionTransformer
@@ -116,8 +117,6 @@ def vit_weights(file: Path | None = None, sha256: str | None = None) -> tuple[We
     if sha256 not in (None, found.sha256):
         raise InputError(f"weights {NAME} have hash {found.sha256[:12]}, not the {str(sha256)[:12]} asked for")
     if not cached.exists() or file is not None:
-        from safetensors.torch import save
-
         cached.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(cached) as temporary:
             temporary.write_bytes(save(state))

@@ -157,30 +157,26 @@ def find_in(folder: str) -> Callable[[Contents], list[str]]:
     return lambda contents: [file for file in contents.ending(".png") if _class_folder(file, folder)]
 
 
-def read_in(folder: str) -> Callable[[Contents, Sequence[str]], Annotated]:
+def read_classes(contents: Contents, files: Sequence[str]) -> Annotated:
     """What `find_in` found: a photograph shows no class of which it has no mask."""
-
-    def read(contents: Contents, files: Sequence[str]) -> Annotated:
-        by_stem = _by_stem(contents)
-        names: dict[str, str] = {}
-        found: dict[str, dict[str, Path]] = {}
-        for file in files:
-            part, name = PurePosixPath(file).parts[1], PurePosixPath(*PurePosixPath(file).parts[2:]).with_suffix("")
-            if part not in names:
-                names[part] = _name_in(contents.root / file) or from_path(part)
-            if picture := by_stem.get(str(name)):
-                found.setdefault(picture, {})[names[part]] = contents.root / file
-        states = {
-            picture: " ".join(contents.state(str(file.relative_to(contents.root))) for file in masks.values())
-            for picture, masks in found.items()
-        }
-        entries: dict[str, Entry] = {
-            picture: ClassesEntry(masks, states[picture]) for picture, masks in sorted(found.items())
-        }
-        _check_inside(contents, entries)
-        return Annotated(numbered(sorted({*names.values()})), entries)
-
-    return read
+    by_stem = _by_stem(contents)
+    names: dict[str, str] = {}
+    found: dict[str, dict[str, Path]] = {}
+    for file in files:
+        part, name = PurePosixPath(file).parts[1], PurePosixPath(*PurePosixPath(file).parts[2:]).with_suffix("")
+        if part not in names:
+            names[part] = _name_in(contents.root / file) or from_path(part)
+        if picture := by_stem.get(str(name)):
+            found.setdefault(picture, {})[names[part]] = contents.root / file
+    states = {
+        picture: " ".join(contents.state(str(file.relative_to(contents.root))) for file in masks.values())
+        for picture, masks in found.items()
+    }
+    entries: dict[str, Entry] = {
+        picture: ClassesEntry(masks, states[picture]) for picture, masks in sorted(found.items())
+    }
+    _check_inside(contents, entries)
+    return Annotated(numbered(sorted({*names.values()})), entries)
 
 
 def _class_folder(file: str, folder: str) -> bool:
@@ -291,7 +287,7 @@ CLASS_MASKS = Format(
     "class_masks/CLASS/NAME.png, 255 is the class",
     write_classes,
     find_in(CLASSES),
-    read_in(CLASSES),
+    read_classes,
 )
 PROBABILITIES = Format(
     "probability",
@@ -299,5 +295,5 @@ PROBABILITIES = Format(
     "probability/CLASS/NAME.png, 65535 is 1",
     None,
     find_in(PROBABILITY),
-    read_in(PROBABILITY),
+    read_classes,
 )

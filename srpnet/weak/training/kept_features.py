@@ -21,7 +21,6 @@ from srpnet.weak.students import Students
 from srpnet.weak.training.items import kept_views
 
 PLAIN, MIRRORED, STRONG = range(3)
-AT_ONCE = 4
 FOLDER = ".weak-features-"
 
 
