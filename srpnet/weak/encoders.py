@@ -40,6 +40,14 @@ class Encoder(nn.Module, ABC):
         """F_aux and F, (B, D, h, w) each, of images of H x W pixels."""
 
     @abstractmethod
+    def load(self, state: dict[str, Tensor]) -> None:
+        """Take ImageNet weights, see `imagenet_weights`, strictly.
+
+        Raises:
+            InputError: if they do not fit.
+        """
+
+    @abstractmethod
     def upsample(self, maps_BDhw: Tensor, size: Sequence[int]) -> Tensor:
         """Values at the cells -> values at H x W pixels, bilinear."""
 
@@ -88,6 +96,10 @@ class ResNetEncoder(Encoder):
             aux = features if number == self._aux_after and number < end else aux
         return (features,) if aux is None or aux is features else (aux, features)
 
+    def load(self, state: dict[str, Tensor]) -> None:
+        """Into the backbone."""
+        weights.load_backbone(self.backbone, state)
+
     def upsample(self, maps_BDhw: Tensor, size: Sequence[int]) -> Tensor:
         """Cell i is centred on pixel 16 * i."""
         return grid.upsample(maps_BDhw, size, self.STRIDE)
@@ -129,6 +141,10 @@ class ViTEncoder(Encoder):
             aux = tokens if number == self._aux_after and number < end else aux
         return (tokens,) if aux is None or aux is tokens else (aux, tokens)
 
+    def load(self, state: dict[str, Tensor]) -> None:
+        """Into the transformer."""
+        vit.load_vit(self.transformer, state)
+
     def upsample(self, maps_BDhw: Tensor, size: Sequence[int]) -> Tensor:
         """A cell covers its patch; what lies on the padding is cut off."""
         whole = [vit.PATCH * cells for cells in maps_BDhw.shape[-2:]]
@@ -154,15 +170,3 @@ def imagenet_weights(
         return vit.vit_weights(file, config.weights_sha256)
     name = None if config.weights == "auto" else config.weights
     return weights.get_weights(name, file, sha256=config.weights_sha256, say=say)
-
-
-def load_imagenet(encoder: Encoder, state: dict[str, Tensor]) -> None:
-    """Put ImageNet weights into an encoder, strictly.
-
-    Raises:
-        InputError: if they do not fit.
-    """
-    if isinstance(encoder, ViTEncoder):
-        vit.load_vit(encoder.transformer, state)
-    elif isinstance(encoder, ResNetEncoder):
-        weights.load_backbone(encoder.backbone, state)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from srpnet.nn.backbone import IMAGENET_MEAN, IMAGENET_STD
-from srpnet.weak.encoders import ENCODERS, Levels, imagenet_weights, load_imagenet
+from srpnet.weak.encoders import ENCODERS, Levels, imagenet_weights
 from srpnet.weak.settings import Pooling, StudentSettings
 
 DILATION = 5
@@ -138,5 +138,5 @@ def build(
     found, state = imagenet_weights(config, file, say)
     students = Students(replace(config, weights=found.name, weights_sha256=found.sha256), seed)
     for student in students:
-        load_imagenet(student.encoder, state)
+        student.encoder.load(state)
     return students
