@@ -21,7 +21,10 @@ from episodes.files import write_json
 from srpnet import __version__
 
 RESULTS = Path(__file__).parent / "results"
-PATHS = {"json", "jobs", "backgrounds", "data", "pairs", "checkpoint", "runs", "unets", "exported"}
+PATHS = {
+    *("json", "jobs", "backgrounds", "data", "pairs", "checkpoint", "runs", "unets", "exported"),
+    *("masks", "kept", "painted"),
+}
 """Arguments that name places on somebody's machine, which are not recorded."""
 
 

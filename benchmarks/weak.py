@@ -29,7 +29,7 @@ from srpnet.training.log import Progress
 from srpnet.training.run import TrainingRun
 from srpnet.weak.evaluate import Truth, predictions
 from srpnet.weak.inference import look
-from srpnet.weak.masks import mask_of
+from srpnet.weak.masks import REPORT, mask_of
 from srpnet.weak.photographs import tagged_photographs
 from srpnet.weak.scores import ClassScores
 from srpnet.weak.settings import (
@@ -137,6 +137,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", default="0")
     parser.add_argument("--runs", type=Path, required=True)
     parser.add_argument("--masks", type=Path, help="write the masks of each row below it, for srpnet train --labels")
+    parser.add_argument("--ignore-below", type=float, default=0.0, help="of these masks, as `srpnet weak masks` has it")
     parser.add_argument("--painted", type=Path, help="write the painted masks of the same photographs, and stop")
     return parser.parse_args()
 
@@ -188,7 +189,8 @@ def main() -> None:
             report.values[f"{row}, seed {seed}"] = report.values.pop(row)
             report.finish(given)
             if given.masks is not None:
-                write_masks(given.masks / row.replace(" ", "-"), students, photographs, features, where)
+                settings = WeakMasksSettings(scales=("1",), ignore_below=given.ignore_below)
+                write_masks(given.masks / row.replace(" ", "-"), students, photographs, features, where, settings)
 
 
 def trained(
@@ -220,10 +222,16 @@ def trained(
 
 
 def write_masks(
-    folder: Path, students: Students, photographs: TaggedPhotographs, features: KeptFeatures, where: Runtime
+    folder: Path,
+    students: Students,
+    photographs: TaggedPhotographs,
+    features: KeptFeatures,
+    where: Runtime,
+    settings: WeakMasksSettings,
 ) -> None:
     """What `srpnet weak masks --scales 1` would write, from the features that are there."""
-    settings, size = WeakMasksSettings(scales=("1",)), students.config.size
+    size = students.config.size
+    report = ["id,probability,agreement\n"]
 
     def masks() -> Iterator[tuple[str, Array]]:
         for number, id in enumerate(photographs.ids):
@@ -232,9 +240,12 @@ def write_masks(
             tags_1C = torch.zeros(1, len(photographs.classes))
             seen = look(students, {1.0: (plain, mirrored)}, size, tags_1C, where, (1.0,))
             photograph = photographs.read(id)
-            yield id, mask_of(seen.probabilities_IBPSS[:, 0], photograph, photographs.tags[id], settings).labels_HW
+            mask = mask_of(seen.probabilities_IBPSS[:, 0], photograph, photographs.tags[id], settings)
+            report.append(f"{id},{mask.sure:.3f},{mask.agreement:.3f}\n")
+            yield id, mask.labels_HW
 
     write_labels(folder, photographs, masks())
+    write_text(folder / REPORT, "".join(report))
 
 
 def write_labels(folder: Path, photographs: TaggedPhotographs, masks: Iterable[tuple[str, Array]]) -> None:

@@ -126,8 +126,8 @@ class WeakMethodSettings:
     threshold: Literal["dynamic", "fixed"] = setting(
         "dynamic", "The upper threshold of pseudo-labels: it sinks from `high` to `high_end`, or stays at `high`."
     )
-    high: float = setting(0.4, "Upper threshold, above which a pixel is its class's.", low=0, high=1)
-    high_end: float = setting(0.3, "Upper threshold at the end.", low=0, high=1)
+    high: float = setting(0.3, "Upper threshold, above which a pixel is its class's.", low=0, high=1)
+    high_end: float = setting(0.25, "Upper threshold at the end.", low=0, high=1)
     low: float = setting(
         0.15, "Lower threshold, below which a pixel is background; between them it has no label.", low=0, high=1
     )
