@@ -7,7 +7,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from cli.shared.light import LIGHT, announced, light_settings
+from cli.shared.light import LIGHT, light_settings
 from cli.shared.options import DATA, announce_data, config_option, flags_of, given_flags, options, rank, with_flags
 from cli.shared.progress import TrainingDisplay, waiting
 from episodes.data import data_set
@@ -49,10 +49,7 @@ def command(ctx: click.Context, /, out: Path | None, resume: bool, tensorboard: 
     announce_data(ctx, flags["data"])
     data, fold, shot = data_set(flags["data"]).name, flags["fold"], flags["shot"]
     out = out or Path(f"runs/{data.replace(' + ', '-')}-fold{fold}-{shot}shot")
-    if light := light_settings(ctx, flags["data"], out if resume else None):
-        flags |= light
-        if rank() == 0:
-            click.echo(f"Light settings for the embedded stickers: {announced(light)}")
+    flags |= light_settings(ctx, flags["data"], out if resume else None)
     console = Console(stderr=True, quiet=rank() > 0)
     with waiting(console, "Loading PyTorch"):
         from episodes.distributed import joined

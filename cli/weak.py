@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 from rich.table import Column, Table
 
-from cli.shared.light import WEAK_LIGHT, announced, as_typed, light_settings
+from cli.shared.light import WEAK_LIGHT, as_typed, light_settings
 from cli.shared.options import DATA, announce_data, config_option, flags_of, options, percent, rank, with_flags
 from cli.shared.progress import Bars, TrainingDisplay, waiting
 from episodes.data.image_tags import PREFIX
@@ -54,10 +54,8 @@ def train(ctx: click.Context, /, out: Path, resume: bool, tensorboard: bool, **f
       srpnet weak train --config configs/weak-pascal.toml --data pascal:$PASCAL --out runs/weak
     """
     announce_data(ctx, flags["data"])
-    if not flags["data"].startswith(PREFIX) and (light := light_settings(ctx, flags["data"], None, WEAK_LIGHT)):
-        flags |= light
-        if rank() == 0:
-            click.echo(f"Light settings for the embedded stickers: {announced(light)}")
+    if not flags["data"].startswith(PREFIX):
+        flags |= light_settings(ctx, flags["data"], None, WEAK_LIGHT)
     console = Console(stderr=True, quiet=rank() > 0)
     with waiting(console, "Loading PyTorch"):
         from episodes.distributed import joined

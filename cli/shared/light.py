@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from cli.shared.options import rank
 from episodes.data import data_set
 
 LIGHT: dict[str, Any] = {"size": 257, "flip": 0.0, "training_stride": 16}
@@ -35,7 +36,7 @@ WRITTEN = {"size": ("size",), "flip": ("augmentation", "flip"), "training_stride
 
 
 def light_settings(ctx: click.Context, data: str, run: Path | None, light: dict[str, Any] = LIGHT) -> dict[str, Any]:
-    """Values of the flags that a person left to us, on the stickers; on other data there are none.
+    """Values of the flags that a person left to us, on the stickers, and a line that says so; on other data none.
 
     Args:
         ctx: Knows which flags were given.
@@ -46,7 +47,10 @@ def light_settings(ctx: click.Context, data: str, run: Path | None, light: dict[
     if not data_set(data).embedded:
         return {}
     free = [name for name in light if ctx.get_parameter_source(name) is click.core.ParameterSource.DEFAULT]
-    return {name: light[name] for name in free} | (_begun_with(run, free) if run else {})
+    chosen = {name: light[name] for name in free} | (_begun_with(run, free) if run else {})
+    if chosen and rank() == 0:
+        click.echo(f"Light settings for the embedded stickers: {_announced(chosen)}")
+    return chosen
 
 
 def _begun_with(run: Path, names: Collection[str]) -> dict[str, Any]:
@@ -61,10 +65,10 @@ def _begun_with(run: Path, names: Collection[str]) -> dict[str, Any]:
     return {}
 
 
-def announced(light: dict[str, Any]) -> str:
+def _announced(light: dict[str, Any]) -> str:
     """What is said about these settings, as one would type them.
 
-    >>> announced({"size": 257, "flip": 0.0, "training_stride": None, "cam_scales": ("1", "1.5")})
+    >>> _announced({"size": 257, "flip": 0.0, "training_stride": None, "cam_scales": ("1", "1.5")})
     '--size 257 --flip 0 --cam-scales 1,1.5'
     """
     return " ".join(
