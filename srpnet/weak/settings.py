@@ -110,7 +110,8 @@ class WeakLoopSettings(LoopSettings):
 
 @dataclass(frozen=True)
 class WeakMethodSettings:
-    """The parts of DuPL, each of which can be switched off. Defaults are the paper's.
+    """The parts of DuPL, each of which can be switched off. Defaults are the paper's, but for the thresholds: these go
+    with `pooling` "average" (docs/results.md).
 
     Raises:
         InputError: if one is out of its range.
