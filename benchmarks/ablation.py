@@ -44,7 +44,7 @@ from srpnet import (
     build,
     runtime,
 )
-from srpnet.fewshot.method import Kept
+from srpnet.fewshot.evaluation.method import Kept
 from srpnet.fewshot.training.levels import level_shapes, levels, packed, reduced_levels
 from srpnet.nn.device import Runtime
 

@@ -1,6 +1,6 @@
 """The way of published code to score SRPNet: the reference for `SRPNetMethod`, which equals it up to rounding.
 
-Letters in names as in `srpnet/fewshot/method.py`.
+Letters in names as in `srpnet/fewshot/evaluation/method.py`.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from torch import Tensor
 from episodes import Episode
 from episodes.scoring.methods import Answer, BaseMethod
 from srpnet import SRPNet
-from srpnet.fewshot.method import membership
+from srpnet.fewshot.evaluation.method import membership
 from srpnet.fewshot.naming import name_regions
 from srpnet.fewshot.presence import Recogniser, examples
 from srpnet.fewshot.prototypes import joined, mean_prototypes, pool_supports

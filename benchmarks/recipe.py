@@ -15,7 +15,7 @@ from harness import Report, parser
 
 from episodes import PROTOCOLS, DataSettings, Episode, EpisodeList, Fold, Loader, Photograph, evaluate
 from srpnet import SRPNet, SRPNetMethod, load_network, runtime
-from srpnet.fewshot.method import Kept
+from srpnet.fewshot.evaluation.method import Kept
 from srpnet.fewshot.support_set import SupportSet
 
 RULES = PROTOCOLS["hsnet"]

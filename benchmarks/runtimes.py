@@ -28,6 +28,7 @@ from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.prototypes import support_prototypes
 from srpnet.nn.device import runtime
 from srpnet.nn.grid import upsample
+from srpnet.nn.settings import Precision
 
 Encode = Callable[[Tensor], Tensor]
 """An image (1, 3, H, W) -> its features (1, C, h, w)."""
@@ -85,8 +86,8 @@ def photograph(source: Stickers, geometry: Geometry, id: str, label: int) -> tup
     return image, torch.nn.functional.interpolate(own, size, mode="nearest")[0, 0].to(torch.uint8)
 
 
-def in_pytorch(network: SRPNet, precision: str, image: Tensor) -> Tensor:
-    with runtime("cpu", precision).autocast():  # type: ignore[arg-type]
+def in_pytorch(network: SRPNet, precision: Precision, image: Tensor) -> Tensor:
+    with runtime("cpu", precision).autocast():
         return network.encode(image)
 
 

@@ -23,7 +23,7 @@ from cli.shared.printing import cell, say
 from cli.shared.progress import Bars, waiting
 from episodes.results.output import Output
 from episodes.settings import build
-from srpnet.fewshot.eval_settings import EvalSettings
+from srpnet.fewshot.evaluation.settings import EvalSettings
 
 IN_MANIFEST = {
     *("fold", "folds", "fold_order", "classes"),
@@ -79,7 +79,7 @@ def command(ctx: click.Context, /, predictions: Path | None, **flags: Any) -> No
     with waiting(console, "Loading PyTorch"):
         from episodes.distributed import joined
         from episodes.score import score_predictions
-        from srpnet.fewshot.evaluate import run_evaluation
+        from srpnet.fewshot.evaluation.evaluate import run_evaluation
 
     with joined() as world, Bars(console) as bars:
 

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from srpnet.apps.face_segmenter import FaceSegmenter
     from srpnet.apps.segmenter import Segmenter
     from srpnet.fewshot.checkpoint import load_network
-    from srpnet.fewshot.eval_settings import EvalSettings
-    from srpnet.fewshot.evaluate import run_evaluation
-    from srpnet.fewshot.method import SRPNetMethod
+    from srpnet.fewshot.evaluation.evaluate import run_evaluation
+    from srpnet.fewshot.evaluation.method import SRPNetMethod
+    from srpnet.fewshot.evaluation.settings import EvalSettings
     from srpnet.fewshot.network import SRPNet, build
     from srpnet.fewshot.prototypes import masked_average_pooling, support_prototypes
     from srpnet.fewshot.query_inference import infer

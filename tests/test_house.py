@@ -20,7 +20,7 @@ ROOMS = {
     "episodes/scoring": [".", "plans"],
     "srpnet": [".", "nn", "training", "fewshot", "faces", "weak", "apps"],
     "srpnet/apps": ["pictures", "looks", "examples", "trust", "files", ".", "web"],
-    "srpnet/fewshot": [".", "training"],
+    "srpnet/fewshot": [".", "evaluation", "training"],
     "srpnet/weak": [".", "training"],
 }
 """The rooms of a folder, lowest first; `.` is what lies in no room. A file imports from its own room and lower ones."""

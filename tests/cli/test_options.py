@@ -14,7 +14,7 @@ from episodes.results.output import Output
 from episodes.scoring.plans.settings import DrawingSettings
 from episodes.settings import Declared, build, declared
 from srpnet.faces.settings import FaceEvalSettings, FaceTrainSettings
-from srpnet.fewshot.eval_settings import EvalSettings
+from srpnet.fewshot.evaluation.settings import EvalSettings
 from srpnet.fewshot.settings import NamingSettings
 from srpnet.fewshot.training.settings import FewShotTrainSettings
 from srpnet.nn.settings import RuntimeSettings

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from episodes.data.source import IGNORE
 from episodes.fewshot.episode import AnyPhotograph, Episode, PreparedPhotograph
-from srpnet.fewshot.method import membership
+from srpnet.fewshot.evaluation.method import membership
 
 
 class EpisodeTensors(NamedTuple):

@@ -20,7 +20,7 @@ from episodes.files import check_folder, clear_parts, write_json
 from episodes.scoring.evaluate import evaluate
 from episodes.scoring.protocols import PROTOCOLS
 from srpnet.fewshot.checkpoint import load_network
-from srpnet.fewshot.method import SRPNetMethod
+from srpnet.fewshot.evaluation.method import SRPNetMethod
 from srpnet.fewshot.network import SRPNet, build
 from srpnet.fewshot.presence import Recogniser
 from srpnet.fewshot.training.alike import alike_classes

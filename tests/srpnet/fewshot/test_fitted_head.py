@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from srpnet.fewshot.evaluation.method import SRPNetMethod
 from srpnet.fewshot.fitted_head import (
     FEW_SHARE,
     MANY_SHARE,
@@ -23,7 +24,6 @@ from srpnet.fewshot.fitted_head import (
     fit,
     score,
 )
-from srpnet.fewshot.method import SRPNetMethod
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.prototypes import pool_supports
 from srpnet.nn.device import Runtime

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from benchmarks.plain import PlainMethod
 from episodes.fewshot.geometry import Geometry
-from srpnet.fewshot.method import SRPNetMethod
+from srpnet.fewshot.evaluation.method import SRPNetMethod
 from srpnet.fewshot.naming import TRAINED, connected, name_regions
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.presence import Recogniser

@@ -11,7 +11,7 @@ from torch.nn.functional import cosine_similarity
 from benchmarks.plain import PlainMethod
 from episodes.errors import InputError
 from episodes.fewshot.geometry import Geometry
-from srpnet.fewshot.method import SRPNetMethod
+from srpnet.fewshot.evaluation.method import SRPNetMethod
 from srpnet.fewshot.network import SRPNet, build
 from srpnet.fewshot.predictor import Predictor
 from srpnet.fewshot.presence import Recogniser, described, examples, way_weights

@@ -21,8 +21,8 @@ from episodes.fewshot.settings import Composition, DataSettings
 from episodes.files import locked, write_text
 from episodes.results.output import Output
 from srpnet.fewshot.checkpoint import load_network
-from srpnet.fewshot.eval_settings import EvalSettings
-from srpnet.fewshot.evaluate import run_evaluation
+from srpnet.fewshot.evaluation.evaluate import run_evaluation
+from srpnet.fewshot.evaluation.settings import EvalSettings
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.settings import NetworkSettings
 from srpnet.fewshot.training.settings import FewShotTrainSettings

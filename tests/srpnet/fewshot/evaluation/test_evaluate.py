@@ -17,8 +17,8 @@ from episodes.results.output import Output
 from episodes.scoring.records import Records
 from srpnet.fewshot import checkpoint as checkpoints
 from srpnet.fewshot.checkpoint import load_network
-from srpnet.fewshot.eval_settings import EvalSettings
-from srpnet.fewshot.evaluate import run_evaluation
+from srpnet.fewshot.evaluation.evaluate import run_evaluation
+from srpnet.fewshot.evaluation.settings import EvalSettings
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.settings import NetworkSettings, QueryInference
 from srpnet.nn.weights import content_hash

@@ -15,8 +15,8 @@ from episodes.scoring.plans.planning import plans
 from episodes.scoring.plans.workload import OnEpisode
 from episodes.settings import flat, may_change
 from srpnet.fewshot.checkpoint import load_network
-from srpnet.fewshot.eval_settings import EvalSettings
-from srpnet.fewshot.method import SRPNetMethod
+from srpnet.fewshot.evaluation.method import SRPNetMethod
+from srpnet.fewshot.evaluation.settings import EvalSettings
 from srpnet.fewshot.network import SRPNet
 from srpnet.nn.device import runtime
 from srpnet.nn.weights import content_hash

@@ -16,7 +16,7 @@ from episodes.scoring.evaluate import cache_for, evaluate
 from episodes.scoring.methods import offers
 from episodes.scoring.metrics import confusion
 from episodes.scoring.protocols import PROTOCOLS
-from srpnet.fewshot.method import SRPNetMethod, membership
+from srpnet.fewshot.evaluation.method import SRPNetMethod, membership
 from srpnet.fewshot.network import SRPNet
 from srpnet.fewshot.prototypes import support_prototypes
 from srpnet.fewshot.settings import QueryInference

@@ -1,0 +1,1 @@
+"""SRPNet scored: as a method that answers episodes, and `srpnet eval` as a function."""
